@@ -1,0 +1,37 @@
+//! What a peer may make us do while unpacking.
+
+/// Bounds on one unpacked body. They hold before anything is allocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Levels of arrays within arrays. Default 64, as deep as [`Limits::MAX_DEPTH`].
+    pub depth: usize,
+    /// Values in one body, keys not counted. Default 524,288 (2^19).
+    pub nodes: usize,
+    /// Bytes of one body after inflating it. Default 2 MiB (2,097,152), as the
+    /// largest packet of the PHP systems.
+    pub bytes: usize,
+}
+
+impl Limits {
+    /// The deepest nesting that can be asked for: 512 levels.
+    pub const MAX_DEPTH: usize = 512;
+
+    /// The same limits with another depth, at most [`Limits::MAX_DEPTH`].
+    #[must_use]
+    pub fn with_depth(self, depth: usize) -> Self {
+        Self {
+            depth: depth.min(Self::MAX_DEPTH),
+            ..self
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            depth: 64,
+            nodes: 1 << 19,
+            bytes: 2 << 20,
+        }
+    }
+}

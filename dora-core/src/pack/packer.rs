@@ -1,0 +1,79 @@
+//! The three ways to pack a body.
+
+use std::fmt;
+
+/// A way to pack packets and messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Packer {
+    /// PHP `serialize`: what every PHP Dora-RPC peer speaks.
+    Php,
+    /// The same arrays as JSON.
+    Json,
+    /// The envelope of `proto/dora/wire/v1`: between two Dora ends.
+    Protobuf,
+}
+
+impl Packer {
+    /// Tells the packing of a body (already inflated) by its first bytes.
+    ///
+    /// `None` for bytes that no packer writes.
+    #[must_use]
+    pub fn detect(body: &[u8]) -> Option<Self> {
+        match *body {
+            [0x08, ..] => Some(Self::Protobuf),
+            [b'{', ..] => Some(Self::Json),
+            [b'N', b';', ..] => Some(Self::Php),
+            [
+                b'a' | b'b' | b'd' | b'i' | b's' | b'S' | b'O' | b'C' | b'E' | b'R' | b'r',
+                b':',
+                ..,
+            ] => Some(Self::Php),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Packer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Php => "php",
+            Self::Json => "json",
+            Self::Protobuf => "protobuf",
+        })
+    }
+}
+
+/// The packers that a listener accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackerSet(u8);
+
+impl PackerSet {
+    /// No packer at all.
+    pub const NONE: Self = Self(0);
+    /// Every packer: the default of a listener.
+    pub const ALL: Self = Self(0b111);
+
+    /// This set and `packer`.
+    #[must_use]
+    pub const fn with(self, packer: Packer) -> Self {
+        Self(self.0 | 1 << packer as u8)
+    }
+
+    /// Whether `packer` is in the set.
+    #[must_use]
+    pub const fn contains(self, packer: Packer) -> bool {
+        self.0 & 1 << packer as u8 != 0
+    }
+}
+
+impl From<Packer> for PackerSet {
+    fn from(packer: Packer) -> Self {
+        Self::NONE.with(packer)
+    }
+}
+
+impl FromIterator<Packer> for PackerSet {
+    fn from_iter<I: IntoIterator<Item = Packer>>(packers: I) -> Self {
+        packers.into_iter().fold(Self::NONE, Self::with)
+    }
+}

@@ -1,0 +1,2 @@
+//! Tasks of the Dora workspace.
+fn main() {}
