@@ -68,14 +68,12 @@ fn references_cannot_multiply_past_the_limits() {
     use std::fmt::Write;
     // Each element is an array of ten references to the one before it.
     let mut bomb = String::from("a:12:{i:0;s:8:\"xxxxxxxx\";");
-    let mut slot = 2;
-    for level in 1..12 {
+    for (slot, level) in (2..).zip(1..12) {
         let _ = write!(bomb, "i:{level};a:10:{{");
         for at in 0..10 {
             let _ = write!(bomb, "i:{at};R:{slot};");
         }
         bomb.push('}');
-        slot += 1;
     }
     bomb.push('}');
     assert_eq!(refused(&bomb), PhpErrorKind::Bytes);

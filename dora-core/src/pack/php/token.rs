@@ -185,7 +185,7 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn string(&mut self) -> Result<&'a [u8], Fault> {
         let length = self.unsigned(b':')?;
-        self.expect(b'"')?;
+        self.eat(b'"')?;
         match self.rest.split_at_checked(length) {
             Some((string, [b'"', b';', rest @ ..])) => {
                 self.rest = rest;
@@ -198,7 +198,7 @@ impl<'a> Cursor<'a> {
 
     fn escaped_string(&mut self) -> Result<Token<'a>, Fault> {
         let length = self.unsigned(b':')?;
-        self.expect(b'"')?;
+        self.eat(b'"')?;
         let start = self.rest;
         let mut escaped = false;
         for _ in 0..length {
@@ -231,7 +231,7 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn array(&mut self) -> Result<usize, Fault> {
         let count = self.unsigned(b':')?;
-        self.expect(b'{')?;
+        self.eat(b'{')?;
         if count > self.rest.len() / SHORTEST_PAIR {
             return Err(self.fault(PhpErrorKind::Count));
         }
@@ -241,33 +241,23 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn int(&mut self) -> Result<i64, Fault> {
         let negative = self.sign();
-        let mut value = 0_i64;
-        let mut digits = false;
-        loop {
-            match self.rest {
-                [digit @ b'0'..=b'9', rest @ ..] => {
-                    // Downwards, because i64::MIN has no positive counterpart.
-                    value = value
-                        .checked_mul(10)
-                        .and_then(|value| value.checked_sub(i64::from(digit & 0x0f)))
-                        .ok_or_else(|| self.fault(PhpErrorKind::IntOverflow))?;
-                    digits = true;
-                    self.rest = rest;
-                }
-                [b';', rest @ ..] if digits => {
-                    let value = if negative {
-                        Some(value)
-                    } else {
-                        value.checked_neg()
-                    };
-                    let value = value.ok_or_else(|| self.fault(PhpErrorKind::IntOverflow))?;
-                    self.rest = rest;
-                    return Ok(value);
-                }
-                [] => return Err(self.fault(PhpErrorKind::UnexpectedEnd)),
-                _ => return Err(self.fault(PhpErrorKind::Syntax)),
-            }
+        let start = self.rest;
+        let mut rest = start;
+        let mut value = Some(0_i64);
+        while let [digit @ b'0'..=b'9', more @ ..] = rest {
+            // Downwards, because i64::MIN has no positive counterpart.
+            value = value
+                .and_then(|value| value.checked_mul(10))
+                .and_then(|value| value.checked_sub(i64::from(digit & 0x0f)));
+            rest = more;
         }
+        self.end_number(start, rest, b';')?;
+        let value = if negative {
+            value
+        } else {
+            value.and_then(i64::checked_neg)
+        };
+        value.ok_or_else(|| self.fault(PhpErrorKind::IntOverflow))
     }
 
     fn float(&mut self) -> Result<&'a [u8], Fault> {
@@ -286,25 +276,31 @@ impl<'a> Cursor<'a> {
     /// Digits and then `end`: lengths, counts, slots. PHP knows no sign here.
     #[inline]
     fn unsigned(&mut self, end: u8) -> Result<usize, Fault> {
-        let mut value = 0_usize;
-        let mut digits = false;
-        loop {
-            match self.rest {
-                [digit @ b'0'..=b'9', rest @ ..] => {
-                    value = value
-                        .checked_mul(10)
-                        .and_then(|value| value.checked_add(usize::from(digit & 0x0f)))
-                        .ok_or_else(|| self.fault(PhpErrorKind::IntOverflow))?;
-                    digits = true;
-                    self.rest = rest;
-                }
-                [byte, rest @ ..] if digits && *byte == end => {
-                    self.rest = rest;
-                    return Ok(value);
-                }
-                [] => return Err(self.fault(PhpErrorKind::UnexpectedEnd)),
-                _ => return Err(self.fault(PhpErrorKind::Syntax)),
+        let start = self.rest;
+        let mut rest = start;
+        let mut value = Some(0_usize);
+        while let [digit @ b'0'..=b'9', more @ ..] = rest {
+            value = value
+                .and_then(|value| value.checked_mul(10))
+                .and_then(|value| value.checked_add(usize::from(digit & 0x0f)));
+            rest = more;
+        }
+        self.end_number(start, rest, end)?;
+        value.ok_or_else(|| self.fault(PhpErrorKind::IntOverflow))
+    }
+
+    /// Passes the digits from `start` to `rest`, of which there must be one, and
+    /// `end`.
+    #[inline]
+    fn end_number(&mut self, start: &'a [u8], rest: &'a [u8], end: u8) -> Result<(), Fault> {
+        self.rest = rest;
+        match rest {
+            [byte, more @ ..] if *byte == end && rest.len() < start.len() => {
+                self.rest = more;
+                Ok(())
             }
+            [] => Err(self.fault(PhpErrorKind::UnexpectedEnd)),
+            _ => Err(self.fault(PhpErrorKind::Syntax)),
         }
     }
 
@@ -324,7 +320,7 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    fn expect(&mut self, wanted: u8) -> Result<(), Fault> {
+    fn eat(&mut self, wanted: u8) -> Result<(), Fault> {
         match self.rest {
             [byte, rest @ ..] if *byte == wanted => {
                 self.rest = rest;

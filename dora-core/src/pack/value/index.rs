@@ -2,7 +2,7 @@
 
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use super::Value;
 use super::key::{Key, KeyRef};
@@ -28,7 +28,7 @@ impl Index {
 
     pub(super) fn find(&self, key: &KeyRef<'_>, entries: &[(Key, Value)]) -> Option<usize> {
         self.positions
-            .find(self.hash(key), |position| {
+            .find(self.state.hash_one(key), |position| {
                 entries
                     .get(*position)
                     .is_some_and(|(at, _)| key.matches(at))
@@ -40,20 +40,10 @@ impl Index {
     pub(super) fn insert(&mut self, key: &Key, position: usize, entries: &[(Key, Value)]) {
         let state = &self.state;
         self.positions
-            .insert_unique(hash(state, &key.as_ref()), position, |position| {
+            .insert_unique(state.hash_one(key.as_ref()), position, |position| {
                 entries
                     .get(*position)
-                    .map_or(0, |(key, _)| hash(state, &key.as_ref()))
+                    .map_or(0, |(key, _)| state.hash_one(key.as_ref()))
             });
     }
-
-    fn hash(&self, key: &KeyRef<'_>) -> u64 {
-        hash(&self.state, key)
-    }
-}
-
-fn hash(state: &RandomState, key: &KeyRef<'_>) -> u64 {
-    let mut hasher = state.build_hasher();
-    key.hash(&mut hasher);
-    hasher.finish()
 }
