@@ -172,7 +172,7 @@ fn compare(php: &mut Php, input: &[u8]) -> bool {
             assert_eq!(shown(&bytes_of(&ours)), shown(&theirs), "{}", shown(input));
         }
         (Some(_), Err(error)) => assert!(stricter(error.kind()), "{error}: {}", shown(input)),
-        // PHP 7 and newer takes `r:` to objects only.
+        // PHP takes `r:` to objects only.
         (None, Ok(_)) => assert!(shown(input).contains("r:"), "PHP refuses {}", shown(input)),
         (None, Err(_)) => {}
     }

@@ -137,6 +137,8 @@ fn errors_name_the_path() {
         error.to_string(),
         "invalid type: string \"x\", expected i64 in users[1].id at byte 63"
     );
+    let error = read::<Shape>(&format!("s:5001:\"{}\n\";", "x".repeat(5000))).unwrap_err();
+    assert!(error.to_string().len() < 300, "{error}");
     let error = read::<IgnoredAny>(r#"a:1:{s:1:"k";O:1:"X":0:{}}"#).unwrap_err();
     assert_eq!((error.kind(), error.path()), (PhpErrorKind::Object, "k"));
 }

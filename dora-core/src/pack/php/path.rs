@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::token::{Cursor, Token};
-use crate::pack::value::KeyRef;
+use crate::pack::value::{KeyRef, printable};
 
 /// The longest path that is told, and the longest key in it, in characters.
 const LONGEST_PATH: usize = 256;
@@ -57,15 +57,7 @@ fn describe<'a>(keys: impl Iterator<Item = &'a KeyRef<'a>>) -> String {
                     path.push('.');
                 }
                 let text = String::from_utf8_lossy(bytes);
-                for char in text.chars().take(LONGEST_KEY) {
-                    match char.is_control() {
-                        true => path.extend(char.escape_default()),
-                        false => path.push(char),
-                    }
-                }
-                if text.chars().nth(LONGEST_KEY).is_some() {
-                    path.push_str("...");
-                }
+                printable::push(&mut path, &text, LONGEST_KEY);
             }
         }
     }

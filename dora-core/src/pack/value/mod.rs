@@ -9,11 +9,13 @@ pub mod string;
 
 mod compare;
 mod convert;
+mod copy;
 pub(in crate::pack) mod de;
 mod error;
 mod index;
 mod iter;
 mod macros;
+pub(in crate::pack) mod printable;
 mod ser;
 mod serde_impl;
 
