@@ -238,6 +238,16 @@ mod tests {
     }
 
     #[test]
+    fn a_binary_of_the_workspace_is_built_and_runs() {
+        let path = binary("xtask").expect("it builds");
+        assert_eq!(binary("xtask").expect("it is built"), path);
+        let mut xtask = Process::spawn(Command::new(path).arg("help")).expect("it starts");
+        let line = xtask.line(PATIENCE).expect("a line");
+        assert_eq!(line.as_deref(), Some("Tasks of the Dora workspace"));
+        binary("no-such-package").expect_err("it cannot build");
+    }
+
+    #[test]
     fn a_program_that_is_asked_to_end_does() {
         let mut cat = Process::spawn(&mut Command::new("cat")).expect("it starts");
         cat.terminate().expect("it is there");
