@@ -11,6 +11,7 @@ pub(crate) type Arrows = [(&'static str, &'static [&'static str])];
 /// Imports that run against the arrows, and places that have none.
 pub(crate) fn against_arrows(sources: &[&Source], arrows: &Arrows) -> Vec<String> {
     let arrows: BTreeMap<_, _> = arrows.iter().copied().collect();
+    let macros = exported_macros(sources);
     let mut faults = Vec::new();
     for source in sources {
         let from = source.top_module();
@@ -25,10 +26,10 @@ pub(crate) fn against_arrows(sources: &[&Source], arrows: &Arrows) -> Vec<String
             continue;
         };
         for path in &source.paths {
-            let Some(to) = below_crate(path).filter(|to| !is_root_export(to)) else {
+            let Some(to) = place(path, &macros) else {
                 continue;
             };
-            if to != from && to != "*" && !allowed.contains(&to) {
+            if to != from && !allowed.contains(&to) {
                 faults.push(format!(
                     "{}:{}: `{from}` must not import `{}`; it may use {allowed:?}: move the \
                      shared part down, or let the code above hand it in",
@@ -44,12 +45,12 @@ pub(crate) fn against_arrows(sources: &[&Source], arrows: &Arrows) -> Vec<String
 
 /// Circles in the imports that there are, whatever the arrows say.
 pub(crate) fn circles(sources: &[&Source]) -> Vec<String> {
+    let macros = exported_macros(sources);
     let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for source in sources {
         let from = source.top_module();
-        let to = source.paths.iter().filter_map(below_crate);
-        let to = to.filter(|to| *to != from && *to != "*" && !is_root_export(to));
-        let to: BTreeSet<_> = to.map(str::to_owned).collect();
+        let to = source.paths.iter().filter_map(|path| place(path, &macros));
+        let to: BTreeSet<_> = to.filter(|to| *to != from).map(str::to_owned).collect();
         graph.entry(from).or_default().extend(to);
     }
     let reachable = |from: &String| {
@@ -161,6 +162,20 @@ pub(crate) fn too_long(sources: &[&Source], file_max: usize, function_max: usize
     faults
 }
 
+/// The folder or file below the root that a path leads into; macros and
+/// re-exports at the root itself are none.
+fn place<'a>(path: &'a PathUse, macros: &BTreeSet<&str>) -> Option<&'a str> {
+    let name = below_crate(path)?;
+    let is_macro = path.segments.len() == 2 && macros.contains(name);
+    (!is_macro && name != "*" && !is_root_export(name)).then_some(name)
+}
+
+/// Exported macros live at the root and can be named no other way.
+fn exported_macros<'a>(sources: &[&'a Source]) -> BTreeSet<&'a str> {
+    let macros = sources.iter().flat_map(|source| &source.exported_macros);
+    macros.map(String::as_str).collect()
+}
+
 /// What a path names directly below its crate's root.
 fn below_crate(path: &PathUse) -> Option<&str> {
     match &path.segments[..] {
@@ -198,6 +213,11 @@ mod tests {
             ),
             ("c/src/low.rs", "mod tests { use super::*; }"),
             ("c/src/lib.rs", "pub use crate::high::a::A;"),
+            (
+                "c/src/high/m.rs",
+                "#[macro_export] macro_rules! m { () => {} }",
+            ),
+            ("c/src/high/n.rs", "use crate::m; fn f() { crate::m!() }"),
         ];
         assert_eq!(check(rule, &good), [""; 0]);
         let bad = check(

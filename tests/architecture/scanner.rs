@@ -6,8 +6,8 @@
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use super::tokens::{
-    attribute, ends_expression, ends_path, ident, inline_module, is_cfg_test, is_colons, is_punct,
-    line, module_file, trees,
+    attribute, ends_expression, ends_path, ident, indexes_nothing, inline_module, is_cfg_test,
+    is_colons, is_macro_export, is_punct, is_text, line, macro_name, module_file, path_in, trees,
 };
 
 /// The facts of one source file.
@@ -26,6 +26,8 @@ pub(crate) struct Source {
     pub(crate) panics: Vec<Panic>,
     /// Where the `#[cfg(test)] mod name;` live, without `.rs` or `/mod.rs`.
     pub(crate) test_modules: Vec<String>,
+    /// Macros that live at the crate's root, wherever they are written.
+    pub(crate) exported_macros: Vec<String>,
 }
 
 /// A path like `crate::wire::frame::Frame`.
@@ -108,14 +110,21 @@ impl Walk<'_> {
     /// `tested`: within something that is compiled for tests only.
     fn tokens(&mut self, tokens: &[TokenTree], tested: bool) {
         let mut tested_item = false;
+        let mut path_attribute = None;
+        let mut exported = false;
         let mut at = 0;
         while at < tokens.len() {
             let rest = &tokens[at..];
             let mut step = 1;
             if let Some(attribute) = attribute(rest) {
                 tested_item |= is_cfg_test(attribute);
+                path_attribute = path_attribute.or(path_in(attribute));
+                exported |= is_macro_export(attribute);
+            } else if let Some(name) = exported.then(|| macro_name(rest)).flatten() {
+                self.source.exported_macros.push(name);
+                exported = false;
             } else if let Some(name) = tested_item.then(|| module_file(rest)).flatten() {
-                let test_module = self.file_of(&name);
+                let test_module = self.file_of(&name, path_attribute.take());
                 self.source.test_modules.push(test_module);
             } else if let Some((name, body)) = inline_module(rest) {
                 self.module.push(name);
@@ -178,9 +187,13 @@ impl Walk<'_> {
         resolved
     }
 
-    /// The file of the module `name` below this one.
-    fn file_of(&self, name: &str) -> String {
+    /// The file of the module `name` below this one, without `.rs`.
+    fn file_of(&self, name: &str, path_attribute: Option<String>) -> String {
         let file = &self.source.file;
+        if let Some(path) = path_attribute {
+            let folder = file.rfind('/').map_or("", |at| &file[..=at]);
+            return format!("{folder}{}", path.trim_end_matches(".rs"));
+        }
         let source_folder = file.find("src/").map_or(0, |at| at + "src/".len());
         let inside = [&self.module[..], &[name.to_owned()]].concat().join("/");
         format!("{}{inside}", &file[..source_folder])
@@ -213,7 +226,8 @@ impl Walk<'_> {
         if is_punct(rest, 0, '.')
             && let Some(method) = ident(rest, 1)
             && PANICKING_METHODS.contains(&method.as_str())
-            && matches!(rest.get(2), Some(TokenTree::Group(_)))
+            && let Some(TokenTree::Group(arguments)) = rest.get(2)
+            && (!is_punct(rest, 3, '?') || is_text(arguments))
         {
             found(format!(".{method}()"));
         }
@@ -225,7 +239,7 @@ impl Walk<'_> {
         }
         if let TokenTree::Group(group) = &rest[0]
             && group.delimiter() == Delimiter::Bracket
-            && group.stream().to_string() != ".."
+            && !indexes_nothing(group)
             && ends_expression(&tokens[..at])
         {
             found(format!("[{}]", group.stream()));
@@ -423,11 +437,30 @@ mod tests {
 
     #[test]
     fn files_of_test_modules_are_known() {
-        let text = "#[cfg(test)] mod tests; #[cfg(all(test, x))] mod more; mod code;";
+        let text = "#[cfg(test)] mod tests; #[cfg(all(test, x))] mod more; mod code;
+                    #[cfg(test)] #[path = \"php_tests.rs\"] mod other;";
         let source = Source::read("c/src/pack/php.rs", text);
         assert_eq!(
             source.test_modules,
-            ["c/src/pack/php/tests", "c/src/pack/php/more"]
+            [
+                "c/src/pack/php/tests",
+                "c/src/pack/php/more",
+                "c/src/pack/php_tests"
+            ]
         );
+    }
+
+    #[test]
+    fn exported_macros_are_known_and_macro_patterns_let_be() {
+        let text = "#[macro_export] macro_rules! m { ($x:ident [$($y:tt)*]) => { $x } }
+                    macro_rules! n { () => {} }";
+        assert_eq!(Source::read("src/a.rs", text).exported_macros, ["m"]);
+        assert_eq!(panics(text), [""; 0]);
+    }
+
+    #[test]
+    fn a_parsers_own_expect_is_told_from_that_of_results() {
+        let text = "fn f() { self.expect(b'x')?; a.expect(b'x'); b.expect(\"text\")?; }";
+        assert_eq!(panics(text), [".expect()", ".expect()"]);
     }
 }

@@ -55,6 +55,40 @@ pub(crate) fn is_cfg_test(attribute: &Group) -> bool {
     text == "cfg(test)" || text.starts_with("cfg(all(test,")
 }
 
+/// The file named by `path = ".."`.
+pub(crate) fn path_in(attribute: &Group) -> Option<String> {
+    let tokens = trees(attribute.stream());
+    match (ident(&tokens, 0)?.as_str(), tokens.get(2)) {
+        ("path", Some(TokenTree::Literal(path))) => {
+            Some(path.to_string().trim_matches('"').to_owned())
+        }
+        _ => None,
+    }
+}
+
+pub(crate) fn is_macro_export(attribute: &Group) -> bool {
+    let tokens = trees(attribute.stream());
+    ident(&tokens, 0).as_deref() == Some("macro_export")
+}
+
+/// The name in `macro_rules! name`.
+pub(crate) fn macro_name(tokens: &[TokenTree]) -> Option<String> {
+    let name = ident(tokens, 2)?;
+    (ident(tokens, 0)? == "macro_rules").then_some(name)
+}
+
+/// Whether arguments begin with a string, as the message of `expect` does.
+pub(crate) fn is_text(arguments: &Group) -> bool {
+    arguments.stream().to_string().starts_with('"')
+}
+
+/// Whether brackets after an expression cannot be an index that panics: the
+/// full range, and repetitions in macro patterns.
+pub(crate) fn indexes_nothing(brackets: &Group) -> bool {
+    let text = brackets.stream().to_string();
+    text == ".." || text.starts_with("$ (") || text.starts_with("$(")
+}
+
 pub(crate) fn module_file(tokens: &[TokenTree]) -> Option<String> {
     let name = ident(tokens, 1)?;
     (ident(tokens, 0)? == "mod" && is_punct(tokens, 2, ';')).then_some(name)
