@@ -169,15 +169,15 @@ fn results_that_come_while_waiting_for_another_answer_are_kept() {
 fn what_is_not_answered_surfaces_as_100009() {
     let server = PhpServer::start(&Dialect::GUID).expect("the server starts");
     let mut client = PhpClient::new(server.address(), Dialect::GUID);
-    client.timeout = Duration::from_millis(400);
+    client.timeout = Duration::from_secs(1);
     let results = run(
         &client,
         &json!([
             {"call": "single", "name": "/t/error"},
             {"call": "multi", "calls": {}},
             {"call": "single", "name": "/t/big", "param": {"n": 3_300_000}},
-            {"call": "single", "name": "/t/sleep", "param": {"us": 500_000}},
-            {"call": "single", "name": "/t/sleep", "param": {"us": 200_000}},
+            {"call": "single", "name": "/t/sleep", "param": {"us": 1_200_000}},
+            {"call": "single", "name": "/t/sleep", "param": {"us": 300_000}},
             {"call": "single", "name": "/t/echo", "param": "x".repeat(MAX_PACKET)},
             {"call": "single", "name": "/t/echo", "param": "again"},
         ]),
@@ -185,7 +185,7 @@ fn what_is_not_answered_surfaces_as_100009() {
     for unanswered in [0, 1, 2, 3, 5] {
         assert_eq!(results[unanswered], timed_out(), "call {unanswered}");
     }
-    let slept = Exact::map([("slept", 200_000.into())]);
+    let slept = Exact::map([("slept", 300_000.into())]);
     assert_eq!(results[4], single(slept), "not the answer that came late");
     assert_eq!(results[6], single("again".into()), "on a new connection");
 }
