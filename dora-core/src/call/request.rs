@@ -26,6 +26,9 @@ pub struct Request<T = Body> {
 pub struct RequestHead {
     /// The method that is called.
     pub method: MethodName,
+    /// The method's first legacy name: what it is called by in a packing that PHP
+    /// peers speak.
+    pub legacy_name: Option<&'static str>,
     /// Pairs that travel with the call.
     pub metadata: Metadata,
     /// When the caller gives up.
