@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::{env, fs};
 
 use prost_build::Module;
+use prost_reflect::DescriptorPool;
 use prost_types::FileDescriptorProto;
 use protox::Compiler;
 
@@ -84,15 +85,18 @@ fn generate(
         .map_err(|error| Problem::new(error.to_string()))?;
     modules
         .into_iter()
-        .map(|(module, text)| Ok((module, finish(&text, &pool)?)))
+        .map(|(module, text)| {
+            let text = finish(&text, &pool, &module)?;
+            Ok((module, text))
+        })
         .collect()
 }
 
 /// Adds to prost's text what it does not know, and formats it.
-fn finish(text: &str, pool: &prost_reflect::DescriptorPool) -> Result<String, Error> {
+fn finish(text: &str, pool: &DescriptorPool, module: &Module) -> Result<String, Error> {
     let mut file = syn::parse_file(text)
         .map_err(|error| Problem::new(format!("generated code does not parse: {error}")))?;
-    emit::mapped::add(&mut file, pool)?;
+    emit::mapped::add(&mut file, pool, module)?;
     Ok(format::file(&file))
 }
 

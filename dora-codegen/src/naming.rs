@@ -70,6 +70,11 @@ pub(crate) fn method_const(proto_name: &str) -> Ident {
     }
 }
 
+/// The type that prost makes of a message or an enum.
+pub(crate) fn type_name(proto_name: &str) -> Ident {
+    identifier(&proto_name.to_upper_camel_case())
+}
+
 /// The module that prost makes for what is nested in a message.
 pub(crate) fn message_module(proto_name: &str) -> Ident {
     identifier(&proto_name.to_snake_case())

@@ -3,7 +3,9 @@
 mod client;
 mod descriptor;
 mod docs;
+mod fields;
 pub(crate) mod mapped;
+mod prost_attr;
 mod server;
 
 use std::rc::Rc;

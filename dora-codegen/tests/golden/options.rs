@@ -7,11 +7,57 @@ pub struct GetUserRequest {
     pub id: i64,
 }
 
+impl ::dora::codegen::Fields for GetUserRequest {
+    const NAME: &'static str = "golden.options.GetUserRequest";
+
+    fn write<W: ::dora::codegen::WriteFields>(
+        &self,
+        fields: &mut W,
+    ) -> ::core::result::Result<(), W::Error> {
+        fields.field("id", &self.id)?;
+        Ok(())
+    }
+
+    fn read<V: ::dora::codegen::ReadField>(
+        &mut self,
+        name: &str,
+        value: V,
+    ) -> ::core::result::Result<(), V::Error> {
+        match name {
+            "id" => value.read(&mut self.id),
+            _ => value.skip(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::dora::codegen::prost::Message)]
 #[prost(prost_path = "::dora::codegen::prost")]
 pub struct User {
     #[prost(int64, tag = "1")]
     pub id: i64,
+}
+
+impl ::dora::codegen::Fields for User {
+    const NAME: &'static str = "golden.options.User";
+
+    fn write<W: ::dora::codegen::WriteFields>(
+        &self,
+        fields: &mut W,
+    ) -> ::core::result::Result<(), W::Error> {
+        fields.field("id", &self.id)?;
+        Ok(())
+    }
+
+    fn read<V: ::dora::codegen::ReadField>(
+        &mut self,
+        name: &str,
+        value: V,
+    ) -> ::core::result::Result<(), V::Error> {
+        match name {
+            "id" => value.read(&mut self.id),
+            _ => value.skip(),
+        }
+    }
 }
 
 /// The client of `golden.options.Users`.

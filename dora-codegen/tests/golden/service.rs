@@ -7,11 +7,57 @@ pub struct HelloRequest {
     pub name: ::dora::codegen::prost::alloc::string::String,
 }
 
+impl ::dora::codegen::Fields for HelloRequest {
+    const NAME: &'static str = "golden.service.HelloRequest";
+
+    fn write<W: ::dora::codegen::WriteFields>(
+        &self,
+        fields: &mut W,
+    ) -> ::core::result::Result<(), W::Error> {
+        fields.field("name", &self.name)?;
+        Ok(())
+    }
+
+    fn read<V: ::dora::codegen::ReadField>(
+        &mut self,
+        name: &str,
+        value: V,
+    ) -> ::core::result::Result<(), V::Error> {
+        match name {
+            "name" => value.read(&mut self.name),
+            _ => value.skip(),
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Hash, ::dora::codegen::prost::Message)]
 #[prost(prost_path = "::dora::codegen::prost")]
 pub struct HelloReply {
     #[prost(string, tag = "1")]
     pub text: ::dora::codegen::prost::alloc::string::String,
+}
+
+impl ::dora::codegen::Fields for HelloReply {
+    const NAME: &'static str = "golden.service.HelloReply";
+
+    fn write<W: ::dora::codegen::WriteFields>(
+        &self,
+        fields: &mut W,
+    ) -> ::core::result::Result<(), W::Error> {
+        fields.field("text", &self.text)?;
+        Ok(())
+    }
+
+    fn read<V: ::dora::codegen::ReadField>(
+        &mut self,
+        name: &str,
+        value: V,
+    ) -> ::core::result::Result<(), V::Error> {
+        match name {
+            "text" => value.read(&mut self.text),
+            _ => value.skip(),
+        }
+    }
 }
 
 /// The client of `golden.service.Greeter`.

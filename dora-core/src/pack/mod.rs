@@ -4,4 +4,5 @@
 //! its first bytes. Nothing here knows a socket or a frame.
 
 pub mod limits;
+pub mod mapped;
 pub mod packer;
