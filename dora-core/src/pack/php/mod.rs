@@ -1,0 +1,37 @@
+//! PHP `serialize`: what every PHP Dora-RPC peer speaks.
+//!
+//! - [`scan`] walks over serialized bytes without building anything: for
+//!   envelopes, whose parameters are handed on unread.
+//! - [`encode()`] and [`decode()`] turn a [`Value`](super::value::Value) into
+//!   bytes and back.
+//! - [`to_vec`] and [`from_slice`] do so for anything that serde knows.
+//! - [`write`] has the single writers, for a body that is put together by hand.
+//! - [`normalize()`] copies PHP references out of a body that has them.
+//!
+//! Accepted is what PHP's `unserialize` accepts, except: objects and enums,
+//! integers beyond 64 bits (PHP clamps them), and what [`Limits`] forbids.
+//! `r:` to a plain value is accepted, as PHP before 7 did.
+//!
+//! [`Limits`]: super::limits::Limits
+
+pub mod error;
+pub mod scan;
+pub mod write;
+
+mod de;
+mod decode;
+mod encode;
+mod float;
+mod levels;
+mod normalize;
+mod path;
+mod ser;
+mod shape;
+mod token;
+
+pub use de::{Deserializer, from_slice};
+pub use decode::decode;
+pub use encode::encode;
+pub use error::{PhpError, PhpErrorKind};
+pub use normalize::normalize;
+pub use ser::{Compound, Serializer, to_vec, to_writer};

@@ -1,0 +1,302 @@
+//! Walking over serialized bytes without building anything.
+
+use std::borrow::Cow;
+
+use super::error::{Fault, PhpError, PhpErrorKind};
+use super::levels::Levels;
+use super::path::locate;
+use super::token::{Cursor, Token, unescape};
+use crate::pack::limits::Limits;
+use crate::pack::value::KeyRef;
+
+/// What is left of the [`Limits`] of one body while it is walked over.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    depth: usize,
+    nodes: usize,
+    bytes: usize,
+}
+
+impl Budget {
+    /// All of `limits`.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            depth: limits.depth.min(Limits::MAX_DEPTH),
+            nodes: limits.nodes,
+            bytes: limits.bytes,
+        }
+    }
+
+    /// Takes one value; false when there are none left.
+    #[inline]
+    pub(super) fn spend(&mut self) -> bool {
+        match self.nodes.checked_sub(1) {
+            Some(nodes) => {
+                self.nodes = nodes;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Goes one array deeper; false when that is too deep.
+    pub(super) fn enter(&mut self) -> bool {
+        match self.depth.checked_sub(1) {
+            Some(depth) => {
+                self.depth = depth;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Comes back out of an array.
+    pub(super) fn leave(&mut self) {
+        self.depth = self.depth.saturating_add(1);
+    }
+
+    pub(super) fn admit(&self, input: &[u8]) -> Result<(), Fault> {
+        if input.len() > self.bytes {
+            return Err(Fault {
+                kind: PhpErrorKind::Bytes,
+                offset: self.bytes,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl From<&Limits> for Budget {
+    fn from(limits: &Limits) -> Self {
+        Self::new(limits)
+    }
+}
+
+/// Checks the value that `input` starts with, and tells where it ends.
+///
+/// What stands after it is not looked at. Does not allocate for values nested
+/// up to 16 levels, and only for the levels beyond that.
+///
+/// # Errors
+///
+/// When the value is not one that [`decode`](super::decode()) would read. With
+/// [`PhpError::is_reference`], [`normalize`](super::normalize()) may help.
+pub fn skip_value(input: &[u8], budget: &mut Budget) -> Result<usize, PhpError> {
+    let mut cursor = Cursor::new(input);
+    budget
+        .admit(input)
+        .and_then(|()| skip(&mut cursor, budget))
+        .map_err(|fault| located(fault, input))?;
+    Ok(cursor.offset())
+}
+
+/// The integer that `input` starts with.
+///
+/// # Errors
+///
+/// When it starts with anything else.
+pub fn read_int(input: &[u8]) -> Result<i64, PhpError> {
+    scalar(input, |token| match token {
+        Token::Int(int) => Some(int),
+        _ => None,
+    })
+}
+
+/// The boolean that `input` starts with.
+///
+/// # Errors
+///
+/// When it starts with anything else.
+pub fn read_bool(input: &[u8]) -> Result<bool, PhpError> {
+    scalar(input, |token| match token {
+        Token::Bool(bool) => Some(bool),
+        _ => None,
+    })
+}
+
+/// The string that `input` starts with. Owned only if it has escapes (`S:`).
+///
+/// # Errors
+///
+/// When it starts with anything else.
+pub fn read_str(input: &[u8]) -> Result<Cow<'_, [u8]>, PhpError> {
+    scalar(input, |token| match token {
+        Token::Str(bytes) => Some(Cow::Borrowed(bytes)),
+        Token::Escaped(raw) => Some(unescape(raw)),
+        _ => None,
+    })
+}
+
+/// Whether `input` starts with an array.
+#[must_use]
+pub fn is_array(input: &[u8]) -> bool {
+    input.starts_with(b"a:")
+}
+
+/// One pair of an array: its key, and its value unread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair<'a> {
+    /// The key.
+    pub key: KeyRef<'a>,
+    /// The serialized value: checked, and nothing else.
+    pub value: &'a [u8],
+    /// Where `value` starts in what was given to [`Pairs::new`].
+    pub offset: usize,
+}
+
+/// The pairs of an array, each value checked as it is passed and left unread.
+///
+/// The iterator ends after the last pair, or after the first error. Only when
+/// it has ended without an error is the whole array known to be good. A key may
+/// come twice: in PHP the last one wins.
+#[derive(Clone, Debug)]
+pub struct Pairs<'a> {
+    input: &'a [u8],
+    cursor: Cursor<'a>,
+    budget: Budget,
+    left: usize,
+    open: bool,
+}
+
+impl<'a> Pairs<'a> {
+    /// Starts on the array that `input` starts with.
+    ///
+    /// # Errors
+    ///
+    /// When it starts with anything else, or is over the limits.
+    pub fn new(input: &'a [u8], limits: &Limits) -> Result<Self, PhpError> {
+        let mut cursor = Cursor::new(input);
+        let mut budget = Budget::new(limits);
+        let left = Self::open(input, &mut cursor, &mut budget).map_err(|f| located(f, input))?;
+        Ok(Self {
+            input,
+            cursor,
+            budget,
+            left,
+            open: true,
+        })
+    }
+
+    /// How many pairs are still to come.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.left
+    }
+
+    /// Where the walk stands. Once it has ended, where the array ends.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.cursor.offset()
+    }
+
+    fn open(input: &[u8], cursor: &mut Cursor<'_>, budget: &mut Budget) -> Result<usize, Fault> {
+        budget.admit(input)?;
+        let Token::Array(count) = cursor.value(budget)? else {
+            return Err(Fault {
+                kind: PhpErrorKind::Type,
+                offset: 0,
+            });
+        };
+        if !budget.enter() {
+            return Err(Fault {
+                kind: PhpErrorKind::Depth,
+                offset: 0,
+            });
+        }
+        Ok(count)
+    }
+
+    fn pair(&mut self) -> Result<Option<Pair<'a>>, Fault> {
+        let Some(left) = self.left.checked_sub(1) else {
+            self.open = false;
+            return self.cursor.close().map(|()| None);
+        };
+        self.left = left;
+        let key = self.cursor.key()?;
+        let offset = self.cursor.offset();
+        let start = self.cursor.rest();
+        skip(&mut self.cursor, &mut self.budget)?;
+        let length = self.cursor.offset().saturating_sub(offset);
+        Ok(Some(Pair {
+            key,
+            value: start.get(..length).unwrap_or_default(),
+            offset,
+        }))
+    }
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = Result<Pair<'a>, PhpError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if !self.open {
+            return None;
+        }
+        let pair = self.pair();
+        if pair.is_err() {
+            self.open = false;
+        }
+        pair.map_err(|fault| located(fault, self.input)).transpose()
+    }
+}
+
+/// Passes one value.
+pub(super) fn skip(cursor: &mut Cursor<'_>, budget: &mut Budget) -> Result<(), Fault> {
+    let start = cursor.offset();
+    let mut left = match cursor.value(budget)? {
+        Token::Array(count) => count,
+        _ => return Ok(()),
+    };
+    if budget.depth == 0 {
+        return Err(Fault {
+            kind: PhpErrorKind::Depth,
+            offset: start,
+        });
+    }
+    // The innermost count stands in `left`, those around it in `levels`.
+    let mut levels = Levels::default();
+    loop {
+        while let Some(fewer) = left.checked_sub(1) {
+            left = fewer;
+            cursor.skip_key()?;
+            let start = cursor.offset();
+            if let Token::Array(count) = cursor.value(budget)? {
+                levels.push(left);
+                left = count;
+                if levels.depth() >= budget.depth {
+                    return Err(Fault {
+                        kind: PhpErrorKind::Depth,
+                        offset: start,
+                    });
+                }
+            }
+        }
+        cursor.close()?;
+        match levels.pop() {
+            Some(outer) => left = outer,
+            None => return Ok(()),
+        }
+    }
+}
+
+fn scalar<'a, T>(
+    input: &'a [u8],
+    pick: impl FnOnce(Token<'a>) -> Option<T>,
+) -> Result<T, PhpError> {
+    let token = Cursor::new(input).token()?;
+    pick(token).ok_or_else(|| {
+        PhpError::from(Fault {
+            kind: PhpErrorKind::Type,
+            offset: 0,
+        })
+    })
+}
+
+pub(super) fn located(fault: Fault, input: &[u8]) -> PhpError {
+    PhpError::new(fault.kind, fault.offset, locate(input, fault.offset))
+}
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;

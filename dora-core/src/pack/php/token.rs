@@ -1,0 +1,363 @@
+//! The serialized format, one value's head at a time.
+//!
+//! Everything that reads goes through [`Cursor`], so that all of it accepts
+//! the same bytes.
+
+use std::borrow::Cow;
+
+use super::error::{Fault, PhpErrorKind};
+use super::scan::Budget;
+use crate::pack::value::KeyRef;
+
+/// The shortest pair of an array: `i:0;N;`.
+const SHORTEST_PAIR: usize = 6;
+
+/// What stands at a position: a scalar, or the head of an array.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Token<'a> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    /// The text of a number in a grammar that [`super::float::parse`] reads.
+    Float(&'a [u8]),
+    Str(&'a [u8]),
+    /// An `S:` string that has escapes, all of them valid.
+    Escaped(&'a [u8]),
+    /// As many pairs follow, then [`Cursor::close`].
+    Array(usize),
+    /// To the n-th value, from 1 on. Its own value counts if it is `r:`.
+    Reference {
+        to: usize,
+        counts: bool,
+    },
+}
+
+/// A position in serialized bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Cursor<'a> {
+    rest: &'a [u8],
+    total: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(input: &'a [u8]) -> Self {
+        Self {
+            rest: input,
+            total: input.len(),
+        }
+    }
+
+    pub(super) fn offset(&self) -> usize {
+        self.total.saturating_sub(self.rest.len())
+    }
+
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    pub(super) fn fault(&self, kind: PhpErrorKind) -> Fault {
+        Fault {
+            kind,
+            offset: self.offset(),
+        }
+    }
+
+    /// The next value, which must be none that the bytes may not have here.
+    #[inline]
+    pub(super) fn value(&mut self, budget: &mut Budget) -> Result<Token<'a>, Fault> {
+        let start = self.offset();
+        let token = self.token()?;
+        if !budget.spend() {
+            return Err(Fault {
+                kind: PhpErrorKind::Nodes,
+                offset: start,
+            });
+        }
+        match token {
+            Token::Reference { .. } => Err(Fault {
+                kind: PhpErrorKind::Reference,
+                offset: start,
+            }),
+            token => Ok(token),
+        }
+    }
+
+    #[inline]
+    pub(super) fn token(&mut self) -> Result<Token<'a>, Fault> {
+        match self.rest {
+            [b's', b':', rest @ ..] => {
+                self.rest = rest;
+                self.string().map(Token::Str)
+            }
+            [b'i', b':', rest @ ..] => {
+                self.rest = rest;
+                self.int().map(Token::Int)
+            }
+            [b'a', b':', rest @ ..] => {
+                self.rest = rest;
+                self.array().map(Token::Array)
+            }
+            [b'N', b';', rest @ ..] => {
+                self.rest = rest;
+                Ok(Token::Null)
+            }
+            [b'b', b':', flag @ (b'0' | b'1'), b';', rest @ ..] => {
+                self.rest = rest;
+                Ok(Token::Bool(*flag == b'1'))
+            }
+            [b'd', b':', rest @ ..] => {
+                self.rest = rest;
+                self.float().map(Token::Float)
+            }
+            _ => self.rare_token(),
+        }
+    }
+
+    /// The key of a pair, as it stands.
+    #[inline]
+    pub(super) fn skip_key(&mut self) -> Result<(), Fault> {
+        match self.key_token()? {
+            Token::Int(_) | Token::Str(_) | Token::Escaped(_) => Ok(()),
+            _ => Err(self.fault(PhpErrorKind::Key)),
+        }
+    }
+
+    /// The key of a pair, as PHP takes it.
+    #[inline]
+    pub(super) fn key(&mut self) -> Result<KeyRef<'a>, Fault> {
+        match self.key_token()? {
+            Token::Int(int) => Ok(KeyRef::Int(int)),
+            Token::Str(bytes) => Ok(KeyRef::from_bytes(bytes)),
+            Token::Escaped(raw) => Ok(KeyRef::from_bytes(unescape(raw))),
+            _ => Err(self.fault(PhpErrorKind::Key)),
+        }
+    }
+
+    /// The end of an array.
+    #[inline]
+    pub(super) fn close(&mut self) -> Result<(), Fault> {
+        match self.rest {
+            [b'}', rest @ ..] => {
+                self.rest = rest;
+                Ok(())
+            }
+            [] => Err(self.fault(PhpErrorKind::UnexpectedEnd)),
+            _ => Err(self.fault(PhpErrorKind::Count)),
+        }
+    }
+
+    #[inline]
+    fn key_token(&mut self) -> Result<Token<'a>, Fault> {
+        match self.rest {
+            [b's' | b'i' | b'S', ..] => self.token(),
+            [] => Err(self.fault(PhpErrorKind::UnexpectedEnd)),
+            [b'}', ..] => Err(self.fault(PhpErrorKind::Count)),
+            _ => Err(self.fault(PhpErrorKind::Key)),
+        }
+    }
+
+    #[cold]
+    fn rare_token(&mut self) -> Result<Token<'a>, Fault> {
+        match self.rest {
+            [b'S', b':', rest @ ..] => {
+                self.rest = rest;
+                self.escaped_string()
+            }
+            [mark @ (b'R' | b'r'), b':', rest @ ..] => {
+                self.rest = rest;
+                let to = self.unsigned(b';')?;
+                Ok(Token::Reference {
+                    to,
+                    counts: *mark == b'r',
+                })
+            }
+            [b'O' | b'C' | b'E', b':', ..] => Err(self.fault(PhpErrorKind::Object)),
+            [] | [b'N' | b'b' | b'i' | b'd' | b's' | b'S' | b'a' | b'R' | b'r'] => {
+                Err(self.fault(PhpErrorKind::UnexpectedEnd))
+            }
+            [b'b', b':'] | [b'b', b':', b'0' | b'1'] => {
+                Err(self.fault(PhpErrorKind::UnexpectedEnd))
+            }
+            _ => Err(self.fault(PhpErrorKind::Syntax)),
+        }
+    }
+
+    #[inline]
+    fn string(&mut self) -> Result<&'a [u8], Fault> {
+        let length = self.unsigned(b':')?;
+        self.expect(b'"')?;
+        match self.rest.split_at_checked(length) {
+            Some((string, [b'"', b';', rest @ ..])) => {
+                self.rest = rest;
+                Ok(string)
+            }
+            Some((_, [] | [b'"'])) | None => Err(self.fault(PhpErrorKind::UnexpectedEnd)),
+            Some(_) => Err(self.fault(PhpErrorKind::Length)),
+        }
+    }
+
+    fn escaped_string(&mut self) -> Result<Token<'a>, Fault> {
+        let length = self.unsigned(b':')?;
+        self.expect(b'"')?;
+        let start = self.rest;
+        let mut escaped = false;
+        for _ in 0..length {
+            self.rest = match self.rest {
+                [b'\\', high, low, rest @ ..] => {
+                    if !high.is_ascii_hexdigit() || !low.is_ascii_hexdigit() {
+                        return Err(self.fault(PhpErrorKind::Escape));
+                    }
+                    escaped = true;
+                    rest
+                }
+                [b'\\', ..] | [] => return Err(self.fault(PhpErrorKind::UnexpectedEnd)),
+                [_, rest @ ..] => rest,
+            };
+        }
+        let taken = start.len().saturating_sub(self.rest.len());
+        let raw = start.get(..taken).unwrap_or_default();
+        match self.rest {
+            [b'"', b';', rest @ ..] => self.rest = rest,
+            [] | [b'"'] => return Err(self.fault(PhpErrorKind::UnexpectedEnd)),
+            _ => return Err(self.fault(PhpErrorKind::Length)),
+        }
+        Ok(if escaped {
+            Token::Escaped(raw)
+        } else {
+            Token::Str(raw)
+        })
+    }
+
+    #[inline]
+    fn array(&mut self) -> Result<usize, Fault> {
+        let count = self.unsigned(b':')?;
+        self.expect(b'{')?;
+        if count > self.rest.len() / SHORTEST_PAIR {
+            return Err(self.fault(PhpErrorKind::Count));
+        }
+        Ok(count)
+    }
+
+    #[inline]
+    fn int(&mut self) -> Result<i64, Fault> {
+        let negative = self.sign();
+        let mut value = 0_i64;
+        let mut digits = false;
+        loop {
+            match self.rest {
+                [digit @ b'0'..=b'9', rest @ ..] => {
+                    // Downwards, because i64::MIN has no positive counterpart.
+                    value = value
+                        .checked_mul(10)
+                        .and_then(|value| value.checked_sub(i64::from(digit & 0x0f)))
+                        .ok_or_else(|| self.fault(PhpErrorKind::IntOverflow))?;
+                    digits = true;
+                    self.rest = rest;
+                }
+                [b';', rest @ ..] if digits => {
+                    let value = if negative {
+                        Some(value)
+                    } else {
+                        value.checked_neg()
+                    };
+                    let value = value.ok_or_else(|| self.fault(PhpErrorKind::IntOverflow))?;
+                    self.rest = rest;
+                    return Ok(value);
+                }
+                [] => return Err(self.fault(PhpErrorKind::UnexpectedEnd)),
+                _ => return Err(self.fault(PhpErrorKind::Syntax)),
+            }
+        }
+    }
+
+    fn float(&mut self) -> Result<&'a [u8], Fault> {
+        let end = self.rest.iter().position(|byte| *byte == b';');
+        let Some((text, [_, rest @ ..])) = end.and_then(|end| self.rest.split_at_checked(end))
+        else {
+            return Err(self.fault(PhpErrorKind::UnexpectedEnd));
+        };
+        if !super::float::is_float(text) {
+            return Err(self.fault(PhpErrorKind::Float));
+        }
+        self.rest = rest;
+        Ok(text)
+    }
+
+    /// Digits and then `end`: lengths, counts, slots. PHP knows no sign here.
+    #[inline]
+    fn unsigned(&mut self, end: u8) -> Result<usize, Fault> {
+        let mut value = 0_usize;
+        let mut digits = false;
+        loop {
+            match self.rest {
+                [digit @ b'0'..=b'9', rest @ ..] => {
+                    value = value
+                        .checked_mul(10)
+                        .and_then(|value| value.checked_add(usize::from(digit & 0x0f)))
+                        .ok_or_else(|| self.fault(PhpErrorKind::IntOverflow))?;
+                    digits = true;
+                    self.rest = rest;
+                }
+                [byte, rest @ ..] if digits && *byte == end => {
+                    self.rest = rest;
+                    return Ok(value);
+                }
+                [] => return Err(self.fault(PhpErrorKind::UnexpectedEnd)),
+                _ => return Err(self.fault(PhpErrorKind::Syntax)),
+            }
+        }
+    }
+
+    #[inline]
+    fn sign(&mut self) -> bool {
+        match self.rest {
+            [b'-', rest @ ..] => {
+                self.rest = rest;
+                true
+            }
+            [b'+', rest @ ..] => {
+                self.rest = rest;
+                false
+            }
+            _ => false,
+        }
+    }
+
+    #[inline]
+    fn expect(&mut self, wanted: u8) -> Result<(), Fault> {
+        match self.rest {
+            [byte, rest @ ..] if *byte == wanted => {
+                self.rest = rest;
+                Ok(())
+            }
+            [] => Err(self.fault(PhpErrorKind::UnexpectedEnd)),
+            _ => Err(self.fault(PhpErrorKind::Syntax)),
+        }
+    }
+}
+
+/// The bytes of an [`Token::Escaped`].
+pub(super) fn unescape(raw: &[u8]) -> Cow<'static, [u8]> {
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    loop {
+        rest = match rest {
+            [b'\\', high, low, rest @ ..] => {
+                bytes.push(nibble(*high) << 4 | nibble(*low));
+                rest
+            }
+            [byte, rest @ ..] => {
+                bytes.push(*byte);
+                rest
+            }
+            [] => return Cow::Owned(bytes),
+        };
+    }
+}
+
+fn nibble(hex: u8) -> u8 {
+    char::from(hex)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
+        .unwrap_or_default()
+}

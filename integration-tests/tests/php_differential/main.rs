@@ -1,0 +1,241 @@
+//! The PHP codec against a real `php`: both must read and write the same bytes.
+
+mod peer;
+
+use dora_core::pack::limits::Limits;
+use dora_core::pack::php::{PhpErrorKind, decode, encode, normalize};
+use dora_core::pack::value::{Array, Key, Value};
+use peer::Php;
+
+fn limits() -> Limits {
+    Limits::default()
+}
+
+fn bytes_of(value: &Value) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode(value, &mut bytes);
+    bytes
+}
+
+fn shown(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+fn any_float(rng: &mut fastrand::Rng) -> f64 {
+    match rng.u8(..5) {
+        0 => f64::from_bits(rng.u64(..)),
+        1 => f64::from(rng.i32(..)) / 100.0,
+        2 => f64::from(rng.u16(..)) * 10_f64.powi(rng.i32(-30..30)),
+        3 => 2_f64.powi(rng.i32(-1074..1024)),
+        _ => *rng
+            .choice(&[
+                0.0,
+                -0.0,
+                f64::INFINITY,
+                -f64::INFINITY,
+                f64::NAN,
+                1e17,
+                1e-5,
+            ])
+            .unwrap(),
+    }
+}
+
+fn any_bytes(rng: &mut fastrand::Rng, most: usize) -> Vec<u8> {
+    (0..rng.usize(..=most)).map(|_| rng.u8(..)).collect()
+}
+
+fn any_key(rng: &mut fastrand::Rng) -> Key {
+    match rng.u8(..4) {
+        0 => Key::Int(rng.i64(-3..20)),
+        1 => Key::Int(rng.i64(..)),
+        2 => Key::from(rng.i64(-3..20).to_string()),
+        _ => Key::from(any_bytes(rng, 6)),
+    }
+}
+
+fn any_value(rng: &mut fastrand::Rng, depth: usize) -> Value {
+    match rng.u8(..if depth > 0 { 8 } else { 6 }) {
+        0 => Value::Null,
+        1 => rng.bool().into(),
+        2 => rng.i64(..).into(),
+        3 | 4 => any_float(rng).into(),
+        5 => any_bytes(rng, 20).into(),
+        6 => (0..rng.usize(..6))
+            .map(|_| any_value(rng, depth - 1))
+            .collect(),
+        _ => (0..rng.usize(..24))
+            .map(|_| (any_key(rng), any_value(rng, depth - 1)))
+            .collect::<Array>()
+            .into(),
+    }
+}
+
+#[test]
+fn php_reads_what_we_write_and_writes_the_same() {
+    let mut php = Php::start();
+    let mut rng = fastrand::Rng::with_seed(1);
+    for _ in 0..3000 {
+        let bytes = bytes_of(&any_value(&mut rng, 3));
+        let back = php.unserialize(&bytes);
+        assert_eq!(back.as_deref(), Some(&*bytes), "{}", shown(&bytes));
+    }
+}
+
+#[test]
+fn php_writes_every_float_as_we_do() {
+    let mut php = Php::start();
+    let mut rng = fastrand::Rng::with_seed(2);
+    for _ in 0..100 {
+        let floats: Value = (0..500).map(|_| any_float(&mut rng)).collect();
+        let bytes = bytes_of(&floats);
+        let back = php.unserialize(&bytes).expect("floats are read");
+        assert_eq!(shown(&back), shown(&bytes));
+    }
+}
+
+#[test]
+fn we_read_what_php_writes_and_write_the_same() {
+    let mut php = Php::start();
+    for seed in 0..3000 {
+        let bytes = php.generate(seed);
+        let value = decode(&bytes, &limits()).unwrap_or_else(|e| panic!("{e}: {}", shown(&bytes)));
+        assert_eq!(shown(&bytes_of(&value)), shown(&bytes), "seed {seed}");
+    }
+}
+
+/// What PHP takes and we do not, by decision.
+fn stricter(kind: PhpErrorKind) -> bool {
+    matches!(
+        kind,
+        // Classes are never instantiated; PHP makes an incomplete object.
+        PhpErrorKind::Object
+            // PHP clamps integers to 64 bits.
+            | PhpErrorKind::IntOverflow
+            // PHP keeps a reference to an enclosing array as null or a cycle.
+            | PhpErrorKind::DanglingReference
+    )
+}
+
+/// Compares both on `input`; true if PHP read it.
+fn compare(php: &mut Php, input: &[u8]) -> bool {
+    let theirs = php.unserialize(input);
+    let has_reference = |kind| kind == PhpErrorKind::Reference;
+    let ours = match decode(input, &limits()) {
+        Err(error) if has_reference(error.kind()) => {
+            normalize(input, &limits()).and_then(|plain| decode(&plain, &limits()))
+        }
+        ours => ours,
+    };
+    match (&theirs, ours) {
+        (Some(theirs), Ok(ours)) => {
+            let theirs = normalize(theirs, &limits()).unwrap_or_else(|_| theirs.clone());
+            assert_eq!(shown(&bytes_of(&ours)), shown(&theirs), "{}", shown(input));
+        }
+        (Some(_), Err(error)) => assert!(stricter(error.kind()), "{error}: {}", shown(input)),
+        // PHP 7 and newer takes `r:` to objects only.
+        (None, Ok(_)) => assert!(shown(input).contains("r:"), "PHP refuses {}", shown(input)),
+        (None, Err(_)) => {}
+    }
+    theirs.is_some()
+}
+
+#[test]
+fn both_refuse_the_same_near_misses() {
+    let pieces = [
+        "a:1:{",
+        "a:2:{",
+        "a:2:{",
+        "a:3:{",
+        "a:0:{}",
+        "}",
+        "}",
+        "i:0;",
+        "i:1;",
+        "i:2;",
+        "i:+3;",
+        "i:-0;",
+        "N;",
+        "b:1;",
+        "b:2;",
+        "d:1.5;",
+        "d:.5;",
+        "d:3;",
+        "d:1E3;",
+        "d:INF;",
+        "d:+INF;",
+        "d:-NAN;",
+        "s:1:\"a\";",
+        "s:2:\"12\";",
+        "s:2:\"-0\";",
+        "s:+1:\"a\";",
+        "S:1:\"\\61\";",
+        "S:1:\"\\6g\";",
+        "R:1;",
+        "R:2;",
+        "R:3;",
+        "r:2;",
+        "O:1:\"X\":0:{}",
+        "E:3:\"A:B\";",
+        "C:1:\"X\":0:{}",
+        "a:-1:{}",
+        "a:2147483647:{",
+        "s:9:\"",
+        "i:",
+        ";",
+        "x",
+    ];
+    let mut php = Php::start();
+    let mut rng = fastrand::Rng::with_seed(3);
+    let mut read = 0;
+    for _ in 0..20_000 {
+        let input: String = (0..rng.usize(1..12))
+            .map(|_| *rng.choice(&pieces).unwrap())
+            .collect();
+        read += usize::from(compare(&mut php, input.as_bytes()));
+    }
+    assert!(read > 1000, "only {read} were read: nothing was compared");
+}
+
+#[test]
+fn both_refuse_the_same_mutations() {
+    let mut php = Php::start();
+    let mut rng = fastrand::Rng::with_seed(4);
+    for seed in 0..4000 {
+        let mut bytes = php.generate(seed);
+        for _ in 0..rng.usize(1..3) {
+            let at = rng.usize(..bytes.len().max(1));
+            match rng.u8(..4) {
+                _ if bytes.is_empty() => {}
+                0 => bytes[at] = rng.u8(..),
+                1 => bytes[at] = *rng.choice(b"0123456789:;{}\"aisdNbSRr+-.").unwrap(),
+                2 => drop(bytes.remove(at)),
+                _ => bytes.truncate(at),
+            }
+        }
+        compare(&mut php, &bytes);
+    }
+}
+
+#[test]
+fn references_lead_where_php_leads_them() {
+    let mut php = Php::start();
+    let mut rng = fastrand::Rng::with_seed(5);
+    let mut resolved = 0;
+    for _ in 0..5000 {
+        let mut input = String::from("a:6:{");
+        for at in 0..6 {
+            let key = if rng.u8(..8) == 0 { 0 } else { at };
+            let to = rng.u8(1..12);
+            input += &match rng.u8(..5) {
+                0 => format!("i:{key};i:{};", rng.i8(..)),
+                1 => format!("i:{key};a:1:{{i:0;i:{};}}", rng.i8(..)),
+                2 => format!("i:{key};a:2:{{i:0;b:1;i:1;R:{to};}}"),
+                _ => format!("i:{key};R:{to};"),
+            };
+        }
+        input.push('}');
+        resolved += usize::from(compare(&mut php, input.as_bytes()));
+    }
+    assert!(resolved > 200, "only {resolved} were resolved");
+}
