@@ -89,20 +89,14 @@ mod tests {
     fn hex_digits_and_number_are_the_same_thing() {
         let guid = Guid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
         assert_eq!(guid.as_bytes(), b"0123456789abcdef0123456789abcdef");
-        assert_eq!(
-            guid.to_u128(),
-            Some(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)
-        );
+        assert_eq!(guid.to_u128(), Some(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef));
         assert_eq!(Guid::ZERO.to_u128(), Some(0));
     }
 
     #[test]
     fn any_32_bytes_are_kept_and_shown_escaped() {
         let odd = Guid::from_bytes(b"ZZZZZZZZZZZZZZZZZZZZZZZZZZZZ\x00\xff\r\n").expect("32 bytes");
-        assert_eq!(
-            odd.to_string(),
-            "ZZZZZZZZZZZZZZZZZZZZZZZZZZZZ\\x00\\xff\\r\\n"
-        );
+        assert_eq!(odd.to_string(), "ZZZZZZZZZZZZZZZZZZZZZZZZZZZZ\\x00\\xff\\r\\n");
         assert_eq!(odd.to_u128(), None);
         assert_eq!(Guid::from_bytes(b"short"), None);
     }

@@ -19,19 +19,12 @@ impl Limits {
     /// The same limits with another depth, at most [`Limits::MAX_DEPTH`].
     #[must_use]
     pub fn with_depth(self, depth: usize) -> Self {
-        Self {
-            depth: depth.min(Self::MAX_DEPTH),
-            ..self
-        }
+        Self { depth: depth.min(Self::MAX_DEPTH), ..self }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            depth: 64,
-            nodes: 1 << 19,
-            bytes: 2 << 20,
-        }
+        Self { depth: 64, nodes: 1 << 19, bytes: 2 << 20 }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A way to pack packets and messages.
+/// A way to pack packets and messages. The code behind it is in [`pack`](crate::pack).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Packer {
     /// PHP `serialize`: what every PHP Dora-RPC peer speaks.
@@ -11,26 +11,6 @@ pub enum Packer {
     Json,
     /// The envelope of `proto/dora/wire/v1`: between two Dora ends.
     Protobuf,
-}
-
-impl Packer {
-    /// Tells the packing of a body (already inflated) by its first bytes.
-    ///
-    /// `None` for bytes that no packer writes.
-    #[must_use]
-    pub fn detect(body: &[u8]) -> Option<Self> {
-        match *body {
-            [0x08, ..] => Some(Self::Protobuf),
-            [b'{', ..] => Some(Self::Json),
-            [b'N', b';', ..] => Some(Self::Php),
-            [
-                b'a' | b'b' | b'd' | b'i' | b's' | b'S' | b'O' | b'C' | b'E' | b'R' | b'r',
-                b':',
-                ..,
-            ] => Some(Self::Php),
-            _ => None,
-        }
-    }
 }
 
 impl fmt::Display for Packer {

@@ -1,0 +1,151 @@
+//! Methods and services: what generated code says about them.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::mode::Mode;
+
+/// A service as its `.proto` declares it. Generated code holds one in a static.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceDescriptor {
+    /// The full name: `package.Service`.
+    pub name: &'static str,
+    /// The version (option `version`, by default `1.0`).
+    pub version: &'static str,
+    /// The group it registers in (option `group`).
+    pub group: Option<&'static str>,
+    /// The PHP class name that Swoft peers call it by (option `interface`).
+    pub interface: Option<&'static str>,
+    /// Its methods, in the order of the `.proto`.
+    pub methods: &'static [Method],
+}
+
+/// A method as its `.proto` declares it.
+#[derive(Clone, Copy, Debug)]
+pub struct Method {
+    /// The full name of the service it belongs to.
+    pub service: &'static str,
+    /// Its own name.
+    pub name: &'static str,
+    /// `/package.Service/Method`: the name it is called by.
+    pub path: &'static str,
+    /// The legacy API names it answers to as well (option `name`). The first of
+    /// them is what a client that speaks PHP's packing calls it by.
+    pub aliases: &'static [&'static str],
+    /// Whether calling it twice is the same as calling it once.
+    pub idempotent: bool,
+    /// The default timeout (option `timeout_ms`).
+    pub timeout: Option<Duration>,
+    /// The default mode (option `mode`).
+    pub mode: Mode,
+}
+
+/// The name a call asks for: a path, a legacy API name, or whatever a peer sent.
+///
+/// Cheap to clone: a static string, or a slice of the frame it came in.
+#[derive(Clone)]
+pub struct MethodName(Name);
+
+#[derive(Clone)]
+enum Name {
+    Static(&'static str),
+    // Holds UTF-8 only: see the constructors.
+    Shared(Bytes),
+}
+
+impl MethodName {
+    /// A name known at compile time.
+    #[must_use]
+    pub const fn from_static(name: &'static str) -> Self {
+        Self(Name::Static(name))
+    }
+
+    /// The name in `bytes`, without a copy. PHP strings are bytes: what is not
+    /// UTF-8 is replaced by U+FFFD, and so names no method.
+    #[must_use]
+    pub fn from_bytes(bytes: Bytes) -> Self {
+        match std::str::from_utf8(&bytes) {
+            Ok(_) => Self(Name::Shared(bytes)),
+            Err(_) => Self(Name::Shared(String::from_utf8_lossy(&bytes).into_owned().into())),
+        }
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Name::Static(name) => name,
+            Name::Shared(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+        }
+    }
+}
+
+impl Deref for MethodName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl From<&'static str> for MethodName {
+    fn from(name: &'static str) -> Self {
+        Self::from_static(name)
+    }
+}
+
+impl From<String> for MethodName {
+    fn from(name: String) -> Self {
+        Self(Name::Shared(name.into()))
+    }
+}
+
+impl Default for MethodName {
+    fn default() -> Self {
+        Self::from_static("")
+    }
+}
+
+impl PartialEq for MethodName {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for MethodName {}
+
+impl Hash for MethodName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+/// Escaped: a name is a peer's text and may stand in a log.
+impl fmt::Display for MethodName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.as_str().escape_debug())
+    }
+}
+
+impl fmt::Debug for MethodName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_compare_as_text_and_show_escaped() {
+        let shared = MethodName::from_bytes(Bytes::from_static(b"/t/echo"));
+        assert_eq!(shared, MethodName::from_static("/t/echo"));
+        let odd = MethodName::from_bytes(Bytes::from_static(b"a\r\n\x1b[31m\xff"));
+        assert_eq!(odd.to_string(), "a\\r\\n\\u{1b}[31m\u{fffd}");
+    }
+}

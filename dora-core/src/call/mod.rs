@@ -1,0 +1,22 @@
+//! What a call is: method, body, metadata, deadline, and the status it ends with.
+
+pub mod body;
+pub mod code;
+pub mod deadline;
+pub mod dora_code;
+pub mod extensions;
+pub mod metadata;
+pub mod method;
+pub mod mode;
+pub mod packer;
+pub mod request;
+pub mod response;
+pub mod status;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use status::Status;
+
+/// The future of a handler: boxed once, where types must be forgotten.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, Status>> + Send>>;
