@@ -31,18 +31,8 @@ const ARROWS: &Arrows = &[
     ("codegen", EVERYTHING),
 ];
 
-const EVERYTHING: &[&str] = &[
-    "guid",
-    "call",
-    "wire",
-    "pack",
-    "discovery",
-    "transport",
-    "middleware",
-    "stub",
-    "client",
-    "server",
-];
+const EVERYTHING: &[&str] =
+    &["guid", "call", "wire", "pack", "discovery", "transport", "middleware", "stub", "client", "server"];
 
 const MAX_FILE_LINES: usize = 500;
 const MAX_FUNCTION_LINES: usize = 80;
@@ -105,11 +95,7 @@ fn a_peers_bytes_cannot_panic_wire_or_packers() {
 #[test]
 fn files_and_functions_are_short() {
     let sources: Vec<_> = SOURCES.iter().collect();
-    none(&rules::too_long(
-        &sources,
-        MAX_FILE_LINES,
-        MAX_FUNCTION_LINES,
-    ));
+    none(&rules::too_long(&sources, MAX_FILE_LINES, MAX_FUNCTION_LINES));
 }
 
 #[test]

@@ -38,9 +38,7 @@ impl Exact {
     /// When `notation` is not of that form; the message quotes the part.
     pub fn from_notation(notation: &Value) -> anyhow::Result<Self> {
         let text = |field: &str| {
-            notation[field]
-                .as_str()
-                .with_context(|| format!("no text `{field}` in {notation}"))
+            notation[field].as_str().with_context(|| format!("no text `{field}` in {notation}"))
         };
         Ok(match text("t")? {
             "null" => Self::Null,
@@ -50,14 +48,8 @@ impl Exact {
             "str" if notation.get("hex").is_some() => Self::Str(const_hex::decode(text("hex")?)?),
             "str" => Self::Str(text("utf8")?.into()),
             "array" => Self::Array(pairs(&notation["e"])?),
-            "object" => Self::Object {
-                class: text("class")?.into(),
-                properties: pairs(&notation["p"])?,
-            },
-            "?object" => Self::Object {
-                class: Vec::new(),
-                properties: Vec::new(),
-            },
+            "object" => Self::Object { class: text("class")?.into(), properties: pairs(&notation["p"])? },
+            "?object" => Self::Object { class: Vec::new(), properties: Vec::new() },
             other => bail!("unknown kind of value `{other}`"),
         })
     }
@@ -66,8 +58,7 @@ impl Exact {
     #[must_use]
     pub fn to_notation(&self) -> Value {
         let pairs = |pairs: &[(Self, Self)]| -> Value {
-            let pair =
-                |(key, value): &(Self, Self)| json!([key.to_notation(), value.to_notation()]);
+            let pair = |(key, value): &(Self, Self)| json!([key.to_notation(), value.to_notation()]);
             pairs.iter().map(pair).collect()
         };
         match self {
@@ -102,12 +93,7 @@ impl Exact {
     /// The value under a string key of an array or object.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
-        let (Self::Array(entries)
-        | Self::Object {
-            properties: entries,
-            ..
-        }) = self
-        else {
+        let (Self::Array(entries) | Self::Object { properties: entries, .. }) = self else {
             return None;
         };
         let is_key = |(k, _): &&(Self, Self)| matches!(k, Self::Str(k) if k == key.as_bytes());
@@ -183,12 +169,7 @@ fn write_pairs(f: &mut fmt::Formatter<'_>, pairs: &[(Exact, Exact)]) -> fmt::Res
 
 fn pairs(notation: &Value) -> anyhow::Result<Vec<(Exact, Exact)>> {
     let pairs = notation.as_array().context("no list of pairs")?;
-    let pair = |pair: &Value| {
-        Ok((
-            Exact::from_notation(&pair[0])?,
-            Exact::from_notation(&pair[1])?,
-        ))
-    };
+    let pair = |pair: &Value| Ok((Exact::from_notation(&pair[0])?, Exact::from_notation(&pair[1])?));
     pairs.iter().map(pair).collect()
 }
 

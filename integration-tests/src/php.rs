@@ -34,10 +34,7 @@ impl PhpServer {
         let Some(port) = port.and_then(|port| port.parse().ok()) else {
             bail!("it said {line:?} and:\n{}", process.errors());
         };
-        Ok(Self {
-            process,
-            address: SocketAddr::from(([127, 0, 0, 1], port)),
-        })
+        Ok(Self { process, address: SocketAddr::from(([127, 0, 0, 1], port)) })
     }
 
     /// Where it listens.
@@ -70,12 +67,7 @@ impl PhpClient {
     /// A client with the settings of the original.
     #[must_use]
     pub fn new(address: SocketAddr, dialect: Dialect) -> Self {
-        Self {
-            address,
-            dialect,
-            legacy_types: false,
-            timeout: Duration::from_secs(3),
-        }
+        Self { address, dialect, legacy_types: false, timeout: Duration::from_secs(3) }
     }
 
     /// Runs calls one after the other on one connection, as `php/client.php`
@@ -101,10 +93,7 @@ impl PhpClient {
         }
         let status = process.wait(PATIENCE)?;
         let errors = process.errors();
-        ensure!(
-            status.success() && errors.is_empty(),
-            "client.php: {status}\n{errors}"
-        );
+        ensure!(status.success() && errors.is_empty(), "client.php: {status}\n{errors}");
         Ok(outcomes)
     }
 }
@@ -126,10 +115,7 @@ fn outcome(line: &str) -> anyhow::Result<Outcome> {
 }
 
 fn script(name: &str, dialect: &Dialect) -> anyhow::Result<Command> {
-    let there = Command::new("php")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
+    let there = Command::new("php").arg("--version").stdout(Stdio::null()).status();
     ensure!(
         there.is_ok_and(|status| status.success()),
         "these tests need PHP: run `cargo xtask test`, which installs it, \
@@ -139,11 +125,7 @@ fn script(name: &str, dialect: &Dialect) -> anyhow::Result<Command> {
     command
         .args(["-d", "display_errors=stderr", "-d", "error_reporting=-1"])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("php").join(name));
-    let generation = if dialect.guid_in_header {
-        "guid"
-    } else {
-        "plain"
-    };
+    let generation = if dialect.guid_in_header { "guid" } else { "plain" };
     command.args(["--generation", generation]);
     if let Some(salt) = &dialect.salt {
         let salt = str::from_utf8(salt).context("a salt that is no text")?;

@@ -45,11 +45,7 @@ impl Process {
             errors.push_str(&line);
             errors.push('\n');
         });
-        Ok(Self {
-            child,
-            lines,
-            errors,
-        })
+        Ok(Self { child, lines, errors })
     }
 
     /// The id of the process.
@@ -77,10 +73,9 @@ impl Process {
         match self.lines.recv_timeout(patience) {
             Ok(line) => Ok(Some(line)),
             Err(RecvTimeoutError::Disconnected) => Ok(None),
-            Err(RecvTimeoutError::Timeout) => bail!(
-                "no line of output within {patience:?}; its errors:\n{}",
-                self.errors()
-            ),
+            Err(RecvTimeoutError::Timeout) => {
+                bail!("no line of output within {patience:?}; its errors:\n{}", self.errors())
+            }
         }
     }
 
@@ -193,10 +188,7 @@ fn build(package: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// Hands every line of `stream` to `on_line`, on a thread that ends with it.
-fn each_line(
-    stream: Option<impl Read + Send + 'static>,
-    mut on_line: impl FnMut(String) + Send + 'static,
-) {
+fn each_line(stream: Option<impl Read + Send + 'static>, mut on_line: impl FnMut(String) + Send + 'static) {
     thread::spawn(move || {
         for line in stream.into_iter().flat_map(|s| BufReader::new(s).lines()) {
             match line {

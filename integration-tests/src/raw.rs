@@ -119,13 +119,9 @@ impl Peer {
         }
         self.fill(&mut frame[first..], deadline)?;
         let length = u32::from_be_bytes(frame[..].try_into()?) as usize;
-        ensure!(
-            length <= 8 * MAX_PACKET,
-            "a frame of {length} bytes is announced"
-        );
+        ensure!(length <= 8 * MAX_PACKET, "a frame of {length} bytes is announced");
         frame.resize(4 + length, 0);
-        self.fill(&mut frame[4..], deadline)
-            .with_context(|| format!("in a frame of {length} bytes"))?;
+        self.fill(&mut frame[4..], deadline).with_context(|| format!("in a frame of {length} bytes"))?;
         Ok(Some(frame))
     }
 
@@ -194,25 +190,15 @@ pub struct Dialect {
 
 impl Dialect {
     /// Guid in the header, unsigned, not compressed: the default of PHP systems.
-    pub const GUID: Self = Self {
-        guid_in_header: true,
-        salt: None,
-        gzip: false,
-    };
+    pub const GUID: Self = Self { guid_in_header: true, salt: None, gzip: false };
 
     /// No guid in the header: releases 0.4.x and older.
-    pub const PLAIN: Self = Self {
-        guid_in_header: false,
-        ..Self::GUID
-    };
+    pub const PLAIN: Self = Self { guid_in_header: false, ..Self::GUID };
 
     /// With a checksum, made with the default salt.
     #[must_use]
     pub fn signed(self) -> Self {
-        Self {
-            salt: Some(DEFAULT_SALT.to_vec()),
-            ..self
-        }
+        Self { salt: Some(DEFAULT_SALT.to_vec()), ..self }
     }
 
     /// With compressed bodies.
@@ -274,11 +260,7 @@ impl Dialect {
         let salt = self.salt.as_deref();
         let right = salt.map(|salt| checksum(content, salt).to_vec());
         ensure!(stated == right, "the checksum does not fit");
-        let body = if self.gzip {
-            gunzip(content)?
-        } else {
-            content.to_vec()
-        };
+        let body = if self.gzip { gunzip(content)? } else { content.to_vec() };
         Ok((guid.to_vec(), body))
     }
 }
@@ -288,9 +270,7 @@ impl Dialect {
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packed = Vec::new();
     let mut encoder = GzEncoder::new(bytes, Compression::new(4));
-    encoder
-        .read_to_end(&mut packed)
-        .expect("memory does not fail to be read");
+    encoder.read_to_end(&mut packed).expect("memory does not fail to be read");
     packed
 }
 
@@ -301,9 +281,7 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
 /// When the bytes are no gzip.
 pub fn gunzip(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut plain = Vec::new();
-    GzDecoder::new(bytes)
-        .read_to_end(&mut plain)
-        .context("no gzip")?;
+    GzDecoder::new(bytes).read_to_end(&mut plain).context("no gzip")?;
     Ok(plain)
 }
 
@@ -353,9 +331,7 @@ mod tests {
         client.send(&frame[..7]).expect("sent");
         client.send(&frame[7..]).expect("sent");
         assert_eq!(server.frame().expect("a frame"), frame);
-        server
-            .expect_silence(Duration::from_millis(20))
-            .expect("silence");
+        server.expect_silence(Duration::from_millis(20)).expect("silence");
         client.finish_sending().expect("sent");
         server.expect_close().expect("closed");
         server.send(&frame).expect("half open");

@@ -11,13 +11,8 @@ use crate::exact::Exact;
 ///
 /// When the bytes are not what `serialize()` writes or `unserialize()` reads.
 pub fn read(bytes: &[u8]) -> anyhow::Result<Exact> {
-    let mut reader = Reader {
-        rest: bytes,
-        slots: Vec::new(),
-    };
-    reader
-        .value()
-        .with_context(|| format!("{} bytes from the end", reader.rest.len()))
+    let mut reader = Reader { rest: bytes, slots: Vec::new() };
+    reader.value().with_context(|| format!("{} bytes from the end", reader.rest.len()))
 }
 
 struct Reader<'a> {
@@ -72,10 +67,7 @@ impl Reader<'_> {
         self.expect(b'}')?;
         let value = match kind {
             b'a' => Exact::Array(entries),
-            _ => Exact::Object {
-                class,
-                properties: entries,
-            },
+            _ => Exact::Object { class, properties: entries },
         };
         self.slots[slot] = value.clone();
         Ok(value)
@@ -134,12 +126,7 @@ impl Reader<'_> {
 
     fn expect(&mut self, wanted: u8) -> anyhow::Result<()> {
         let byte = self.byte()?;
-        ensure!(
-            byte == wanted,
-            "{:?} where {:?} must stand",
-            byte as char,
-            wanted as char
-        );
+        ensure!(byte == wanted, "{:?} where {:?} must stand", byte as char, wanted as char);
         Ok(())
     }
 
@@ -191,13 +178,7 @@ mod tests {
 
     #[test]
     fn broken_bytes_are_errors() {
-        for bytes in [
-            &b""[..],
-            b"i:5",
-            b"s:9:\"short\";",
-            b"a:2:{i:0;i:1;}",
-            b"x:1;",
-        ] {
+        for bytes in [&b""[..], b"i:5", b"s:9:\"short\";", b"a:2:{i:0;i:1;}", b"x:1;"] {
             read(bytes).expect_err("not a value");
         }
     }

@@ -180,8 +180,7 @@ pub fn load(file: &str) -> anyhow::Result<Recording> {
     let flags = raw.meta.flags;
     let case = |case: RawCase| {
         let name = case.name.clone();
-        case.check(&flags)
-            .with_context(|| format!("{file}, case {name}"))
+        case.check(&flags).with_context(|| format!("{file}, case {name}"))
     };
     Ok(Recording {
         file: file.to_owned(),
@@ -276,22 +275,11 @@ struct RawThrow {
 impl RawCase {
     fn check(self, flags: &RawFlags) -> anyhow::Result<Case> {
         let event = |(at, event): (usize, RawEvent)| {
-            event
-                .check(flags)
-                .with_context(|| format!("event {at} of the exchange"))
+            event.check(flags).with_context(|| format!("event {at} of the exchange"))
         };
         Ok(Case {
-            exchange: self
-                .exchange
-                .into_iter()
-                .enumerate()
-                .map(event)
-                .collect::<Result<_, _>>()?,
-            calls: self
-                .calls
-                .into_iter()
-                .map(RawCall::check)
-                .collect::<Result<_, _>>()?,
+            exchange: self.exchange.into_iter().enumerate().map(event).collect::<Result<_, _>>()?,
+            calls: self.calls.into_iter().map(RawCall::check).collect::<Result<_, _>>()?,
             name: self.name,
             comment: self.comment,
             closed_by_server: self.closed_by_server,
@@ -303,10 +291,7 @@ impl RawEvent {
     fn check(self, flags: &RawFlags) -> anyhow::Result<Event> {
         let what = if let Some(event) = &self.event {
             ensure!(event == "close", "unknown event {event}");
-            What::Close {
-                by: side(self.by.as_deref(), "client", "server")?,
-                reset: self.reset,
-            }
+            What::Close { by: side(self.by.as_deref(), "client", "server")?, reset: self.reset }
         } else {
             let bytes = self.bytes()?;
             let decoded = self.decoded.context("no `decoded`")?;
@@ -318,11 +303,7 @@ impl RawEvent {
                 partial: self.partial,
             }))
         };
-        Ok(Event {
-            conn: self.conn,
-            at_ms: self.at_ms,
-            what,
-        })
+        Ok(Event { conn: self.conn, at_ms: self.at_ms, what })
     }
 
     fn bytes(&self) -> anyhow::Result<Vec<u8>> {
@@ -381,21 +362,16 @@ impl RawDecoded {
 impl RawCall {
     fn check(self) -> anyhow::Result<Call> {
         let outcome = match (self.returns, self.throws) {
-            (None, Some(throws)) => Outcome::Threw {
-                class: throws.class,
-                code: throws.code,
-                message: throws.message,
-            },
+            (None, Some(throws)) => {
+                Outcome::Threw { class: throws.class, code: throws.code, message: throws.message }
+            }
             (Some(value), None) => match value["serialized_len"].as_u64() {
                 Some(length) => Outcome::ReturnedLarge(length),
                 None => Outcome::Returned(Exact::from_notation(&value)?),
             },
             _ => anyhow::bail!("a call must return or throw"),
         };
-        Ok(Call {
-            call: self.call,
-            outcome,
-        })
+        Ok(Call { call: self.call, outcome })
     }
 }
 
@@ -416,9 +392,6 @@ fn bytes_of(notation: &Value) -> anyhow::Result<Vec<u8>> {
 
 fn same_sha256(bytes: &[u8], stated: Option<&str>) -> anyhow::Result<()> {
     let stated = stated.context("no sha256")?;
-    ensure!(
-        const_hex::encode(Sha256::digest(bytes)) == stated,
-        "the sha256 differs"
-    );
+    ensure!(const_hex::encode(Sha256::digest(bytes)) == stated, "the sha256 differs");
     Ok(())
 }

@@ -29,11 +29,7 @@ fn without_guids(value: &Exact) -> Exact {
     };
     let guid = Exact::from("guid");
     let others = entries.iter().filter(|(key, _)| *key != guid);
-    Exact::Array(
-        others
-            .map(|(key, value)| (key.clone(), without_guids(value)))
-            .collect(),
-    )
+    Exact::Array(others.map(|(key, value)| (key.clone(), without_guids(value))).collect())
 }
 
 fn packet(code: i64, msg: &str, data: Exact) -> Exact {
@@ -231,11 +227,8 @@ fn what_cannot_be_a_frame_closes_and_what_cannot_be_read_does_not() {
     let server = PhpServer::start(&Dialect::GUID).expect("the server starts");
     let mut peer = Peer::connect(server.address()).expect("it listens");
     for _ in 0..2 {
-        peer.send(&Dialect::GUID.frame(GUID, b"garbage"))
-            .expect("sent");
-        let (guid, body) = Dialect::GUID
-            .open(&peer.frame().expect("an answer"))
-            .expect("a frame");
+        peer.send(&Dialect::GUID.frame(GUID, b"garbage")).expect("sent");
+        let (guid, body) = Dialect::GUID.open(&peer.frame().expect("an answer")).expect("a frame");
         assert_eq!(guid, GUID);
         let packet = serialized::read(&body).expect("a packet");
         assert_eq!(packet.get("code"), Some(&100_003.into()));
@@ -246,13 +239,8 @@ fn what_cannot_be_a_frame_closes_and_what_cannot_be_read_does_not() {
 
 /// Cases that the stand-in cannot reproduce: numbers of the original's own, API
 /// names that are not in the reference service, classes it does not have.
-const NOT_REPLAYED: [&str; 5] = [
-    "ctl-getstat",
-    "ctl-reload",
-    "res-reference-h",
-    "res-shared-object-h",
-    "val-object-serialize-magic-h",
-];
+const NOT_REPLAYED: [&str; 5] =
+    ["ctl-getstat", "ctl-reload", "res-reference-h", "res-shared-object-h", "val-object-serialize-magic-h"];
 
 #[test]
 fn recorded_requests_get_the_recorded_answers() {

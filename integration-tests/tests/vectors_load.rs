@@ -8,14 +8,10 @@ use dora_integration_tests::raw::{Dialect, gunzip};
 use dora_integration_tests::serialized;
 use dora_integration_tests::vectors::{Outcome, Recording, Sent, load_all};
 
-static RECORDINGS: LazyLock<Vec<Recording>> =
-    LazyLock::new(|| load_all().expect("every recording loads"));
+static RECORDINGS: LazyLock<Vec<Recording>> = LazyLock::new(|| load_all().expect("every recording loads"));
 
 fn dialect(recording: &Recording) -> Dialect {
-    Dialect {
-        salt: recording.signed.then(|| recording.salt.clone()),
-        ..Dialect::GUID
-    }
+    Dialect { salt: recording.signed.then(|| recording.salt.clone()), ..Dialect::GUID }
 }
 
 /// Runs `check` on all bytes ever sent, and returns how often it answered `true`.
@@ -64,12 +60,7 @@ fn guid_checksum_and_body_are_where_the_recording_says() {
         }
         let opened = dialect(recording).open(&sent.bytes);
         let right = sent.decoded.crc_ok != Some(false);
-        assert_eq!(
-            opened.is_ok(),
-            right,
-            "{}: {opened:?}, {sent:?}",
-            recording.file
-        );
+        assert_eq!(opened.is_ok(), right, "{}: {opened:?}, {sent:?}", recording.file);
         let Ok((guid, body)) = opened else {
             return false;
         };
@@ -77,11 +68,7 @@ fn guid_checksum_and_body_are_where_the_recording_says() {
         let Some(serialized) = &sent.decoded.serialized else {
             return false;
         };
-        let body = if recording.compressed {
-            gunzip(&body).expect("gzip")
-        } else {
-            body
-        };
+        let body = if recording.compressed { gunzip(&body).expect("gzip") } else { body };
         assert_eq!(&body, serialized);
         true
     });
@@ -95,12 +82,7 @@ fn the_exact_value_is_that_of_the_serialized_bytes() {
             return false;
         };
         let read = serialized::read(bytes).expect(&recording.file);
-        assert_eq!(
-            without_objects(&read),
-            without_objects(value),
-            "{}",
-            bytes.escape_ascii()
-        );
+        assert_eq!(without_objects(&read), without_objects(value), "{}", bytes.escape_ascii());
         if recording.file.contains("php82") {
             assert_eq!(&read, value, "{}", bytes.escape_ascii());
         }
@@ -112,10 +94,7 @@ fn the_exact_value_is_that_of_the_serialized_bytes() {
 /// The recorder could not look into objects under PHP 7.1.
 fn without_objects(value: &Exact) -> Exact {
     match value {
-        Exact::Object { .. } => Exact::Object {
-            class: Vec::new(),
-            properties: Vec::new(),
-        },
+        Exact::Object { .. } => Exact::Object { class: Vec::new(), properties: Vec::new() },
         Exact::Array(entries) => {
             let entry = |(key, value): &(Exact, Exact)| (key.clone(), without_objects(value));
             Exact::Array(entries.iter().map(entry).collect())

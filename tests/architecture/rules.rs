@@ -65,9 +65,7 @@ pub(crate) fn circles(sources: &[&Source]) -> Vec<String> {
         }
         seen
     };
-    let in_circle = graph
-        .keys()
-        .filter(|place| reachable(place).contains(place));
+    let in_circle = graph.keys().filter(|place| reachable(place).contains(place));
     let in_circle: Vec<_> = in_circle.map(String::as_str).collect();
     if in_circle.is_empty() {
         return Vec::new();
@@ -196,10 +194,7 @@ mod tests {
     const ARROWS: &Arrows = &[("low", &[]), ("high", &["low"])];
 
     fn check(rule: impl Fn(&[&Source]) -> Vec<String>, files: &[(&str, &str)]) -> Vec<String> {
-        let sources: Vec<_> = files
-            .iter()
-            .map(|(file, text)| Source::read(file, text))
-            .collect();
+        let sources: Vec<_> = files.iter().map(|(file, text)| Source::read(file, text)).collect();
         rule(&sources.iter().collect::<Vec<_>>())
     }
 
@@ -207,28 +202,16 @@ mod tests {
     fn arrows_point_down_only() {
         let rule = |sources: &[&Source]| against_arrows(sources, ARROWS);
         let good = [
-            (
-                "c/src/high/a.rs",
-                "use crate::{low::X, high::b::Y}; use std::fmt::Debug;",
-            ),
+            ("c/src/high/a.rs", "use crate::{low::X, high::b::Y}; use std::fmt::Debug;"),
             ("c/src/low.rs", "mod tests { use super::*; }"),
             ("c/src/lib.rs", "pub use crate::high::a::A;"),
-            (
-                "c/src/high/m.rs",
-                "#[macro_export] macro_rules! m { () => {} }",
-            ),
+            ("c/src/high/m.rs", "#[macro_export] macro_rules! m { () => {} }"),
             ("c/src/high/n.rs", "use crate::m; fn f() { crate::m!() }"),
         ];
         assert_eq!(check(rule, &good), [""; 0]);
-        let bad = check(
-            rule,
-            &[("c/src/low/deep/a.rs", "\nuse super::super::super::high::X;")],
-        );
+        let bad = check(rule, &[("c/src/low/deep/a.rs", "\nuse super::super::super::high::X;")]);
         assert_eq!(bad.len(), 1);
-        assert!(
-            bad[0].starts_with("c/src/low/deep/a.rs:2: `low` must not import"),
-            "{bad:?}"
-        );
+        assert!(bad[0].starts_with("c/src/low/deep/a.rs:2: `low` must not import"), "{bad:?}");
         let unknown = check(rule, &[("c/src/new/mod.rs", "")]);
         assert!(unknown[0].contains("`new` has no arrows"), "{unknown:?}");
     }
@@ -258,30 +241,21 @@ mod tests {
     #[test]
     fn forbidden_paths_are_whole_segments() {
         let rule = |sources: &[&Source]| forbidden_paths(sources, &["std::net", "tokio"], "no");
-        let files = [(
-            "a.rs",
-            "use std::{net::X, network::Y}; fn f() { tokio::spawn(x) }",
-        )];
+        let files = [("a.rs", "use std::{net::X, network::Y}; fn f() { tokio::spawn(x) }")];
         assert_eq!(check(rule, &files).len(), 2);
     }
 
     #[test]
     fn only_test_modules_may_panic() {
         let files = [
-            (
-                "c/src/a.rs",
-                "#[cfg(test)] mod tests; mod b; fn f() { x.unwrap() }",
-            ),
+            ("c/src/a.rs", "#[cfg(test)] mod tests; mod b; fn f() { x.unwrap() }"),
             ("c/src/a/tests.rs", "fn f() { x.unwrap() }"),
             ("c/src/a/tests/more.rs", "fn f() { x[0] }"),
             ("c/src/a/b.rs", "fn f() { x[0] }"),
         ];
         let found = check(panics, &files);
         assert_eq!(found.len(), 2, "{found:?}");
-        assert!(
-            found[0].starts_with("c/src/a.rs:1: `.unwrap()`"),
-            "{found:?}"
-        );
+        assert!(found[0].starts_with("c/src/a.rs:1: `.unwrap()`"), "{found:?}");
         assert!(found[1].starts_with("c/src/a/b.rs:1: `[0]`"), "{found:?}");
     }
 

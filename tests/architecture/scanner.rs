@@ -6,8 +6,8 @@
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use super::tokens::{
-    attribute, ends_expression, ends_path, ident, indexes_nothing, inline_module, is_cfg_test,
-    is_colons, is_macro_export, is_punct, is_text, line, macro_name, module_file, path_in, trees,
+    attribute, ends_expression, ends_path, ident, indexes_nothing, inline_module, is_cfg_test, is_colons,
+    is_macro_export, is_punct, is_text, line, macro_name, module_file, path_in, trees,
 };
 
 /// The facts of one source file.
@@ -67,15 +67,8 @@ impl Source {
             Ok(tokens) => tokens,
             Err(error) => panic!("{file}: {error}"),
         };
-        let mut source = Self {
-            file: file.to_owned(),
-            lines: text.lines().count(),
-            ..Self::default()
-        };
-        let mut walk = Walk {
-            module: module_of(file),
-            source: &mut source,
-        };
+        let mut source = Self { file: file.to_owned(), lines: text.lines().count(), ..Self::default() };
+        let mut walk = Walk { module: module_of(file), source: &mut source };
         walk.tokens(&trees(tokens), false);
         source
     }
@@ -95,10 +88,7 @@ fn module_of(file: &str) -> Vec<String> {
     };
     let path = inside.trim_end_matches(".rs").trim_end_matches("/mod");
     let root = ["lib", "main", "mod"];
-    path.split('/')
-        .filter(|segment| !root.contains(segment))
-        .map(str::to_owned)
-        .collect()
+    path.split('/').filter(|segment| !root.contains(segment)).map(str::to_owned).collect()
 }
 
 struct Walk<'a> {
@@ -172,11 +162,7 @@ impl Walk<'_> {
 
     fn resolve(&self, segments: Vec<String>) -> Vec<String> {
         let supers = segments.iter().take_while(|word| *word == "super").count();
-        let skipped = if supers == 0 && segments[0] == "self" {
-            1
-        } else {
-            supers
-        };
+        let skipped = if supers == 0 && segments[0] == "self" { 1 } else { supers };
         if skipped == 0 {
             return segments;
         }
@@ -322,13 +308,7 @@ mod tests {
                     }";
         assert_eq!(
             paths("src/a.rs", text),
-            [
-                "crate::call::Code",
-                "crate::pack::Value",
-                "crate::wire::MAX",
-                "crate::guid::Guid",
-                "tokio::X",
-            ]
+            ["crate::call::Code", "crate::pack::Value", "crate::wire::MAX", "crate::guid::Guid", "tokio::X",]
         );
     }
 
@@ -346,21 +326,10 @@ mod tests {
                     mod tests { use super::*; }";
         assert_eq!(
             paths("dora-core/src/pack/php.rs", text),
-            [
-                "crate::pack::value::V",
-                "crate::pack::php::x::Y",
-                "crate::wire::F",
-                "crate::pack::php::*"
-            ]
+            ["crate::pack::value::V", "crate::pack::php::x::Y", "crate::wire::F", "crate::pack::php::*"]
         );
-        assert_eq!(
-            paths("src/pack/mod.rs", "use super::wire::F;"),
-            ["crate::wire::F"]
-        );
-        assert_eq!(
-            paths("src/lib.rs", "use self::wire::F;"),
-            ["crate::wire::F"]
-        );
+        assert_eq!(paths("src/pack/mod.rs", "use super::wire::F;"), ["crate::wire::F"]);
+        assert_eq!(paths("src/lib.rs", "use self::wire::F;"), ["crate::wire::F"]);
     }
 
     #[test]
@@ -382,10 +351,7 @@ mod tests {
         let [function] = &functions[..] else {
             panic!("{functions:?}");
         };
-        assert_eq!(
-            (function.name.as_str(), function.line, function.length),
-            ("long", 2, 5)
-        );
+        assert_eq!((function.name.as_str(), function.line, function.length), ("long", 2, 5));
     }
 
     #[test]
@@ -442,11 +408,7 @@ mod tests {
         let source = Source::read("c/src/pack/php.rs", text);
         assert_eq!(
             source.test_modules,
-            [
-                "c/src/pack/php/tests",
-                "c/src/pack/php/more",
-                "c/src/pack/php_tests"
-            ]
+            ["c/src/pack/php/tests", "c/src/pack/php/more", "c/src/pack/php_tests"]
         );
     }
 

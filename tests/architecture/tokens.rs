@@ -4,9 +4,9 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 /// Words that can stand before an array, a slice type or a slice pattern.
 const KEYWORDS: [&str; 32] = [
-    "as", "async", "box", "break", "const", "continue", "dyn", "else", "enum", "extern", "fn",
-    "for", "if", "impl", "in", "let", "loop", "match", "mod", "move", "mut", "pub", "ref",
-    "return", "static", "struct", "trait", "type", "unsafe", "use", "where", "while",
+    "as", "async", "box", "break", "const", "continue", "dyn", "else", "enum", "extern", "fn", "for", "if",
+    "impl", "in", "let", "loop", "match", "mod", "move", "mut", "pub", "ref", "return", "static", "struct",
+    "trait", "type", "unsafe", "use", "where", "while",
 ];
 
 pub(crate) fn trees(stream: TokenStream) -> Vec<TokenTree> {
@@ -59,9 +59,7 @@ pub(crate) fn is_cfg_test(attribute: &Group) -> bool {
 pub(crate) fn path_in(attribute: &Group) -> Option<String> {
     let tokens = trees(attribute.stream());
     match (ident(&tokens, 0)?.as_str(), tokens.get(2)) {
-        ("path", Some(TokenTree::Literal(path))) => {
-            Some(path.to_string().trim_matches('"').to_owned())
-        }
+        ("path", Some(TokenTree::Literal(path))) => Some(path.to_string().trim_matches('"').to_owned()),
         _ => None,
     }
 }
@@ -119,9 +117,7 @@ pub(crate) fn ends_expression(tokens: &[TokenTree]) -> bool {
         TokenTree::Literal(_) => true,
         TokenTree::Group(group) => match group.delimiter() {
             // `pub(crate) [u8; 4]` is a field.
-            Delimiter::Parenthesis => {
-                ident(before, before.len().wrapping_sub(1)).as_deref() != Some("pub")
-            }
+            Delimiter::Parenthesis => ident(before, before.len().wrapping_sub(1)).as_deref() != Some("pub"),
             Delimiter::Bracket => !preceded_by('#'),
             Delimiter::Brace | Delimiter::None => false,
         },

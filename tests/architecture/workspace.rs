@@ -52,16 +52,10 @@ impl Manifest {
             if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
                 name.clone_into(&mut section);
             } else if !line.is_empty() && !line.starts_with('#') {
-                sections
-                    .entry(section.clone())
-                    .or_default()
-                    .push(line.to_owned());
+                sections.entry(section.clone()).or_default().push(line.to_owned());
             }
         }
-        Self {
-            file: file.to_owned(),
-            sections,
-        }
+        Self { file: file.to_owned(), sections }
     }
 
     /// Whether the section has exactly this line, spaces aside.

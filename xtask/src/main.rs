@@ -59,9 +59,7 @@ fn run(args: Vec<String>) -> anyhow::Result<()> {
 
 fn test() -> anyhow::Result<()> {
     needs::provide()?;
-    Step::cargo(["test", "--workspace", "--exclude", BENCH_PACKAGE])
-        .args(["--all-features"])
-        .run()?;
+    Step::cargo(["test", "--workspace", "--exclude", BENCH_PACKAGE]).args(["--all-features"]).run()?;
     for manifest in standalone_examples()? {
         Step::cargo(["test", "--all-features", "--manifest-path", &manifest]).run()?;
     }
@@ -80,10 +78,7 @@ fn ci() -> anyhow::Result<()> {
 }
 
 fn bench(args: &[String]) -> anyhow::Result<()> {
-    Step::cargo(["run", "--package", BENCH_PACKAGE, "--profile", "bench-lto"])
-        .args(["--"])
-        .args(args)
-        .run()
+    Step::cargo(["run", "--package", BENCH_PACKAGE, "--profile", "bench-lto"]).args(["--"]).args(args).run()
 }
 
 /// The manifests below `examples/` that are workspaces of their own, and hence
@@ -107,7 +102,5 @@ fn standalone_examples() -> anyhow::Result<Vec<String>> {
 }
 
 fn workspace_root() -> anyhow::Result<&'static Path> {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("the package has no parent folder")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the package has no parent folder")
 }

@@ -18,11 +18,8 @@ struct Need {
     used_by: &'static str,
 }
 
-const NEEDS: &[Need] = &[Need {
-    program: "php",
-    packages: &["php-cli"],
-    used_by: "the tests against PHP peers",
-}];
+const NEEDS: &[Need] =
+    &[Need { program: "php", packages: &["php-cli"], used_by: "the tests against PHP peers" }];
 
 /// Tries per apt command: another installer may hold the lists, which apt does
 /// not wait for, and mirrors hiccup.
@@ -61,11 +58,7 @@ fn answers(program: &str) -> bool {
 }
 
 fn packages(needs: &[&'static Need]) -> Vec<&'static str> {
-    let mut packages: Vec<_> = needs
-        .iter()
-        .flat_map(|need| need.packages)
-        .copied()
-        .collect();
+    let mut packages: Vec<_> = needs.iter().flat_map(|need| need.packages).copied().collect();
     packages.sort_unstable();
     packages.dedup();
     packages
@@ -155,14 +148,7 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_found_missing() {
-        static NEEDS: [Need; 2] = [
-            ABSENT,
-            Need {
-                program: "cargo",
-                packages: &[],
-                used_by: "everything",
-            },
-        ];
+        static NEEDS: [Need; 2] = [ABSENT, Need { program: "cargo", packages: &[], used_by: "everything" }];
         let missing = missing(&NEEDS);
         assert_eq!(missing.len(), 1);
         assert_eq!(missing[0].program, ABSENT.program);

@@ -15,19 +15,13 @@ impl Step {
     /// A step of the cargo that started this program.
     pub(crate) fn cargo<const N: usize>(args: [&str; N]) -> Self {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let step = Self {
-            command: Command::new(cargo),
-            shown: "cargo".to_owned(),
-        };
+        let step = Self { command: Command::new(cargo), shown: "cargo".to_owned() };
         step.args(args)
     }
 
     /// A step that runs `program`, found on the path.
     pub(crate) fn new(program: &str) -> Self {
-        Self {
-            command: Command::new(program),
-            shown: program.to_owned(),
-        }
+        Self { command: Command::new(program), shown: program.to_owned() }
     }
 
     /// Appends arguments.
@@ -58,10 +52,7 @@ impl Step {
     /// When it cannot be started, or ends with anything but success.
     pub(crate) fn run(mut self) -> anyhow::Result<()> {
         eprintln!("\n$ {}", self.shown);
-        let status = self
-            .command
-            .status()
-            .with_context(|| format!("cannot start `{}`", self.shown))?;
+        let status = self.command.status().with_context(|| format!("cannot start `{}`", self.shown))?;
         if !status.success() {
             bail!("`{}` failed: {status}", self.shown);
         }
@@ -85,13 +76,8 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_pasted_into_a_shell() {
-        let step = Step::new("tool")
-            .args(["--flag=1", "two words", "it's", ""])
-            .env("FLAGS", "-D warnings");
-        assert_eq!(
-            step.shown,
-            r"FLAGS='-D warnings' tool --flag=1 'two words' 'it'\''s' ''"
-        );
+        let step = Step::new("tool").args(["--flag=1", "two words", "it's", ""]).env("FLAGS", "-D warnings");
+        assert_eq!(step.shown, r"FLAGS='-D warnings' tool --flag=1 'two words' 'it'\''s' ''");
     }
 
     #[test]

@@ -81,7 +81,7 @@ async fn connect(link: &Link) -> Result<TcpStream, Status> {
         let message = format!("{}: {reason}", dora_code::NO_SERVER_MESSAGE);
         link.status(Status::raw(dora_code::NO_SERVER, message))
     };
-    match timeout(endpoint.connect_timeout, TcpStream::connect(&*endpoint.authority())).await {
+    match timeout(endpoint.connect_timeout, TcpStream::connect(endpoint.authority())).await {
         Ok(Ok(stream)) => {
             prepare(&stream).map_err(|error| failed(error.to_string()))?;
             Ok(stream)

@@ -101,12 +101,7 @@ impl PhpError {
     }
 
     pub(super) fn new(kind: PhpErrorKind, offset: usize, path: String) -> Self {
-        Self(Box::new(Inner {
-            kind,
-            offset: Some(offset),
-            path,
-            message: String::new(),
-        }))
+        Self(Box::new(Inner { kind, offset: Some(offset), path, message: String::new() }))
     }
 
     fn data(kind: PhpErrorKind, message: &str) -> Self {

@@ -34,10 +34,7 @@ pub(super) fn is_float(text: &[u8]) -> bool {
 
 /// The value of a text that [`is_float`] accepts. Rust reads the same grammar.
 pub(super) fn parse(text: &[u8]) -> f64 {
-    std::str::from_utf8(text)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(f64::NAN)
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
 }
 
 /// Appends the shortest decimal that reads back as `value`.
@@ -103,10 +100,7 @@ fn tie(value: f64, count: usize, exponent: i32) -> Option<u8> {
         biased => (bits & FRACTION | 1 << 52, biased.checked_sub(1075)?),
     };
     let zeros = mantissa.trailing_zeros();
-    let places = i32::try_from(zeros)
-        .ok()?
-        .checked_add(power)?
-        .checked_neg()?;
+    let places = i32::try_from(zeros).ok()?.checked_add(power)?.checked_neg()?;
     if places <= 0 || places.checked_add(exponent) != i32::try_from(count).ok() {
         return None;
     }
@@ -144,9 +138,7 @@ fn layout(out: &mut Vec<u8>, mantissa: &[u8], exponent: i32) {
         out.extend((1..exponent.abs()).map(|_| b'0'));
         out.extend(digits());
     } else {
-        let whole = usize::try_from(exponent)
-            .unwrap_or_default()
-            .saturating_add(1);
+        let whole = usize::try_from(exponent).unwrap_or_default().saturating_add(1);
         let zeros = whole.saturating_sub(digits().count());
         out.extend(digits().take(whole));
         out.extend(std::iter::repeat_n(b'0', zeros));
@@ -221,8 +213,8 @@ mod tests {
             assert_eq!(parse(text.as_bytes()), value, "{text}");
         }
         for text in [
-            "", "+", ".", "e5", "1e", "1e+", "1.2.3", "0x10", " 1", "1 ", "nan", "inf", "+INF",
-            "-NAN", "infinity", "1e5.0", "1_0",
+            "", "+", ".", "e5", "1e", "1e+", "1.2.3", "0x10", " 1", "1 ", "nan", "inf", "+INF", "-NAN",
+            "infinity", "1e5.0", "1_0",
         ] {
             assert!(!is_float(text.as_bytes()), "{text}");
         }

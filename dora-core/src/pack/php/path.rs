@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn names_the_keys_around_a_position() {
-        let input = r#"a:2:{s:1:"a";i:1;s:3:"api";a:1:{s:3:"one";a:1:{s:5:"param";a:2:{i:0;i:7;i:3;O:1:"X":0:{}}}}}"#;
+        let input =
+            r#"a:2:{s:1:"a";i:1;s:3:"api";a:1:{s:3:"one";a:1:{s:5:"param";a:2:{i:0;i:7;i:3;O:1:"X":0:{}}}}}"#;
         assert_eq!(at(input, "O:"), "api.one.param[3]");
         assert_eq!(at(input, "i:7"), "api.one.param[0]");
         assert_eq!(at(input, "i:1"), "a");

@@ -41,10 +41,7 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(input: &'a [u8]) -> Self {
-        Self {
-            rest: input,
-            total: input.len(),
-        }
+        Self { rest: input, total: input.len() }
     }
 
     pub(super) fn offset(&self) -> usize {
@@ -56,10 +53,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn fault(&self, kind: PhpErrorKind) -> Fault {
-        Fault {
-            kind,
-            offset: self.offset(),
-        }
+        Fault { kind, offset: self.offset() }
     }
 
     /// The next value, which must be none that the bytes may not have here.
@@ -68,16 +62,10 @@ impl<'a> Cursor<'a> {
         let start = self.offset();
         let token = self.token()?;
         if !budget.spend() {
-            return Err(Fault {
-                kind: PhpErrorKind::Nodes,
-                offset: start,
-            });
+            return Err(Fault { kind: PhpErrorKind::Nodes, offset: start });
         }
         match token {
-            Token::Reference { .. } => Err(Fault {
-                kind: PhpErrorKind::Reference,
-                offset: start,
-            }),
+            Token::Reference { .. } => Err(Fault { kind: PhpErrorKind::Reference, offset: start }),
             token => Ok(token),
         }
     }
@@ -166,18 +154,13 @@ impl<'a> Cursor<'a> {
             [mark @ (b'R' | b'r'), b':', rest @ ..] => {
                 self.rest = rest;
                 let to = self.unsigned(b';')?;
-                Ok(Token::Reference {
-                    to,
-                    counts: *mark == b'r',
-                })
+                Ok(Token::Reference { to, counts: *mark == b'r' })
             }
             [b'O' | b'C' | b'E', b':', ..] => Err(self.fault(PhpErrorKind::Object)),
             [] | [b'N' | b'b' | b'i' | b'd' | b's' | b'S' | b'a' | b'R' | b'r'] => {
                 Err(self.fault(PhpErrorKind::UnexpectedEnd))
             }
-            [b'b', b':'] | [b'b', b':', b'0' | b'1'] => {
-                Err(self.fault(PhpErrorKind::UnexpectedEnd))
-            }
+            [b'b', b':'] | [b'b', b':', b'0' | b'1'] => Err(self.fault(PhpErrorKind::UnexpectedEnd)),
             _ => Err(self.fault(PhpErrorKind::Syntax)),
         }
     }
@@ -221,11 +204,7 @@ impl<'a> Cursor<'a> {
             [] | [b'"'] => return Err(self.fault(PhpErrorKind::UnexpectedEnd)),
             _ => return Err(self.fault(PhpErrorKind::Length)),
         }
-        Ok(if escaped {
-            Token::Escaped(raw)
-        } else {
-            Token::Str(raw)
-        })
+        Ok(if escaped { Token::Escaped(raw) } else { Token::Str(raw) })
     }
 
     #[inline]
@@ -252,18 +231,13 @@ impl<'a> Cursor<'a> {
             rest = more;
         }
         self.end_number(start, rest, b';')?;
-        let value = if negative {
-            value
-        } else {
-            value.and_then(i64::checked_neg)
-        };
+        let value = if negative { value } else { value.and_then(i64::checked_neg) };
         value.ok_or_else(|| self.fault(PhpErrorKind::IntOverflow))
     }
 
     fn float(&mut self) -> Result<&'a [u8], Fault> {
         let end = self.rest.iter().position(|byte| *byte == b';');
-        let Some((text, [_, rest @ ..])) = end.and_then(|end| self.rest.split_at_checked(end))
-        else {
+        let Some((text, [_, rest @ ..])) = end.and_then(|end| self.rest.split_at_checked(end)) else {
             return Err(self.fault(PhpErrorKind::UnexpectedEnd));
         };
         if !super::float::is_float(text) {
@@ -352,8 +326,5 @@ pub(super) fn unescape(raw: &[u8]) -> Cow<'static, [u8]> {
 }
 
 fn nibble(hex: u8) -> u8 {
-    char::from(hex)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
-        .unwrap_or_default()
+    char::from(hex).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).unwrap_or_default()
 }

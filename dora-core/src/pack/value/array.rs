@@ -37,9 +37,7 @@ impl Array {
     /// An empty array.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            repr: Repr::List(Vec::new()),
-        }
+        Self { repr: Repr::List(Vec::new()) }
     }
 
     /// An empty array with room for a list of `capacity` values.
@@ -68,9 +66,7 @@ impl Array {
     pub fn is_list(&self) -> bool {
         match &self.repr {
             Repr::List(_) => true,
-            Repr::Map(map) => (0_i64..)
-                .zip(&map.entries)
-                .all(|(at, (key, _))| *key == Key::Int(at)),
+            Repr::Map(map) => (0_i64..).zip(&map.entries).all(|(at, (key, _))| *key == Key::Int(at)),
         }
     }
 
@@ -104,9 +100,7 @@ impl Array {
                     return None;
                 }
                 Ok(at) if at < values.len() => {
-                    return values
-                        .get_mut(at)
-                        .map(|slot| std::mem::replace(slot, value));
+                    return values.get_mut(at).map(|slot| std::mem::replace(slot, value));
                 }
                 _ => {}
             }
@@ -298,9 +292,7 @@ impl Default for Repr {
 
 impl From<Vec<Value>> for Array {
     fn from(values: Vec<Value>) -> Self {
-        Self {
-            repr: Repr::List(values),
-        }
+        Self { repr: Repr::List(values) }
     }
 }
 

@@ -29,9 +29,7 @@ impl Index {
     pub(super) fn find(&self, key: &KeyRef<'_>, entries: &[(Key, Value)]) -> Option<usize> {
         self.positions
             .find(self.state.hash_one(key), |position| {
-                entries
-                    .get(*position)
-                    .is_some_and(|(at, _)| key.matches(at))
+                entries.get(*position).is_some_and(|(at, _)| key.matches(at))
             })
             .copied()
     }
@@ -39,11 +37,8 @@ impl Index {
     /// `key` must not be in the index, and stands at `position` of `entries`.
     pub(super) fn insert(&mut self, key: &Key, position: usize, entries: &[(Key, Value)]) {
         let state = &self.state;
-        self.positions
-            .insert_unique(state.hash_one(key.as_ref()), position, |position| {
-                entries
-                    .get(*position)
-                    .map_or(0, |(key, _)| state.hash_one(key.as_ref()))
-            });
+        self.positions.insert_unique(state.hash_one(key.as_ref()), position, |position| {
+            entries.get(*position).map_or(0, |(key, _)| state.hash_one(key.as_ref()))
+        });
     }
 }

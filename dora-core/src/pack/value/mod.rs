@@ -181,9 +181,6 @@ mod tests {
     #[test]
     fn debug_reads_like_the_value() {
         let value = crate::value!({ "a" => [1, 2.0, null], 7 => { "b" => "x" } });
-        assert_eq!(
-            format!("{value:?}"),
-            r#"{"a": [1, 2.0, null], 7: {"b": "x"}}"#
-        );
+        assert_eq!(format!("{value:?}"), r#"{"a": [1, 2.0, null], 7: {"b": "x"}}"#);
     }
 }

@@ -1,0 +1,195 @@
+//! Refuses what would not compile, or would not be found at run time.
+
+use std::collections::HashMap;
+
+use prost_reflect::{DescriptorPool, MessageDescriptor};
+
+use crate::error::{Position, Problem};
+use crate::model::{Method, Service};
+use crate::naming;
+
+/// All that is wrong with `services`.
+pub(crate) fn services(services: &[&Service], pool: &DescriptorPool) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for service in services {
+        service_options(service, &mut problems);
+        rust_names(service, &mut problems);
+        for method in &service.methods {
+            method_options(service, method, &mut problems);
+        }
+    }
+    modules(services, pool, &mut problems);
+    api_names(services, &mut problems);
+    interfaces(services, &mut problems);
+    problems
+}
+
+fn service_options(service: &Service, problems: &mut Vec<Problem>) {
+    let options = [
+        ("version", Some(&service.version)),
+        ("group", service.group.as_ref()),
+        ("interface", service.interface.as_ref()),
+    ];
+    for (option, value) in options {
+        if value.is_some_and(|value| !is_plain(value)) {
+            problems.push(
+                Problem::new(format!("`{}` has an empty or malformed {option}", service.full_name))
+                    .at(&service.at)
+                    .help(format!("leave {option} out, or give it without blanks")),
+            );
+        }
+    }
+    if let Some(interface) = service.interface.as_ref().filter(|i| i.starts_with('\\')) {
+        problems.push(
+            Problem::new(format!("interface `{interface}` starts with a backslash"))
+                .at(&service.at)
+                .help("PHP's `UserInterface::class` has none: leave it out"),
+        );
+    }
+}
+
+fn method_options(service: &Service, method: &Method, problems: &mut Vec<Problem>) {
+    let full_name = format!("{}.{}", service.full_name, method.name);
+    if method.streaming {
+        problems.push(
+            Problem::new(format!("`{full_name}` streams, which the Dora wire cannot"))
+                .at(&method.at)
+                .help("drop `stream`: return a list, or a page and a cursor"),
+        );
+    }
+    if method.timeout_ms == Some(0) {
+        problems.push(
+            Problem::new(format!("`{full_name}` has a timeout of 0: no call could succeed"))
+                .at(&method.at)
+                .help("give timeout_ms in milliseconds, or leave it out"),
+        );
+    }
+    for name in method.aliases.iter().filter(|name| !is_plain(name)) {
+        problems.push(
+            Problem::new(format!("`{full_name}` has an empty or malformed name {name:?}"))
+                .at(&method.at)
+                .help("an API name is such as \"/user/get\": not empty, without blanks"),
+        );
+    }
+}
+
+/// Rust names of one service that clash with each other or with ours.
+fn rust_names(service: &Service, problems: &mut Vec<Problem>) {
+    if naming::is_reserved_trait(&service.names.server_trait) {
+        problems.push(
+            Problem::new(format!(
+                "service `{}` would hide Rust's own `{}`",
+                service.full_name, service.names.server_trait
+            ))
+            .at(&service.at)
+            .help("give the service another name"),
+        );
+    }
+    let mut seen: HashMap<_, &Method> = HashMap::new();
+    for method in &service.methods {
+        if naming::is_reserved_method(&method.rust_name) {
+            problems.push(
+                Problem::new(format!(
+                    "rpc `{}` would be the method `{}`, which every client has already",
+                    method.name, method.rust_name
+                ))
+                .at(&method.at)
+                .help("rename the rpc, and keep its old name as (dora.method).name"),
+            );
+        }
+        if let Some(first) = seen.insert(&method.rust_name, method) {
+            problems.push(
+                Problem::new(format!(
+                    "rpcs `{}` ({}) and `{}` would both be the method `{}`",
+                    first.name, first.at, method.name, method.rust_name
+                ))
+                .at(&method.at)
+                .help("rename one, and keep its old name as (dora.method).name"),
+            );
+        }
+    }
+}
+
+/// Modules of services that clash within their package.
+fn modules(services: &[&Service], pool: &DescriptorPool, problems: &mut Vec<Problem>) {
+    let mut taken: HashMap<(String, String), String> = pool
+        .all_messages()
+        .filter(|message| message.parent_message().is_none() && has_module(message))
+        .map(|message| {
+            let module = naming::message_module(message.name()).to_string();
+            let owner = format!("message `{}`", message.full_name());
+            ((message.package_name().to_owned(), module), owner)
+        })
+        .collect();
+    for service in services {
+        for module in service.names.modules() {
+            let owner = format!("service `{}` ({})", service.full_name, service.at);
+            let key = (service.package.clone(), module.to_string());
+            let Some(first) = taken.insert(key, owner) else {
+                continue;
+            };
+            problems.push(
+                Problem::new(format!(
+                    "service `{}` would have the module `{module}`, and so would {first}",
+                    service.full_name
+                ))
+                .at(&service.at)
+                .help("rename one of them"),
+            );
+            break;
+        }
+    }
+}
+
+/// Whether prost makes a module for what is nested in `message`.
+fn has_module(message: &MessageDescriptor) -> bool {
+    message.child_messages().any(|child| !child.is_map_entry())
+        || message.child_enums().len() > 0
+        || message.oneofs().any(|oneof| !oneof.is_synthetic())
+}
+
+/// Names that two rpcs answer to.
+fn api_names(services: &[&Service], problems: &mut Vec<Problem>) {
+    let mut seen: HashMap<&str, (String, &Position)> = HashMap::new();
+    for service in services {
+        for method in &service.methods {
+            let full_name = format!("{}.{}", service.full_name, method.name);
+            let names = std::iter::once(&method.path).chain(&method.aliases);
+            for name in names.filter(|name| !name.is_empty()) {
+                let Some((first, at)) = seen.insert(name, (full_name.clone(), &method.at)) else {
+                    continue;
+                };
+                problems.push(
+                    Problem::new(format!("`{full_name}` and `{first}` ({at}) both answer to {name:?}"))
+                        .at(&method.at)
+                        .help("an API name leads to one rpc: drop one of the two"),
+                );
+            }
+        }
+    }
+}
+
+/// Interfaces that two services answer for.
+fn interfaces(services: &[&Service], problems: &mut Vec<Problem>) {
+    let mut seen: HashMap<(&str, &str), &Service> = HashMap::new();
+    for service in services {
+        let Some(interface) = &service.interface else {
+            continue;
+        };
+        if let Some(first) = seen.insert((interface, &service.version), service) {
+            problems.push(
+                Problem::new(format!(
+                    "`{}` and `{}` ({}) are both version {} of interface `{interface}`",
+                    service.full_name, first.full_name, first.at, service.version
+                ))
+                .at(&service.at)
+                .help("give one of them another version, or another interface"),
+            );
+        }
+    }
+}
+
+/// Not empty, and without blanks or control characters.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control())
+}

@@ -1,0 +1,117 @@
+//! What can be chosen.
+
+use std::path::{Path, PathBuf};
+
+use crate::compile;
+use crate::error::Error;
+
+/// Choices for [`compile`](crate::compile), each with a sensible default.
+///
+/// ```no_run
+/// # fn main() -> Result<(), dora_codegen::Error> {
+/// dora_codegen::Config::new()
+///     .include("../protos")
+///     .file_descriptor_set("shop.bin")
+///     .build_server(false)
+///     .compile(&["../protos/shop/v1/orders.proto", "../protos/shop/v1/users.proto"])
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing happens until `compile`"]
+pub struct Config {
+    pub(crate) includes: Vec<PathBuf>,
+    pub(crate) out_dir: Option<PathBuf>,
+    pub(crate) file_descriptor_set: Option<PathBuf>,
+    pub(crate) extern_paths: Vec<(String, String)>,
+    pub(crate) type_attributes: Vec<(String, String)>,
+    pub(crate) field_attributes: Vec<(String, String)>,
+    pub(crate) build_client: bool,
+    pub(crate) build_server: bool,
+}
+
+impl Config {
+    /// Clients and servers, into `OUT_DIR`.
+    pub fn new() -> Self {
+        Self {
+            includes: Vec::new(),
+            out_dir: None,
+            file_descriptor_set: None,
+            extern_paths: Vec::new(),
+            type_attributes: Vec::new(),
+            field_attributes: Vec::new(),
+            build_client: true,
+            build_server: true,
+        }
+    }
+
+    /// Adds a directory that imports start at, searched in the order of the
+    /// calls. Default: see [`compile`](crate::compile).
+    pub fn include(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.includes.push(dir.into());
+        self
+    }
+
+    /// Writes there. Default: Cargo's `OUT_DIR`.
+    pub fn out_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.out_dir = Some(dir.into());
+        self
+    }
+
+    /// Also writes a `FileDescriptorSet` of the files and all their imports, as
+    /// reflection serves it. A relative path starts at the output directory.
+    pub fn file_descriptor_set(mut self, path: impl Into<PathBuf>) -> Self {
+        self.file_descriptor_set = Some(path.into());
+        self
+    }
+
+    /// Generates nothing for the proto package or message `proto_path` (such
+    /// as `.shop.v1`) and uses what lies at `rust_path` (`::shop_protos::v1`),
+    /// which this crate must have generated.
+    pub fn extern_path(mut self, proto_path: impl Into<String>, rust_path: impl Into<String>) -> Self {
+        self.extern_paths.push((proto_path.into(), rust_path.into()));
+        self
+    }
+
+    /// Puts `attribute` on the messages, enums and oneofs that `path` matches:
+    /// `"."` is all, `".shop.v1.Order"` one, `"Order"` all of that name.
+    pub fn type_attribute(mut self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.type_attributes.push((path.into(), attribute.into()));
+        self
+    }
+
+    /// Puts `attribute` on the fields that `path` matches, as
+    /// [`type_attribute`](Self::type_attribute) does on types.
+    pub fn field_attribute(mut self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.field_attributes.push((path.into(), attribute.into()));
+        self
+    }
+
+    /// Whether to generate clients. Default: yes.
+    pub fn build_client(mut self, yes: bool) -> Self {
+        self.build_client = yes;
+        self
+    }
+
+    /// Whether to generate servers. Default: yes.
+    pub fn build_server(mut self, yes: bool) -> Self {
+        self.build_server = yes;
+        self
+    }
+
+    /// Generates Rust for `protos` and all that they import.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] that names file, line and remedy, if a file is not there,
+    /// is not valid, or holds what Dora cannot serve.
+    pub fn compile(self, protos: &[impl AsRef<Path>]) -> Result<(), Error> {
+        let protos: Vec<&Path> = protos.iter().map(AsRef::as_ref).collect();
+        compile::run(&self, &protos)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}

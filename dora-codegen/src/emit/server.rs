@@ -1,0 +1,147 @@
+//! The server side of a service.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+
+use super::{Method, Service, docs};
+
+pub(super) fn module(service: &Service<'_>) -> TokenStream {
+    let names = &service.model.names;
+    let module = &names.server_module;
+    let module_docs = format!(" The server side of `{}`.", service.model.full_name);
+    let server_trait = server_trait(service);
+    let server = server(service);
+    let mount = mount(service);
+    let tower = tower(service);
+    quote! {
+        #[doc = #module_docs]
+        pub mod #module {
+            use ::dora::codegen;
+
+            #server_trait
+            #server
+            #mount
+            #tower
+        }
+    }
+}
+
+fn server_trait(service: &Service<'_>) -> TokenStream {
+    let name = &service.model.names.server_trait;
+    let full_name = &service.model.full_name;
+    let docs = docs::lines(&service.docs, &format!("Serves `{full_name}`."));
+    let methods = service.methods.iter().map(|method| {
+        let Method { model, input, output, .. } = method;
+        let name = &model.rust_name;
+        let docs = docs::lines(&method.docs, &format!("Answers `{}`.", model.name));
+        quote! {
+            #docs
+            fn #name(
+                &self,
+                request: codegen::Request<#input>,
+            ) -> impl ::core::future::Future<
+                Output = Result<codegen::Response<#output>, codegen::Status>,
+            > + Send;
+        }
+    });
+    let message = format!("`{{Self}}` does not serve `{full_name}`");
+    let note = format!(
+        "write `impl {}::{name} for {{Self}}`, with one `async fn` per rpc",
+        service.model.names.server_module
+    );
+    quote! {
+        #docs
+        #[diagnostic::on_unimplemented(message = #message, note = #note)]
+        pub trait #name: Send + Sync + 'static {
+            #(#methods)*
+        }
+    }
+}
+
+fn server(service: &Service<'_>) -> TokenStream {
+    let names = &service.model.names;
+    let (server, server_trait) = (&names.server, &names.server_trait);
+    let docs = format!(" Mounts a [`{server_trait}`] on a server, or serves a client in this process.");
+    quote! {
+        #[doc = #docs]
+        #[derive(Debug)]
+        pub struct #server<T> {
+            inner: ::std::sync::Arc<T>,
+        }
+
+        impl<T: #server_trait> #server<T> {
+            /// Serves with `inner`.
+            pub fn new(inner: T) -> Self {
+                Self::from_arc(::std::sync::Arc::new(inner))
+            }
+
+            /// Serves with `inner`, which others hold too.
+            pub fn from_arc(inner: ::std::sync::Arc<T>) -> Self {
+                Self { inner }
+            }
+        }
+
+        impl<T> Clone for #server<T> {
+            fn clone(&self) -> Self {
+                Self { inner: ::std::sync::Arc::clone(&self.inner) }
+            }
+        }
+    }
+}
+
+fn mount(service: &Service<'_>) -> TokenStream {
+    let names = &service.model.names;
+    let (server, server_trait) = (&names.server, &names.server_trait);
+    let descriptors = &names.descriptor_module;
+    let arms = service.methods.iter().enumerate().map(|(index, method)| {
+        let index = Literal::usize_unsuffixed(index);
+        let name = &method.model.rust_name;
+        quote! {
+            #index => Box::pin(async move {
+                codegen::unary(request, |request| T::#name(&inner, request)).await
+            })
+        }
+    });
+    quote! {
+        impl<T: #server_trait> codegen::Mount for #server<T> {
+            fn descriptor(&self) -> &'static codegen::ServiceDescriptor {
+                &super::#descriptors::SERVICE
+            }
+
+            fn call(
+                &self,
+                method: usize,
+                request: codegen::Request,
+            ) -> codegen::BoxFuture<codegen::Response> {
+                let inner = ::std::sync::Arc::clone(&self.inner);
+                match method {
+                    #(#arms,)*
+                    _ => codegen::unknown_method(method, request),
+                }
+            }
+        }
+    }
+}
+
+fn tower(service: &Service<'_>) -> TokenStream {
+    let names = &service.model.names;
+    let (server, server_trait) = (&names.server, &names.server_trait);
+    quote! {
+        impl<T: #server_trait> codegen::tower::Service<codegen::Request> for #server<T> {
+            type Response = codegen::Response;
+            type Error = codegen::Status;
+            type Future = codegen::BoxFuture<codegen::Response>;
+
+            fn poll_ready(
+                &mut self,
+                _: &mut ::core::task::Context<'_>,
+            ) -> ::core::task::Poll<Result<(), codegen::Status>> {
+                ::core::task::Poll::Ready(Ok(()))
+            }
+
+            fn call(&mut self, request: codegen::Request) -> Self::Future {
+                codegen::dispatch(self, request)
+            }
+        }
+    }
+}

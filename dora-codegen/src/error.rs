@@ -1,0 +1,142 @@
+//! What is wrong with a `.proto` file, where, and how to mend it.
+
+use std::fmt;
+use std::path::Path;
+
+use miette::Diagnostic;
+
+use crate::resolve::Includes;
+
+/// Why nothing was generated.
+///
+/// A list of problems, each with its file, line and, where there is one, its
+/// remedy. `Debug` prints the same report as `Display`, so that a build script
+/// may simply return the error from `main`.
+pub struct Error {
+    problems: Vec<Problem>,
+}
+
+impl Error {
+    pub(crate) fn io(action: &str, path: &Path, error: &std::io::Error) -> Self {
+        Problem::new(format!("cannot {action} {}: {error}", path.display())).into()
+    }
+
+    pub(crate) fn from_protox(error: &protox::Error, includes: &Includes) -> Self {
+        // protox puts file, line and column into its `Debug`, and nowhere else.
+        let mut message = format!("{error:?}");
+        if let Some(name) = error.file()
+            && let Some(rest) = message.strip_prefix(name)
+        {
+            message = format!("{}{rest}", includes.path_of(name));
+        }
+        let mut problem = Problem::new(message);
+        problem.help = error.help().map(|help| help.to_string());
+        if problem.help.is_none() {
+            problem.help = protox_help(error);
+        }
+        problem.into()
+    }
+
+    /// `Ok` if there is no problem.
+    pub(crate) fn check(problems: Vec<Problem>) -> Result<(), Self> {
+        if problems.is_empty() { Ok(()) } else { Err(Self { problems }) }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `fn main() -> Result<(), Error>` prints `Error: {:?}` on one line.
+        write!(f, "\n{self}")
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self { problems: vec![problem] }
+    }
+}
+
+fn protox_help(error: &protox::Error) -> Option<String> {
+    let message = error.to_string();
+    let help = if message.contains("option") && message.contains("dora") {
+        "import \"dora/options.proto\"; (dora.service) has version, group and interface; \
+         (dora.method) has name, idempotent, timeout_ms and mode"
+    } else if error.is_file_not_found() {
+        "paths start at the package's root, where Cargo.toml lies; imports start at the \
+         directory of the file or at those given with Config::include"
+    } else {
+        return None;
+    };
+    Some(help.to_owned())
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    at: Option<Position>,
+    message: String,
+    help: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { at: None, message: message.into(), help: None }
+    }
+
+    pub(crate) fn at(mut self, at: &Position) -> Self {
+        self.at = Some(at.clone());
+        self
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at) = &self.at {
+            write!(f, "{at}: ")?;
+        }
+        f.write_str(&self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "\n  help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A place in a `.proto` file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// As import statements name it.
+    pub(crate) file: String,
+    /// From 1; 0 if unknown.
+    pub(crate) line: usize,
+    /// From 1.
+    pub(crate) column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.file),
+            line => write!(f, "{}:{line}:{}", self.file, self.column),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `map` fields.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::marker::PhantomData;
+
+use serde::de::{Deserializer, MapAccess, SeqAccess};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::Mapped;
+use super::adapter::{Seed, ToSerde};
+use super::input::{self, Input, Reader, Scalar};
+use super::key::KeySeed;
+use super::number;
+
+/// A type that a `map` may have as key.
+trait MapKey: Scalar + Eq + Hash {
+    fn write<S: Serializer>(&self, serializer: S, human_readable: bool) -> Result<S::Ok, S::Error>;
+}
+
+impl<Key, T, K> Mapped<K> for HashMap<Key, T>
+where
+    Key: MapKey,
+    T: Mapped<K>,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let human_readable = serializer.is_human_readable();
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for (key, value) in self {
+            map.serialize_entry(&KeyToSerde(key, human_readable), &ToSerde::new(value))?;
+        }
+        map.end()
+    }
+
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let reader = MapReader { human_readable: deserializer.is_human_readable(), entry: PhantomData };
+        reader.read(deserializer)
+    }
+}
+
+struct MapReader<Key, T, K> {
+    human_readable: bool,
+    entry: PhantomData<(Key, T, K)>,
+}
+
+impl<'de, Key: MapKey, T: Mapped<K>, K> Reader<'de> for MapReader<Key, T, K> {
+    type Value = HashMap<Key, T>;
+
+    fn expected(&self) -> String {
+        "a map".to_owned()
+    }
+
+    /// To PHP a list is a map from 0, 1, 2. To JSON it is not, unless empty:
+    /// that is how `json_encode` writes an empty map.
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut values = HashMap::new();
+        for index in 0.. {
+            let Some(value) = list.next_element_seed(Seed::new())? else {
+                break;
+            };
+            let index = Input::Int(index);
+            match Key::from_input(index, self.human_readable) {
+                Some(key) if !self.human_readable => values.insert(key, value),
+                _ => return Err(input::mismatch(&self.expected(), "a list")),
+            };
+        }
+        Ok(values)
+    }
+
+    fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut values = HashMap::new();
+        while let Some(key) = map.next_key_seed(KeySeed::<Key>::new(self.human_readable))? {
+            values.insert(key, map.next_value_seed(Seed::new())?);
+        }
+        Ok(values)
+    }
+}
+
+struct KeyToSerde<'a, Key>(&'a Key, bool);
+
+impl<Key: MapKey> Serialize for KeyToSerde<'_, Key> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.write(serializer, self.1)
+    }
+}
+
+macro_rules! keys {
+    ($($ty:ty, |$key:ident, $serializer:ident, $human_readable:ident| $write:expr;)*) => {$(
+        impl MapKey for $ty {
+            fn write<S: Serializer>(
+                &self,
+                $serializer: S,
+                $human_readable: bool,
+            ) -> Result<S::Ok, S::Error> {
+                let $key = self;
+                $write
+            }
+        }
+    )*};
+}
+
+keys! {
+    i32, |key, s, _human| s.serialize_i32(*key);
+    i64, |key, s, _human| s.serialize_i64(*key);
+    u32, |key, s, _human| s.serialize_u32(*key);
+    u64, |key, s, _human| number::write_u64(s, *key);
+    String, |key, s, _human| s.serialize_str(key);
+    // PHP turns a bool key into an int.
+    bool, |key, s, human| if human { s.serialize_bool(*key) } else { s.serialize_i64((*key).into()) };
+}
