@@ -2,9 +2,7 @@
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-
-use super::body::Body;
+use super::body::{Body, Packed};
 use super::deadline::Deadline;
 use super::extensions::Extensions;
 use super::metadata::Metadata;
@@ -56,7 +54,7 @@ pub struct RequestOrigin {
     pub protocol: &'static str,
     /// The whole call as it was packed, further fields beside name and
     /// parameter included (PHP and JSON only).
-    pub raw: Option<Bytes>,
+    pub raw: Option<Packed>,
 }
 
 impl<T> Request<T> {

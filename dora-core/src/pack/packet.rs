@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::call::body::Body;
+use crate::call::body::{Body, Packed};
 use crate::call::metadata::Metadata;
 use crate::call::method::MethodName;
 use crate::call::mode::PacketKind;
@@ -46,7 +46,7 @@ pub struct Call {
     /// The parameter.
     pub param: Body,
     /// The whole call as packed, further fields included (PHP and JSON).
-    pub raw: Option<Bytes>,
+    pub raw: Option<Packed>,
 }
 
 /// The key of a call in a multi packet. PHP keys are integers or bytes.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::call::body::{Body, PackError};
+use crate::call::body::{Body, PackError, Packed};
 use crate::call::dora_code;
 use crate::call::metadata::Metadata;
 use crate::call::method::MethodName;
@@ -134,7 +134,7 @@ pub(super) fn decode_request<F: ArrayFormat>(
 fn take_call<F: ArrayFormat>(calls: Vec<(CallKey, Call)>, key: &[u8]) -> Call {
     let found = calls.into_iter().find(|(name, _)| matches!(name, CallKey::Str(name) if name == key));
     found.map_or_else(
-        || Call { name: MethodName::default(), param: null::<F>(), raw: Some(Bytes::from_static(F::NULL)) },
+        || Call { name: MethodName::default(), param: null::<F>(), raw: Some(Packed { packer: F::PACKER, bytes: Bytes::from_static(F::NULL) }) },
         |(_, call)| call,
     )
 }
@@ -173,7 +173,7 @@ fn read_calls<F: ArrayFormat>(api: &Bytes, limits: &Limits) -> Result<Option<Vec
                 _ => {}
             }
         }
-        call.raw = Some(raw);
+        call.raw = Some(Packed { packer: F::PACKER, bytes: raw });
         calls.push((key, call));
     }
     Ok(Some(calls))
