@@ -44,7 +44,7 @@ pub(crate) struct OneCoreArgs {
 #[derive(Args)]
 struct CommonArgs {
     /// Whom to compare; ratios are those of the first one to each other.
-    #[arg(long, value_delimiter = ',', default_value = "limit,raw,tarpc,tonic")]
+    #[arg(long, value_delimiter = ',', default_values_t = PeerName::all())]
     peers: Vec<PeerName>,
     /// Runs of each peer at each point; medians are told.
     #[arg(long, default_value = "5")]

@@ -17,7 +17,7 @@ const OPEN: Duration = Duration::from_secs(120);
 #[derive(Args)]
 pub(crate) struct IdleArgs {
     /// Whom to compare.
-    #[arg(long, value_delimiter = ',', default_value = "limit,raw,tarpc,tonic")]
+    #[arg(long, value_delimiter = ',', default_values_t = PeerName::all())]
     peers: Vec<PeerName>,
     /// Connections, one call on each.
     #[arg(long, default_value = "10000")]

@@ -1,6 +1,7 @@
 //! The systems under comparison, one file each, all with the same two functions.
 //!
-//! To add one: write the file, and name it in [`peers!`] below.
+//! To add one: write the file, and name it in `peers!` below. The first one named there is the one
+//! whose ratios to the others are told.
 
 mod limit;
 mod raw;
@@ -56,6 +57,11 @@ macro_rules! peers {
         }
 
         impl PeerName {
+            /// All of them.
+            pub(crate) fn all() -> Vec<Self> {
+                vec![$(Self::$name),+]
+            }
+
             /// Calls `visitor` with the type that this name stands for: from there on, all is static.
             pub(crate) fn visit<V: Visitor>(self, visitor: V) -> V::Output {
                 match self {
@@ -76,8 +82,8 @@ macro_rules! peers {
 peers! {
     Limit => limit::Limit,
     Raw => raw::Raw,
-    Tonic => tonic::Tonic,
     Tarpc => tarpc::Tarpc,
+    Tonic => tonic::Tonic,
 }
 
 impl std::fmt::Display for PeerName {

@@ -1,6 +1,7 @@
 //! tarpc in the best configuration that was found for it: handlers polled by their connection's
 //! task (`for_each_concurrent`) instead of spawned one by one as documented, bincode, queues that
-//! hold every outstanding call, and `TCP_NODELAY`.
+//! hold every outstanding call, and `TCP_NODELAY`. The framing keeps its default buffers: 64 KiB
+//! ones cost it a fifth of its calls at 64 outstanding and a third at 1024.
 
 use std::net::SocketAddr;
 
@@ -8,10 +9,9 @@ use anyhow::Context as _;
 use futures_util::StreamExt;
 use tarpc::{
     client, context,
-    serde_transport::{self, Transport},
+    serde_transport::Transport,
     server::{self, Channel},
     tokio_serde::formats::Bincode,
-    tokio_util::codec::{Framed, LengthDelimitedCodec},
 };
 use tokio::net::{TcpListener, TcpStream};
 
@@ -20,7 +20,6 @@ use super::{Connection, Peer};
 use crate::message::EchoMessage;
 
 const QUEUE: usize = 4096;
-const READ_BUFFER: usize = 64 * 1024;
 
 #[allow(unreachable_pub, missing_docs)]
 mod service {
@@ -81,6 +80,5 @@ where
     Out: serde::Serialize,
 {
     stream.set_nodelay(true)?;
-    let framed = Framed::with_capacity(stream, LengthDelimitedCodec::new(), READ_BUFFER);
-    Ok(serde_transport::new(framed, Bincode::default()))
+    Ok(Transport::from((stream, Bincode::default())))
 }
