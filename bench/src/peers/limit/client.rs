@@ -190,7 +190,7 @@ impl Driver {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<anyhow::Result<()>> {
         for _ in 0..MAX_READS {
-            if ready!(pin!(self.read.read_buf(self.input.buffer())).poll(cx))? == 0 {
+            if ready!(pin!(self.read.read_buf(&mut self.input.room())).poll(cx))? == 0 {
                 return Poll::Ready(Err(anyhow::anyhow!("end of stream")));
             }
             let mut state = self.shared.state.lock();

@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, io, io::IoSlice, mem};
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut, buf::Limit};
 use prost::{
     Message,
     encoding::{decode_varint, encode_varint, encoded_len_varint},
@@ -17,6 +17,7 @@ pub(super) const GUID: usize = 32;
 const LENGTH: usize = 4;
 const MAX_FRAME: usize = 8 * 1024 * 1024;
 const READ_CHUNK: usize = 64 * 1024;
+const SLACK: usize = 1024;
 
 /// From this size on a payload is not copied but written as a segment of its own.
 const SEGMENT: usize = 8 * 1024;
@@ -38,6 +39,9 @@ pub(super) struct Frame {
 #[derive(Default)]
 pub(super) struct Decoder {
     buffer: BytesMut,
+    /// The size of the last frame.
+    last: usize,
+    /// What is not there yet of the frame that has begun.
     missing: usize,
 }
 
@@ -71,10 +75,18 @@ impl Frame {
 }
 
 impl Decoder {
-    /// Where to read to: empty room for a chunk, or for the rest of the frame that has begun.
-    pub(super) fn buffer(&mut self) -> &mut BytesMut {
-        self.buffer.reserve(READ_CHUNK.max(self.missing));
-        &mut self.buffer
+    /// Where to read to: a chunk for as many small frames as there may be. Large ones are expected
+    /// to be of one size, and read hardly further than to their end, since what follows has to be
+    /// moved out of their memory; a little further, since a read that is not filled tells that the
+    /// socket is empty.
+    pub(super) fn room(&mut self) -> Limit<&mut BytesMut> {
+        let room = match self.missing {
+            missing if self.last < READ_CHUNK => missing.max(READ_CHUNK),
+            0 => self.last.saturating_add(SLACK),
+            missing => missing.saturating_add(SLACK),
+        };
+        self.buffer.reserve(room);
+        (&mut self.buffer).limit(room)
     }
 
     /// The next whole frame.
@@ -89,7 +101,8 @@ impl Decoder {
             self.missing = length.saturating_sub(rest.len());
             return Ok(None);
         }
-        let mut frame = self.buffer.split_to(LENGTH.saturating_add(length)).freeze();
+        self.last = LENGTH.saturating_add(length);
+        let mut frame = self.buffer.split_to(self.last).freeze();
         frame.advance(LENGTH);
         let mut guid = [0; GUID];
         frame.copy_to_slice(&mut guid);

@@ -48,7 +48,7 @@ async fn answer(mut stream: TcpStream) -> anyhow::Result<()> {
     let mut output = Output::default();
     loop {
         stream.readable().await?;
-        if stream.read_buf(input.buffer()).await? == 0 {
+        if stream.read_buf(&mut input.room()).await? == 0 {
             return Ok(());
         }
         while let Some(frame) = input.next()? {
