@@ -323,3 +323,51 @@ impl Slots {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::message::sample;
+
+    fn reply(guid: [u8; GUID]) -> Frame {
+        Frame {
+            guid,
+            body: Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn a_reply_reaches_its_own_caller_only() {
+        let mut slots = Slots::default();
+        let (first, given_up) = slots.insert(Waker::noop().clone()).unwrap();
+        slots.remove(first);
+        let (second, guid) = slots.insert(Waker::noop().clone()).unwrap();
+        assert_eq!(first, second);
+        assert!(slots.complete(reply(given_up)).is_none());
+        assert!(slots.take(second, Waker::noop()).is_none());
+        assert!(slots.complete(reply([b'f'; GUID])).is_none());
+        assert!(slots.complete(reply(guid)).is_some());
+        assert!(slots.complete(reply(guid)).is_none());
+        assert!(slots.take(second, Waker::noop()).is_some());
+        assert_eq!(slots.in_flight, 0);
+    }
+
+    #[tokio::test]
+    async fn calls_fail_when_the_connection_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let mut client = Client::new(TcpStream::connect(addr).await.unwrap());
+        let mut other = client.clone();
+        let serve = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.readable().await.unwrap();
+        };
+        let (first, second, ()) =
+            tokio::join!(client.echo(sample(1)), other.echo(sample(1)), serve);
+        assert!(first.is_err() && second.is_err());
+        assert!(client.echo(sample(1)).await.is_err());
+    }
+}

@@ -32,7 +32,7 @@ const WAIT: u8 = 1;
 /// A whole frame.
 pub(super) struct Frame {
     pub(super) guid: [u8; GUID],
-    body: Bytes,
+    pub(super) body: Bytes,
 }
 
 /// Cuts frames out of a stream.
