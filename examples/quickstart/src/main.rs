@@ -12,9 +12,7 @@ use shop::orders_client::OrdersClient;
 use shop::orders_server::{Orders, OrdersServer};
 use shop::users_client::UsersClient;
 use shop::users_server::{Users, UsersServer};
-use shop::{
-    GetUserRequest, Invoice, ListOrdersRequest, Order, OrderList, SendInvoiceRequest, User,
-};
+use shop::{GetUserRequest, Invoice, ListOrdersRequest, Order, OrderList, SendInvoiceRequest, User};
 
 struct Shop;
 
@@ -28,21 +26,13 @@ impl Users for Shop {
 }
 
 impl Orders for Shop {
-    async fn list_orders(
-        &self,
-        _: Request<ListOrdersRequest>,
-    ) -> Result<Response<OrderList>, Status> {
-        let orders = vec![
-            Order { number: 1, item: "engine".into() },
-            Order { number: 2, item: "punch cards".into() },
-        ];
+    async fn list_orders(&self, _: Request<ListOrdersRequest>) -> Result<Response<OrderList>, Status> {
+        let orders =
+            vec![Order { number: 1, item: "engine".into() }, Order { number: 2, item: "punch cards".into() }];
         Ok(OrderList { orders }.into())
     }
 
-    async fn send_invoice(
-        &self,
-        request: Request<SendInvoiceRequest>,
-    ) -> Result<Response<Invoice>, Status> {
+    async fn send_invoice(&self, request: Request<SendInvoiceRequest>) -> Result<Response<Invoice>, Status> {
         tokio::time::sleep(Duration::from_millis(100)).await;
         Ok(Invoice { order: request.body().order, sent_to: "ada@example.org".into() }.into())
     }

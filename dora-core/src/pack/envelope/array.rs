@@ -134,7 +134,11 @@ pub(super) fn decode_request<F: ArrayFormat>(
 fn take_call<F: ArrayFormat>(calls: Vec<(CallKey, Call)>, key: &[u8]) -> Call {
     let found = calls.into_iter().find(|(name, _)| matches!(name, CallKey::Str(name) if name == key));
     found.map_or_else(
-        || Call { name: MethodName::default(), param: null::<F>(), raw: Some(Packed { packer: F::PACKER, bytes: Bytes::from_static(F::NULL) }) },
+        || Call {
+            name: MethodName::default(),
+            param: null::<F>(),
+            raw: Some(Packed { packer: F::PACKER, bytes: Bytes::from_static(F::NULL) }),
+        },
         |(_, call)| call,
     )
 }
