@@ -33,12 +33,9 @@ fn service_options(service: &Service, problems: &mut Vec<Problem>) {
     for (option, value) in options {
         if value.is_some_and(|value| !is_plain(value)) {
             problems.push(
-                Problem::new(format!(
-                    "`{}` has an empty or malformed {option}",
-                    service.full_name
-                ))
-                .at(&service.at)
-                .help(format!("leave {option} out, or give it without blanks")),
+                Problem::new(format!("`{}` has an empty or malformed {option}", service.full_name))
+                    .at(&service.at)
+                    .help(format!("leave {option} out, or give it without blanks")),
             );
         }
     }
@@ -62,20 +59,16 @@ fn method_options(service: &Service, method: &Method, problems: &mut Vec<Problem
     }
     if method.timeout_ms == Some(0) {
         problems.push(
-            Problem::new(format!(
-                "`{full_name}` has a timeout of 0: no call could succeed"
-            ))
-            .at(&method.at)
-            .help("give timeout_ms in milliseconds, or leave it out"),
+            Problem::new(format!("`{full_name}` has a timeout of 0: no call could succeed"))
+                .at(&method.at)
+                .help("give timeout_ms in milliseconds, or leave it out"),
         );
     }
     for name in method.aliases.iter().filter(|name| !is_plain(name)) {
         problems.push(
-            Problem::new(format!(
-                "`{full_name}` has an empty or malformed name {name:?}"
-            ))
-            .at(&method.at)
-            .help("an API name is such as \"/user/get\": not empty, without blanks"),
+            Problem::new(format!("`{full_name}` has an empty or malformed name {name:?}"))
+                .at(&method.at)
+                .help("an API name is such as \"/user/get\": not empty, without blanks"),
         );
     }
 }
@@ -167,11 +160,9 @@ fn api_names(services: &[&Service], problems: &mut Vec<Problem>) {
                     continue;
                 };
                 problems.push(
-                    Problem::new(format!(
-                        "`{full_name}` and `{first}` ({at}) both answer to {name:?}"
-                    ))
-                    .at(&method.at)
-                    .help("an API name leads to one rpc: drop one of the two"),
+                    Problem::new(format!("`{full_name}` and `{first}` ({at}) both answer to {name:?}"))
+                        .at(&method.at)
+                        .help("an API name leads to one rpc: drop one of the two"),
                 );
             }
         }

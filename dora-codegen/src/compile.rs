@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::{env, fs};
 
 use prost_build::Module;
@@ -14,7 +13,7 @@ use crate::config::Config;
 use crate::emit::{self, ServiceEmitter};
 use crate::error::{Error, Problem};
 use crate::resolve::Includes;
-use crate::{check, format, model, options};
+use crate::{check, check_known, format, model, options};
 
 /// Where generated code finds all that it needs.
 const RUNTIME: &str = "::dora::codegen";
@@ -65,24 +64,25 @@ fn generate(
 ) -> Result<HashMap<Module, String>, Error> {
     let pool = compiler.descriptor_pool();
     let services = model::services(&pool, includes);
-    let ours: Vec<&model::Service> = services
-        .iter()
-        .filter(|service| !is_extern(config, &service.full_name))
-        .collect();
-    Error::check(check::services(&ours, &pool))?;
+    let is_ours = |name: &str| !is_extern(config, name);
+    let ours: Vec<&model::Service> = services.iter().filter(|service| is_ours(&service.full_name)).collect();
+    let mut problems = check::services(&ours, &pool);
+    problems.extend(check_known::types(&pool, includes, is_ours));
+    Error::check(problems)?;
 
-    let requests: Vec<(Module, FileDescriptorProto)> = compiler
-        .file_descriptor_set()
-        .file
-        .into_iter()
-        .filter(|file| file.name() != options::PROTO_NAME)
-        .map(|file| (Module::from_protobuf_package_name(file.package()), file))
-        .collect();
-    let emitter = ServiceEmitter::new(config, Rc::new(services));
-    let modules = prost(config)
-        .service_generator(Box::new(emitter))
-        .generate(requests)
-        .map_err(|error| Problem::new(error.to_string()))?;
+    let mut files = compiler.file_descriptor_set().file;
+    files.retain(|file| file.name() != options::PROTO_NAME);
+    for file in &mut files {
+        let package = file.package().to_owned();
+        file.service.retain(|service| is_ours(&format!("{package}.{}", service.name())));
+    }
+    let requests: Vec<(Module, FileDescriptorProto)> =
+        files.into_iter().map(|file| (Module::from_protobuf_package_name(file.package()), file)).collect();
+    let mut prost = prost(config);
+    if config.build_client || config.build_server {
+        prost.service_generator(Box::new(ServiceEmitter::new(config, services)));
+    }
+    let modules = prost.generate(requests).map_err(|error| Problem::new(error.to_string()))?;
     modules
         .into_iter()
         .map(|(module, text)| {
@@ -118,9 +118,11 @@ fn prost(config: &Config) -> prost_build::Config {
     prost
 }
 
-/// Whether an `extern_path` covers `full_name`.
+/// Whether nothing is generated for `full_name`: it is Google's, or an
+/// `extern_path` covers it.
 fn is_extern(config: &Config, full_name: &str) -> bool {
-    config.extern_paths.iter().any(|(proto, _)| {
+    let given = config.extern_paths.iter().map(|(proto, _)| proto.as_str());
+    given.chain([".google.protobuf"]).any(|proto| {
         proto
             .strip_prefix('.')
             .and_then(|proto| full_name.strip_prefix(proto))

@@ -67,13 +67,8 @@ impl Config {
     /// Generates nothing for the proto package or message `proto_path` (such
     /// as `.shop.v1`) and uses what lies at `rust_path` (`::shop_protos::v1`),
     /// which this crate must have generated.
-    pub fn extern_path(
-        mut self,
-        proto_path: impl Into<String>,
-        rust_path: impl Into<String>,
-    ) -> Self {
-        self.extern_paths
-            .push((proto_path.into(), rust_path.into()));
+    pub fn extern_path(mut self, proto_path: impl Into<String>, rust_path: impl Into<String>) -> Self {
+        self.extern_paths.push((proto_path.into(), rust_path.into()));
         self
     }
 
@@ -86,11 +81,7 @@ impl Config {
 
     /// Puts `attribute` on the fields that `path` matches, as
     /// [`type_attribute`](Self::type_attribute) does on types.
-    pub fn field_attribute(
-        mut self,
-        path: impl Into<String>,
-        attribute: impl Into<String>,
-    ) -> Self {
+    pub fn field_attribute(mut self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
         self.field_attributes.push((path.into(), attribute.into()));
         self
     }

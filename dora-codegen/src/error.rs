@@ -39,11 +39,7 @@ impl Error {
 
     /// `Ok` if there is no problem.
     pub(crate) fn check(problems: Vec<Problem>) -> Result<(), Self> {
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(Self { problems })
-        }
+        if problems.is_empty() { Ok(()) } else { Err(Self { problems }) }
     }
 }
 
@@ -70,15 +66,13 @@ impl std::error::Error for Error {}
 
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
-        Self {
-            problems: vec![problem],
-        }
+        Self { problems: vec![problem] }
     }
 }
 
 fn protox_help(error: &protox::Error) -> Option<String> {
     let message = error.to_string();
-    let help = if message.contains("option") && message.contains("dora") {
+    let help = if message.contains("dora.") {
         "import \"dora/options.proto\"; (dora.service) has version, group and interface; \
          (dora.method) has name, idempotent, timeout_ms and mode"
     } else if error.is_file_not_found() {
@@ -100,11 +94,7 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self {
-            at: None,
-            message: message.into(),
-            help: None,
-        }
+        Self { at: None, message: message.into(), help: None }
     }
 
     pub(crate) fn at(mut self, at: &Position) -> Self {

@@ -18,7 +18,5 @@ pub(crate) fn file(file: &syn::File) -> String {
 }
 
 fn begins_item(line: &str) -> bool {
-    ["///", "#[", "pub ", "impl", "fn "]
-        .iter()
-        .any(|start| line.starts_with(start))
+    ["///", "#[", "pub ", "impl", "fn "].iter().any(|start| line.starts_with(start))
 }

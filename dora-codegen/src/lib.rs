@@ -4,6 +4,7 @@
 #![doc = include_str!("../docs/mapping.md")]
 
 mod check;
+mod check_known;
 mod compile;
 mod config;
 mod emit;

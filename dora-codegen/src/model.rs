@@ -49,9 +49,7 @@ pub(crate) struct Method {
 
 /// Every service of `pool`, in the order of the files.
 pub(crate) fn services(pool: &DescriptorPool, includes: &Includes) -> Vec<Service> {
-    pool.services()
-        .map(|service| read_service(&service, includes))
-        .collect()
+    pool.services().map(|service| read_service(&service, includes)).collect()
 }
 
 /// Where the thing with descriptor path `path` stands in its file.
@@ -67,11 +65,7 @@ pub(crate) fn position(file: &FileDescriptor, path: &[i32], includes: &Includes)
         Some(&n) => usize::try_from(n).map_or(0, |n| n + 1),
         None => 0,
     };
-    Position {
-        file: includes.path_of(file.name()),
-        line: from_one(0),
-        column: from_one(1),
-    }
+    Position { file: includes.path_of(file.name()), line: from_one(0), column: from_one(1) }
 }
 
 fn read_service(service: &ServiceDescriptor, includes: &Includes) -> Service {
@@ -82,15 +76,10 @@ fn read_service(service: &ServiceDescriptor, includes: &Includes) -> Service {
         package: service.package_name().to_owned(),
         name: service.name().to_owned(),
         names: ServiceNames::new(service.name()),
-        version: options
-            .version
-            .unwrap_or_else(|| DEFAULT_VERSION.to_owned()),
+        version: options.version.unwrap_or_else(|| DEFAULT_VERSION.to_owned()),
         group: options.group,
         interface: options.interface,
-        methods: service
-            .methods()
-            .map(|method| read_method(&file, &method, includes))
-            .collect(),
+        methods: service.methods().map(|method| read_method(&file, &method, includes)).collect(),
         at: position(&file, service.path(), includes),
     }
 }

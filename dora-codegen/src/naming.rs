@@ -8,9 +8,8 @@ use heck::{ToShoutySnakeCase, ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::{Ident, Span};
 
 /// Prelude names that a generated trait must not hide in its own module.
-const RESERVED_TRAITS: [&str; 10] = [
-    "Box", "Clone", "Err", "None", "Ok", "Option", "Result", "Send", "Some", "Sync",
-];
+const RESERVED_TRAITS: [&str; 10] =
+    ["Box", "Clone", "Err", "None", "Ok", "Option", "Result", "Send", "Some", "Sync"];
 
 /// Methods of every generated client.
 const RESERVED_METHODS: [&str; 2] = ["new", "clone"];
@@ -48,11 +47,7 @@ impl ServiceNames {
 
     /// The modules that the service adds to those of its package.
     pub(crate) fn modules(&self) -> [&Ident; 3] {
-        [
-            &self.client_module,
-            &self.server_module,
-            &self.descriptor_module,
-        ]
+        [&self.client_module, &self.server_module, &self.descriptor_module]
     }
 }
 
@@ -99,9 +94,7 @@ fn identifier(name: &str) -> Ident {
         "" | "_" | "super" | "self" | "Self" | "extern" | "crate" => {
             Ident::new(&format!("{name}_"), Span::call_site())
         }
-        _ if name.starts_with(|c: char| c.is_numeric()) => {
-            Ident::new(&format!("_{name}"), Span::call_site())
-        }
+        _ if name.starts_with(|c: char| c.is_numeric()) => Ident::new(&format!("_{name}"), Span::call_site()),
         _ => Ident::new_raw(name, Span::call_site()),
     }
 }

@@ -47,21 +47,14 @@ impl MethodOptions {
             .method_descriptor_proto()
             .options
             .as_ref()
-            .is_some_and(|options| {
-                options.idempotency_level() != IdempotencyLevel::IdempotencyUnknown
-            });
+            .is_some_and(|options| options.idempotency_level() != IdempotencyLevel::IdempotencyUnknown);
         let options = method.options();
         let Some(options) = extension(&options, "dora.method") else {
-            return Self {
-                idempotent: standard,
-                ..Self::default()
-            };
+            return Self { idempotent: standard, ..Self::default() };
         };
         Self {
             names: strings(&options, "name"),
-            idempotent: written(&options, "idempotent")
-                .and_then(|value| value.as_bool())
-                .unwrap_or(standard),
+            idempotent: written(&options, "idempotent").and_then(|value| value.as_bool()).unwrap_or(standard),
             timeout_ms: written(&options, "timeout_ms").and_then(|value| value.as_u32()),
             mode: match written(&options, "mode").and_then(|value| value.as_enum_number()) {
                 Some(1) => Mode::NoResult,
@@ -94,9 +87,7 @@ fn extension(options: &DynamicMessage, name: &str) -> Option<DynamicMessage> {
 /// The value of a field that the author set.
 fn written(message: &DynamicMessage, field: &str) -> Option<Value> {
     if message.has_field_by_name(field) {
-        message
-            .get_field_by_name(field)
-            .map(|value| (*value).clone())
+        message.get_field_by_name(field).map(|value| (*value).clone())
     } else {
         None
     }
@@ -109,8 +100,5 @@ fn string(message: &DynamicMessage, field: &str) -> Option<String> {
 fn strings(message: &DynamicMessage, field: &str) -> Vec<String> {
     let list = written(message, field);
     let values = list.as_ref().and_then(Value::as_list).unwrap_or_default();
-    values
-        .iter()
-        .filter_map(|value| value.as_str().map(str::to_owned))
-        .collect()
+    values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()
 }

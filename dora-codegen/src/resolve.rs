@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use protox::Compiler;
-use protox::file::{
-    ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
-};
+use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver};
 
 use crate::options;
 
@@ -24,10 +22,8 @@ impl Includes {
             }
             // The upper one first: a file goes by one name only, and that is
             // the longest.
-            let root = proto
-                .ancestors()
-                .skip(1)
-                .find(|dir| dir.file_name().is_some_and(|name| name == "proto"));
+            let root =
+                proto.ancestors().skip(1).find(|dir| dir.file_name().is_some_and(|name| name == "proto"));
             let own = proto.parent().map(|dir| match dir.as_os_str().is_empty() {
                 true => Path::new("."),
                 false => dir,

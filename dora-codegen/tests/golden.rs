@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 fn generated_code_is_as_expected() {
     let out_dir = scratch("golden");
     for proto in protos("golden") {
+        let name = proto.file_stem().unwrap().to_str().unwrap();
         dora_codegen::Config::new()
-            .include("tests/golden")
             .out_dir(&out_dir)
+            .build_client(name != "server")
+            .build_server(name != "client")
             .compile(&[&proto])
             .unwrap();
-        let name = proto.file_stem().unwrap().to_str().unwrap();
         let generated = fs::read_to_string(out_dir.join(format!("golden.{name}.rs"))).unwrap();
         compare(&proto.with_extension("rs"), &generated);
     }
@@ -25,10 +26,7 @@ fn generated_code_is_as_expected() {
 #[test]
 fn errors_are_as_expected() {
     for proto in protos("errors") {
-        let error = dora_codegen::Config::new()
-            .out_dir(scratch("errors"))
-            .compile(&[&proto])
-            .unwrap_err();
+        let error = dora_codegen::Config::new().out_dir(scratch("errors")).compile(&[&proto]).unwrap_err();
         assert_eq!(format!("{error:?}"), format!("\n{error}"));
         compare(&proto.with_extension("txt"), &format!("{error}\n"));
     }
@@ -39,11 +37,7 @@ fn compare(expected: &Path, actual: &str) {
         fs::write(expected, actual).unwrap();
     }
     let text = fs::read_to_string(expected).unwrap_or_default();
-    assert!(
-        text == actual,
-        "{} differs; UPDATE_GOLDEN=1 rewrites it:\n{actual}",
-        expected.display()
-    );
+    assert!(text == actual, "{} differs; UPDATE_GOLDEN=1 rewrites it:\n{actual}", expected.display());
 }
 
 /// The `.proto` files of `tests/{folder}`, at least one.
@@ -51,10 +45,7 @@ fn protos(folder: &str) -> Vec<PathBuf> {
     let mut protos: Vec<PathBuf> = fs::read_dir(Path::new("tests").join(folder))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "proto")
-        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "proto"))
         .collect();
     protos.sort();
     assert!(!protos.is_empty());

@@ -38,12 +38,7 @@ pub(super) fn module(service: &Service<'_>) -> TokenStream {
 }
 
 fn method(service: &Service<'_>, method: &Method<'_>) -> TokenStream {
-    let Method {
-        model,
-        input,
-        output,
-        ..
-    } = method;
+    let Method { model, input, output, .. } = method;
     let name = &model.rust_name;
     let docs = docs::lines(&method.docs, &format!("Calls `{}`.", model.name));
     let options = docs::options(method);

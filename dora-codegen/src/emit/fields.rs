@@ -58,11 +58,7 @@ impl<'a> Message<'a> {
                     Kind::Oneof(variants(&oneof, item, descriptor)?)
                 }
             };
-            let field = Field {
-                ident: ident.clone(),
-                deprecated,
-                kind,
-            };
+            let field = Field { ident: ident.clone(), deprecated, kind };
             fields.push((place(&attr, descriptor), field));
         }
         fields.sort_by_key(|(place, _)| *place);
@@ -159,26 +155,13 @@ impl Field {
 impl Value {
     /// `within` is the module that the attribute stands in, if not the
     /// message's.
-    fn new(
-        attr: &ProstAttr,
-        message: &MessageDescriptor,
-        within: Option<&Path>,
-    ) -> syn::Result<Self> {
+    fn new(attr: &ProstAttr, message: &MessageDescriptor, within: Option<&Path>) -> syn::Result<Self> {
         let number = attr.tags.first().copied().unwrap_or_default();
-        let field = u32::try_from(number)
-            .ok()
-            .and_then(|n| message.get_field(n));
+        let field = u32::try_from(number).ok().and_then(|n| message.get_field(n));
         let Some(field) = field else {
-            return Err(error(&format!(
-                "{} has no field {number}",
-                message.full_name()
-            )));
+            return Err(error(&format!("{} has no field {number}", message.full_name())));
         };
-        let path: Option<Path> = attr
-            .enumeration
-            .as_deref()
-            .map(syn::parse_str)
-            .transpose()?;
+        let path: Option<Path> = attr.enumeration.as_deref().map(syn::parse_str).transpose()?;
         Ok(Self {
             name: field.name().to_owned(),
             enumeration: path.map(|path| match within {
@@ -200,11 +183,7 @@ impl Value {
 }
 
 /// The variants of a oneof, as the message's module names them.
-fn variants(
-    oneof: &Path,
-    item: &ItemEnum,
-    message: &MessageDescriptor,
-) -> syn::Result<Vec<(Path, Value)>> {
+fn variants(oneof: &Path, item: &ItemEnum, message: &MessageDescriptor) -> syn::Result<Vec<(Path, Value)>> {
     let mut module = oneof.clone();
     module.segments.pop();
     module.segments.pop_punct();
@@ -240,17 +219,11 @@ fn oneof_enum<'a>(path: &Path, siblings: &'a [Item]) -> syn::Result<&'a ItemEnum
 
 /// What `path` is called one module up from `module`, where it is used.
 fn outside(path: Path, module: &Path) -> Path {
-    let first = path
-        .segments
-        .first()
-        .map(|segment| segment.ident.to_string());
+    let first = path.segments.first().map(|segment| segment.ident.to_string());
     match first.as_deref() {
         _ if path.leading_colon.is_some() => path,
         Some("crate") => path,
-        Some("super") => Path {
-            leading_colon: None,
-            segments: path.segments.into_iter().skip(1).collect(),
-        },
+        Some("super") => Path { leading_colon: None, segments: path.segments.into_iter().skip(1).collect() },
         _ => syn::parse_quote!(#module::#path),
     }
 }
@@ -258,9 +231,7 @@ fn outside(path: Path, module: &Path) -> Path {
 /// Where a field stands in its message, a oneof at its first member.
 fn place(attr: &ProstAttr, message: &MessageDescriptor) -> Option<usize> {
     let fields = &message.descriptor_proto().field;
-    fields
-        .iter()
-        .position(|field| attr.tags.contains(&field.number()))
+    fields.iter().position(|field| attr.tags.contains(&field.number()))
 }
 
 fn is_deprecated(attrs: &[Attribute]) -> bool {

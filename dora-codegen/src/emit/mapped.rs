@@ -17,11 +17,7 @@ use crate::error::{Error, Problem};
 use crate::naming;
 
 /// Adds the impls to `file`, which prost made of the package `module`.
-pub(crate) fn add(
-    file: &mut syn::File,
-    pool: &DescriptorPool,
-    module: &Module,
-) -> Result<(), Error> {
+pub(crate) fn add(file: &mut syn::File, pool: &DescriptorPool, module: &Module) -> Result<(), Error> {
     let is_ours = |package: &str| Module::from_protobuf_package_name(package) == *module;
     let types = Types {
         messages: pool
@@ -114,11 +110,7 @@ fn enumeration_impl(item: &ItemEnum, descriptor: &EnumDescriptor) -> TokenStream
             quote!(#name => ::core::option::Option::Some(#number))
         })
         .collect();
-    let number = if aliases.is_empty() {
-        known
-    } else {
-        quote!(match name { #(#aliases,)* name => #known })
-    };
+    let number = if aliases.is_empty() { known } else { quote!(match name { #(#aliases,)* name => #known }) };
     quote! {
         impl ::dora::codegen::Enumeration for #ident {
             const NAME: &'static str = #full_name;

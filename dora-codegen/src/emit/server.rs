@@ -31,12 +31,7 @@ fn server_trait(service: &Service<'_>) -> TokenStream {
     let full_name = &service.model.full_name;
     let docs = docs::lines(&service.docs, &format!("Serves `{full_name}`."));
     let methods = service.methods.iter().map(|method| {
-        let Method {
-            model,
-            input,
-            output,
-            ..
-        } = method;
+        let Method { model, input, output, .. } = method;
         let name = &model.rust_name;
         let docs = docs::lines(&method.docs, &format!("Answers `{}`.", model.name));
         quote! {
@@ -66,8 +61,7 @@ fn server_trait(service: &Service<'_>) -> TokenStream {
 fn server(service: &Service<'_>) -> TokenStream {
     let names = &service.model.names;
     let (server, server_trait) = (&names.server, &names.server_trait);
-    let docs =
-        format!(" Mounts a [`{server_trait}`] on a server, or serves a client in this process.");
+    let docs = format!(" Mounts a [`{server_trait}`] on a server, or serves a client in this process.");
     quote! {
         #[doc = #docs]
         #[derive(Debug)]

@@ -48,8 +48,6 @@ impl<E: Enumeration> Reader<'_> for EnumReader<E> {
             Input::Text(name) => str::from_utf8(name).ok().and_then(E::number),
             _ => None,
         };
-        named
-            .or_else(|| number::int(input))
-            .ok_or_else(|| input::mismatch(&self.expected(), input))
+        named.or_else(|| number::int(input)).ok_or_else(|| input::mismatch(&self.expected(), input))
     }
 }

@@ -137,10 +137,7 @@ pub trait ReadField: Sized {
     /// # Errors
     ///
     /// What cannot be meant.
-    fn enumeration<E: Enumeration>(
-        self,
-        field: &mut impl Mapped<Enum<E>>,
-    ) -> Result<(), Self::Error> {
+    fn enumeration<E: Enumeration>(self, field: &mut impl Mapped<Enum<E>>) -> Result<(), Self::Error> {
         *field = self.value()?;
         Ok(())
     }
@@ -150,11 +147,7 @@ pub trait ReadField: Sized {
     /// # Errors
     ///
     /// What cannot be meant.
-    fn member<T: Mapped, O>(
-        self,
-        field: &mut Option<O>,
-        variant: fn(T) -> O,
-    ) -> Result<(), Self::Error> {
+    fn member<T: Mapped, O>(self, field: &mut Option<O>, variant: fn(T) -> O) -> Result<(), Self::Error> {
         if let Some(value) = self.value::<Option<T>, Plain>()? {
             *field = Some(variant(value));
         }

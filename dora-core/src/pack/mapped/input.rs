@@ -66,9 +66,14 @@ pub(super) trait Reader<'de>: Sized {
         deserializer.deserialize_any(ReaderVisitor(self))
     }
 
-    /// Reads what may be the key of an array.
-    fn read_key<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_identifier(ReaderVisitor(self))
+    /// Reads what is an array. PHP's format need not look ahead then whether it
+    /// is a list; JSON's says in its own words what it had expected.
+    fn read_array<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(ReaderVisitor(self))
+        } else {
+            deserializer.deserialize_map(ReaderVisitor(self))
+        }
     }
 }
 
@@ -89,10 +94,7 @@ pub(super) struct ScalarReader<T> {
 
 impl<T> ScalarReader<T> {
     pub(super) fn new(human_readable: bool) -> Self {
-        Self {
-            human_readable,
-            scalar: PhantomData,
-        }
+        Self { human_readable, scalar: PhantomData }
     }
 }
 

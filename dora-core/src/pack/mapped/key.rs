@@ -46,7 +46,7 @@ impl fmt::Display for Key<'_> {
 
 impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_identifier(KeyVisitor)
+        deserializer.deserialize_any(KeyVisitor)
     }
 }
 
@@ -96,10 +96,7 @@ pub(super) struct KeySeed<T> {
 
 impl<T> KeySeed<T> {
     pub(super) fn new(human_readable: bool) -> Self {
-        Self {
-            human_readable,
-            key: PhantomData,
-        }
+        Self { human_readable, key: PhantomData }
     }
 }
 
@@ -107,6 +104,6 @@ impl<'de, T: Scalar> DeserializeSeed<'de> for KeySeed<T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        ScalarReader::new(self.human_readable).read_key(deserializer)
+        ScalarReader::new(self.human_readable).read(deserializer)
     }
 }

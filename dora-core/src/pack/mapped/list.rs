@@ -23,7 +23,7 @@ impl<T: Mapped<K>, K> Mapped<K> for Vec<T> {
     }
 
     fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ListReader(PhantomData).read(deserializer)
+        ListReader(PhantomData).read_array(deserializer)
     }
 }
 
@@ -49,10 +49,7 @@ impl<'de, T: Mapped<K>, K> Reader<'de> for ListReader<T, K> {
         let mut values = Vec::with_capacity(map.size_hint().unwrap_or(0).min(CLAIMED));
         while let Some(key) = map.next_key::<Key<'de>>()? {
             if !key.is_int() {
-                return Err(input::mismatch(
-                    "a list",
-                    format_args!("an array with the key {key}"),
-                ));
+                return Err(input::mismatch("a list", format_args!("an array with the key {key}")));
             }
             values.push(map.next_value_seed(Seed::new())?);
         }

@@ -33,11 +33,8 @@ where
     }
 
     fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let reader = MapReader {
-            human_readable: deserializer.is_human_readable(),
-            entry: PhantomData,
-        };
-        reader.read(deserializer)
+        let reader = MapReader { human_readable: deserializer.is_human_readable(), entry: PhantomData };
+        reader.read_array(deserializer)
     }
 }
 

@@ -68,11 +68,7 @@ pub(super) fn write_f64<S: Serializer>(serializer: S, n: f64) -> Result<S::Ok, S
 /// 0.1 and not 0.10000000149011612: the double with the digits of the float.
 fn write_f32<S: Serializer>(serializer: S, n: f32) -> Result<S::Ok, S::Error> {
     let exact = f64::from(n);
-    let nice = if exact.fract() == 0.0 {
-        exact
-    } else {
-        format!("{n:e}").parse().unwrap_or(exact)
-    };
+    let nice = if exact.fract() == 0.0 { exact } else { format!("{n:e}").parse().unwrap_or(exact) };
     write_f64(serializer, nice)
 }
 

@@ -26,20 +26,14 @@ where
     D: Deserializer<'de>,
 {
     match serde_path_to_error::deserialize::<D, FromSerde<T>>(again) {
-        Ok(_) => PathError {
-            path: String::new(),
-            error,
-        },
+        Ok(_) => PathError { path: String::new(), error },
         Err(located) => {
             let path = located.path();
             let path = match path.iter().next() {
                 Some(_) => path.to_string(),
                 None => String::new(),
             };
-            PathError {
-                path,
-                error: located.into_inner(),
-            }
+            PathError { path, error: located.into_inner() }
         }
     }
 }

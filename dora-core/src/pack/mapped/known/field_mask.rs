@@ -37,12 +37,7 @@ impl<'de> Reader<'de> for FieldMaskReader {
         };
         let text = text.ok_or_else(|| input::mismatch(&self.expected(), input))?;
         let paths = text.split(',').map(str::trim);
-        Ok(FieldMask {
-            paths: paths
-                .filter(|path| !path.is_empty())
-                .map(str::to_owned)
-                .collect(),
-        })
+        Ok(FieldMask { paths: paths.filter(|path| !path.is_empty()).map(str::to_owned).collect() })
     }
 
     fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<FieldMask, A::Error> {

@@ -56,7 +56,7 @@ impl Mapped for Struct {
     }
 
     fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        StructReader.read(deserializer)
+        StructReader.read_array(deserializer)
     }
 }
 
@@ -107,8 +107,7 @@ impl<'de> Reader<'de> for ValueReader {
             Input::Text(_) => String::from_input(input, self.human_readable).map(Kind::StringValue),
             input => number::float(input).map(Kind::NumberValue),
         };
-        kind.map(value)
-            .ok_or_else(|| input::mismatch("a UTF-8 string", input))
+        kind.map(value).ok_or_else(|| input::mismatch("a UTF-8 string", input))
     }
 
     fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
@@ -135,9 +134,7 @@ impl<'de> Reader<'de> for ValueReader {
         }
         let entries = entries.into_iter();
         let fields = entries.map(|(key, value)| (key.into_string(), value));
-        Ok(value(Kind::StructValue(Struct {
-            fields: fields.collect(),
-        })))
+        Ok(value(Kind::StructValue(Struct { fields: fields.collect() })))
     }
 }
 

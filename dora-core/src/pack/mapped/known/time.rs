@@ -32,16 +32,13 @@ impl Scalar for Timestamp {
                 Self { seconds, nanos }.normalized()
             }
         };
-        TIMESTAMP_SECONDS
-            .contains(&timestamp.seconds)
-            .then_some(timestamp)
+        TIMESTAMP_SECONDS.contains(&timestamp.seconds).then_some(timestamp)
     }
 }
 
 impl Mapped for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let is_valid =
-            TIMESTAMP_SECONDS.contains(&self.seconds) && (0..NANOS).contains(&self.nanos);
+        let is_valid = TIMESTAMP_SECONDS.contains(&self.seconds) && (0..NANOS).contains(&self.nanos);
         if !is_valid {
             return Err(ser::Error::custom("a timestamp out of range"));
         }
@@ -67,16 +64,13 @@ impl Scalar for Duration {
                 Self { seconds, nanos }
             }
         };
-        DURATION_SECONDS
-            .contains(&duration.seconds)
-            .then(|| duration.normalized())
+        DURATION_SECONDS.contains(&duration.seconds).then(|| duration.normalized())
     }
 }
 
 impl Mapped for Duration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let is_valid =
-            DURATION_SECONDS.contains(&self.seconds) && (-NANOS..NANOS).contains(&self.nanos);
+        let is_valid = DURATION_SECONDS.contains(&self.seconds) && (-NANOS..NANOS).contains(&self.nanos);
         if !is_valid {
             return Err(ser::Error::custom("a duration out of range"));
         }

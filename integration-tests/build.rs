@@ -1,0 +1,5 @@
+//! Generates what the tests of messages read and write.
+
+fn main() -> Result<(), dora_codegen::Error> {
+    dora_codegen::compile("proto/everything.proto")
+}
