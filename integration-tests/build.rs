@@ -1,5 +1,5 @@
 //! Generates what the tests of messages read and write.
 
 fn main() -> Result<(), dora_codegen::Error> {
-    dora_codegen::compile("proto/everything.proto")
+    dora_codegen::Config::new().compile(&["proto/everything.proto", "proto/names.proto"])
 }

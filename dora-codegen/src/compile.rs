@@ -1,6 +1,6 @@
 //! From files to files: resolve, check, generate, write.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::emit::{self, ServiceEmitter};
 use crate::error::{Error, Problem};
 use crate::resolve::Includes;
-use crate::{check, check_known, format, model, options};
+use crate::{check, check_types, format, model, options};
 
 /// Where generated code finds all that it needs.
 const RUNTIME: &str = "::dora::codegen";
@@ -51,7 +51,8 @@ fn watch(compiler: &Compiler, protos: &[&Path]) {
         return;
     }
     let read = compiler.files().filter_map(|file| file.path());
-    for path in protos.iter().copied().chain(read) {
+    let paths: BTreeSet<&Path> = protos.iter().copied().chain(read).collect();
+    for path in paths {
         println!("cargo:rerun-if-changed={}", path.display());
     }
 }
@@ -67,7 +68,7 @@ fn generate(
     let is_ours = |name: &str| !is_extern(config, name);
     let ours: Vec<&model::Service> = services.iter().filter(|service| is_ours(&service.full_name)).collect();
     let mut problems = check::services(&ours, &pool);
-    problems.extend(check_known::types(&pool, includes, is_ours));
+    problems.extend(check_types::types(&pool, includes, is_ours));
     Error::check(problems)?;
 
     let mut files = compiler.file_descriptor_set().file;

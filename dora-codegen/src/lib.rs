@@ -4,7 +4,7 @@
 #![doc = include_str!("../docs/mapping.md")]
 
 mod check;
-mod check_known;
+mod check_types;
 mod compile;
 mod config;
 mod emit;

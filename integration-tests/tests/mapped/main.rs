@@ -12,9 +12,13 @@ pub mod codegen {
 
 extern crate self as dora;
 
-#[allow(unreachable_pub)]
+#[allow(dead_code, unreachable_pub)]
 mod everything {
     include!(concat!(env!("OUT_DIR"), "/everything.rs"));
+
+    pub mod names {
+        include!(concat!(env!("OUT_DIR"), "/everything.names.rs"));
+    }
 }
 
 use dora_core::pack::limits::Limits;

@@ -7,6 +7,7 @@ use dora_core::pack::mapped::Mapped;
 use prost_types::value::Kind;
 use prost_types::{Any, Duration, FieldMask, ListValue, Struct, Timestamp, Value};
 
+use crate::everything::names::{Self_, self_};
 use crate::everything::{Choice, Color, Known, Lists, Maps, Optionals, Point, Scalars, Tree, choice};
 use crate::{from_json, from_php, to_json, to_php};
 
@@ -218,4 +219,21 @@ fn times_out_of_range_are_not_written() {
     assert!(dora_core::pack::mapped::to_php(&timestamp).is_err());
     let duration = Duration { seconds: i64::MIN, nanos: 0 };
     assert!(dora_core::pack::mapped::to_json(&duration).is_err());
+}
+
+#[test]
+fn names_are_those_of_the_proto_whatever_rust_calls_them() {
+    let names = Self_ {
+        self_: 1,
+        w: Some(1),
+        item: vec![self_::Item::default()],
+        choice: Some(self_::ChoiceOneOf::Fourth(1)),
+        http_code: Some(404),
+        ..Default::default()
+    };
+    forms(
+        names,
+        r#"a:6:{s:4:"self";i:1;s:1:"w";i:1;s:2:"vs";a:0:{}s:4:"item";a:1:{i:0;a:0:{}}s:6:"fourth";i:1;s:8:"HTTPCode";i:404;}"#,
+        r#"{"self":1,"w":1,"vs":{},"item":[{}],"fourth":1,"HTTPCode":404}"#,
+    );
 }
