@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::emit::{self, ServiceEmitter};
 use crate::error::{Error, Problem};
 use crate::resolve::Includes;
-use crate::{check, check_types, format, model, options};
+use crate::{check, format, model, options};
 
 /// Where generated code finds all that it needs.
 const RUNTIME: &str = "::dora::codegen";
@@ -67,15 +67,16 @@ fn generate(
     let services = model::services(&pool, includes);
     let is_ours = |name: &str| !is_extern(config, name);
     let ours: Vec<&model::Service> = services.iter().filter(|service| is_ours(&service.full_name)).collect();
-    let mut problems = check::services(&ours, &pool);
-    problems.extend(check_types::types(&pool, includes, is_ours));
-    Error::check(problems)?;
+    Error::check(check::all(&ours, &pool, includes, is_ours))?;
 
     let mut files = compiler.file_descriptor_set().file;
     files.retain(|file| file.name() != options::PROTO_NAME);
     for file in &mut files {
-        let package = file.package().to_owned();
-        file.service.retain(|service| is_ours(&format!("{package}.{}", service.name())));
+        let package = match file.package() {
+            "" => String::new(),
+            package => format!("{package}."),
+        };
+        file.service.retain(|service| is_ours(&format!("{package}{}", service.name())));
     }
     let requests: Vec<(Module, FileDescriptorProto)> =
         files.into_iter().map(|file| (Module::from_protobuf_package_name(file.package()), file)).collect();

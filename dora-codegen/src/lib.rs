@@ -4,7 +4,6 @@
 #![doc = include_str!("../docs/mapping.md")]
 
 mod check;
-mod check_types;
 mod compile;
 mod config;
 mod emit;

@@ -1,5 +1,5 @@
-//! Refuses types that prost cannot name, and those of Google's that PHP and
-//! JSON have no form for.
+//! Types that prost cannot name, and those of Google's that PHP and JSON have
+//! no form for.
 
 use std::collections::{HashMap, HashSet};
 
@@ -35,13 +35,13 @@ const KNOWN: [&str; 18] = [
 
 /// All that is wrong with the types whose full name `is_ours`, and with where
 /// they are used.
-pub(crate) fn types(
+pub(super) fn check(
     pool: &DescriptorPool,
     includes: &Includes,
     is_ours: impl Fn(&str) -> bool,
 ) -> Vec<Problem> {
     let mut problems = vec![];
-    let mut check = |full_name: &str, package: &str, name: &str, at: (&FileDescriptor, &[i32])| {
+    let mut known = |full_name: &str, package: &str, name: &str, at: (&FileDescriptor, &[i32])| {
         if package == GOOGLE && !KNOWN.contains(&name) {
             let (file, path) = at;
             problems.push(unknown(full_name, &model::position(file, path, includes)));
@@ -52,8 +52,8 @@ pub(crate) fn types(
         let file = field.parent_message().parent_file();
         let at = (&file, field.path());
         match field.kind() {
-            Kind::Message(kind) => check(kind.full_name(), kind.package_name(), kind.name(), at),
-            Kind::Enum(kind) => check(kind.full_name(), kind.package_name(), kind.name(), at),
+            Kind::Message(kind) => known(kind.full_name(), kind.package_name(), kind.name(), at),
+            Kind::Enum(kind) => known(kind.full_name(), kind.package_name(), kind.name(), at),
             _ => {}
         }
     }
@@ -61,7 +61,7 @@ pub(crate) fn types(
     for method in services.flat_map(|service| service.methods().collect::<Vec<_>>()) {
         let file = method.parent_file();
         for kind in [method.input(), method.output()] {
-            check(kind.full_name(), kind.package_name(), kind.name(), (&file, method.path()));
+            known(kind.full_name(), kind.package_name(), kind.name(), (&file, method.path()));
         }
     }
     for enumeration in pool.all_enums().filter(|enumeration| is_ours(enumeration.full_name())) {
