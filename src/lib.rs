@@ -1,1 +1,65 @@
-//! Dora.
+//! Dora: typed RPC over the wire of PHP's Dora-RPC.
+#![doc = ""]
+//! Declare a service in a `.proto`, let `build.rs` call `dora_codegen`, and use
+//! what it generates:
+//!
+//! ```ignore
+//! mod users { dora::include_proto!("users.v1"); }
+//!
+//! // The server: plain `async fn`s.
+//! impl users::users_server::Users for Directory {
+//!     async fn get_user(&self, request: Request<GetUserRequest>) -> Result<Response<User>, Status> { .. }
+//! }
+//! dora::Server::builder().add_service(UsersServer::new(directory)).serve("0.0.0.0:9567").await?;
+//!
+//! // The client: one method per rpc.
+//! let users = UsersClient::new(dora::Endpoint::new("10.0.2.15:9567")?.connect().await?);
+//! let user = users.get_user(GetUserRequest { id: 7 }).await?;
+//! ```
+//!
+//! The examples of the repository are packages to copy: `quickstart`,
+//! `legacy-server` (untyped handlers for PHP callers) and `php-interop`.
+
+/// What generated code uses; not for anyone else.
+#[doc(hidden)]
+pub use dora_core::codegen;
+pub use dora_core::value;
+
+pub use dora_core::call::code::Code;
+pub use dora_core::call::deadline::Deadline;
+pub use dora_core::call::dora_code;
+pub use dora_core::call::extensions::Extensions;
+pub use dora_core::call::metadata::Metadata;
+pub use dora_core::call::method::{Method, MethodName, ServiceDescriptor};
+pub use dora_core::call::mode::Mode;
+pub use dora_core::call::packer::Packer;
+pub use dora_core::call::request::{IntoRequest, Request, RequestOrigin};
+pub use dora_core::call::response::Response;
+pub use dora_core::call::status::{BoxError, Origin, Status};
+pub use dora_core::guid::Guid;
+pub use dora_core::pack::limits::Limits;
+pub use dora_core::pack::message::Message;
+pub use dora_core::pack::value::{Array, Key, Value};
+pub use dora_core::server::{ServeError, Server};
+pub use dora_core::stub::batch::Batch;
+pub use dora_core::stub::call::Call;
+pub use dora_core::stub::dynamic::DynamicClient;
+pub use dora_core::stub::pending::Pending;
+pub use dora_core::transport::channel::Channel;
+pub use dora_core::transport::control::Control;
+pub use dora_core::transport::endpoint::Endpoint;
+pub use dora_core::wire::header::Generation;
+
+/// Includes the code that `dora_codegen` generated for a package of a `.proto`.
+///
+/// ```ignore
+/// mod users {
+///     dora::include_proto!("users.v1");
+/// }
+/// ```
+#[macro_export]
+macro_rules! include_proto {
+    ($package:tt) => {
+        include!(concat!(env!("OUT_DIR"), concat!("/", $package, ".rs")));
+    };
+}

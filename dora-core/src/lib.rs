@@ -2,6 +2,12 @@
 //! middleware. Applications use it through the `dora-rpc` package.
 
 pub mod call;
+mod client;
+pub mod codegen;
 pub mod guid;
+pub mod middleware;
 pub mod pack;
+pub mod server;
+pub mod stub;
+pub mod transport;
 pub mod wire;

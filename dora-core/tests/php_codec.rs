@@ -19,9 +19,7 @@ fn key() -> impl Strategy<Value = Key> {
 /// `text`: only what JSON can hold.
 fn value(text: bool) -> impl Strategy<Value = Value> {
     let float = if text {
-        any::<f64>()
-            .prop_filter("finite", |float| float.is_finite())
-            .boxed()
+        any::<f64>().prop_filter("finite", |float| float.is_finite()).boxed()
     } else {
         any::<u64>().prop_map(f64::from_bits).boxed()
     };
@@ -31,11 +29,7 @@ fn value(text: bool) -> impl Strategy<Value = Value> {
         vec(any::<u8>(), 0..12).prop_map(Value::from).boxed()
     };
     let key = if text {
-        prop_oneof![
-            any::<i64>().prop_map(Key::Int),
-            ".{0,4}".prop_map(Key::from)
-        ]
-        .boxed()
+        prop_oneof![any::<i64>().prop_map(Key::Int), ".{0,4}".prop_map(Key::from)].boxed()
     } else {
         key().boxed()
     };
@@ -115,10 +109,7 @@ fn readers_agree(bytes: &[u8]) {
         (typed, _) => panic!("{typed:?} but {decoded:?}"),
     }
     if let Ok(plain) = normalize(bytes, &limits) {
-        assert_eq!(
-            skip_value(&plain, &mut Budget::new(&limits)),
-            Ok(plain.len())
-        );
+        assert_eq!(skip_value(&plain, &mut Budget::new(&limits)), Ok(plain.len()));
     }
 }
 
@@ -177,11 +168,7 @@ proptest! {
 
 #[test]
 fn two_hundred_thousand_levels_are_refused() {
-    let limits = Limits {
-        depth: usize::MAX,
-        bytes: usize::MAX,
-        ..Limits::default()
-    };
+    let limits = Limits { depth: usize::MAX, bytes: usize::MAX, ..Limits::default() };
     let bytes = "a:1:{i:0;".repeat(200_000).into_bytes();
     let kinds = [
         skip_value(&bytes, &mut Budget::new(&limits)).unwrap_err(),
@@ -220,10 +207,7 @@ fn nested_claims_do_not_add_up() {
         bytes.extend_from_slice(b"a:300000:{i:0;");
     }
     bytes.resize(limits.bytes, b'x');
-    assert_eq!(
-        decode(&bytes, &limits).unwrap_err().kind(),
-        PhpErrorKind::Syntax
-    );
+    assert_eq!(decode(&bytes, &limits).unwrap_err().kind(), PhpErrorKind::Syntax);
     assert!(from_slice::<Value>(&bytes, &limits).is_err());
 }
 

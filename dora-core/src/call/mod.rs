@@ -1,5 +1,6 @@
 //! What a call is: method, body, metadata, deadline, and the status it ends with.
 
+pub mod batch;
 pub mod body;
 pub mod code;
 pub mod deadline;
@@ -8,6 +9,7 @@ pub mod extensions;
 pub mod metadata;
 pub mod method;
 pub mod mode;
+pub mod mount;
 pub mod packer;
 pub mod request;
 pub mod response;

@@ -2,9 +2,7 @@
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-
-use super::body::Body;
+use super::body::{Body, Packed};
 use super::deadline::Deadline;
 use super::extensions::Extensions;
 use super::metadata::Metadata;
@@ -26,6 +24,9 @@ pub struct Request<T = Body> {
 pub struct RequestHead {
     /// The method that is called.
     pub method: MethodName,
+    /// The method's first legacy name: what it is called by in a packing that PHP
+    /// peers speak.
+    pub legacy_name: Option<&'static str>,
     /// Pairs that travel with the call.
     pub metadata: Metadata,
     /// When the caller gives up.
@@ -53,7 +54,7 @@ pub struct RequestOrigin {
     pub protocol: &'static str,
     /// The whole call as it was packed, further fields beside name and
     /// parameter included (PHP and JSON only).
-    pub raw: Option<Bytes>,
+    pub raw: Option<Packed>,
 }
 
 impl<T> Request<T> {

@@ -7,9 +7,11 @@ pub struct Limits {
     pub depth: usize,
     /// Values in one body, keys not counted. Default 524,288 (2^19).
     pub nodes: usize,
-    /// Bytes of one body after inflating it. Default 2 MiB (2,097,152), as the
-    /// largest packet of the PHP systems.
+    /// Bytes of one body after inflating it. Default 8 MiB (8,388,608): four times
+    /// the largest packet of the PHP systems, which bounds the packed bytes alone.
     pub bytes: usize,
+    /// Calls in one packet. Default 1024; the PHP advice is at most 50.
+    pub calls: usize,
 }
 
 impl Limits {
@@ -25,6 +27,6 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: 64, nodes: 1 << 19, bytes: 2 << 20 }
+        Self { depth: 64, nodes: 1 << 19, bytes: 8 << 20, calls: 1024 }
     }
 }

@@ -4,20 +4,12 @@ mod leniency;
 mod properties;
 mod values;
 
-/// What generated code reaches as `::dora::codegen`, as far as messages go.
-pub mod codegen {
-    pub use dora_core::pack::mapped::{Enumeration, Fields, ReadField, WriteFields};
-    pub use {prost, prost_types};
-}
-
-extern crate self as dora;
-
 #[allow(dead_code, unreachable_pub)]
 mod everything {
-    include!(concat!(env!("OUT_DIR"), "/everything.rs"));
+    dora::include_proto!("everything");
 
     pub mod names {
-        include!(concat!(env!("OUT_DIR"), "/everything.names.rs"));
+        dora::include_proto!("everything.names");
     }
 }
 

@@ -11,10 +11,7 @@ pub(crate) struct Php {
 
 impl Php {
     pub(crate) fn start() -> Self {
-        let script = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/php_differential/peer.php"
-        );
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/php_differential/peer.php");
         let mut child = Command::new("php")
             .args(["-n", script])
             .stdin(Stdio::piped())

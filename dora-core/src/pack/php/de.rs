@@ -61,12 +61,7 @@ impl<'de> Deserializer<'de> {
     pub fn new(input: &'de [u8], limits: &Limits) -> Result<Self> {
         let budget = Budget::new(limits);
         budget.admit(input)?;
-        Ok(Self {
-            input,
-            cursor: Cursor::new(input),
-            budget,
-            shapes: Shapes::default(),
-        })
+        Ok(Self { input, cursor: Cursor::new(input), budget, shapes: Shapes::default() })
     }
 
     /// Reads one value, and says in which keys it went wrong if it did.
@@ -129,10 +124,7 @@ impl<'de> Deserializer<'de> {
         if self.budget.enter() {
             return Ok(());
         }
-        Err(PhpError::from(Fault {
-            kind: PhpErrorKind::Depth,
-            offset: start,
-        }))
+        Err(PhpError::from(Fault { kind: PhpErrorKind::Depth, offset: start }))
     }
 
     fn leave(&mut self) -> Result<()> {
@@ -203,9 +195,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         if let [b's', ..] = self.cursor.rest()
             && let Token::Str(bytes) = self.cursor.value(&mut self.budget)?
         {
-            return visitor
-                .visit_borrowed_bytes(bytes)
-                .map_err(|error: PhpError| error.or_at(start));
+            return visitor.visit_borrowed_bytes(bytes).map_err(|error: PhpError| error.or_at(start));
         }
         self.visit(As::Either, visitor)
     }
@@ -221,11 +211,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
         visitor.visit_newtype_struct(self)
     }
 

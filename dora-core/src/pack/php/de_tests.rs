@@ -46,15 +46,9 @@ fn typed_data_comes_back() {
     round(Shape::Unit);
     round(Shape::New(None));
     round(Shape::Tuple(1, "x".into()));
-    round(vec![Shape::Struct {
-        x: 0.5,
-        rest: vec![Shape::Unit, Shape::New(Some(2))],
-    }]);
+    round(vec![Shape::Struct { x: 0.5, rest: vec![Shape::Unit, Shape::New(Some(2))] }]);
     round((u64::MAX, i128::MIN, u128::MAX, 'c', true, ()));
-    round(BTreeMap::from([
-        (1_u64, "a".to_owned()),
-        (u64::MAX, "b".to_owned()),
-    ]));
+    round(BTreeMap::from([(1_u64, "a".to_owned()), (u64::MAX, "b".to_owned())]));
     round(BTreeMap::from([("5".to_owned(), 1), ("x".to_owned(), 2)]));
     round(vec![Vec::<i32>::new(), vec![1]]);
 }
@@ -67,17 +61,10 @@ fn arrays_are_read_as_what_is_asked_for() {
         read::<HashMap<String, i32>>(list).unwrap(),
         HashMap::from([("0".into(), 7), ("1".into(), 8)])
     );
-    assert_eq!(
-        read::<HashMap<i64, i32>>(list).unwrap(),
-        HashMap::from([(0, 7), (1, 8)])
-    );
+    assert_eq!(read::<HashMap<i64, i32>>(list).unwrap(), HashMap::from([(0, 7), (1, 8)]));
     assert_eq!(
         read::<User>(r#"a:2:{s:2:"id";i:1;i:5;b:1;}"#).unwrap(),
-        User {
-            id: 1,
-            name: None,
-            five: true
-        }
+        User { id: 1, name: None, five: true }
     );
     assert!(read::<Vec<i32>>("a:1:{i:1;i:7;}").is_err());
     assert!(read::<(i32,)>(list).is_err());
@@ -87,13 +74,9 @@ fn arrays_are_read_as_what_is_asked_for() {
 
 #[test]
 fn lists_within_lists_are_told_from_maps() {
-    let input =
-        r#"a:3:{i:0;a:2:{i:0;a:1:{i:1;N;}i:2;a:1:{i:0;N;}}i:1;a:1:{i:0;i:1;}s:1:"k";a:1:{i:0;N;}}"#;
+    let input = r#"a:3:{i:0;a:2:{i:0;a:1:{i:1;N;}i:2;a:1:{i:0;N;}}i:1;a:1:{i:0;i:1;}s:1:"k";a:1:{i:0;N;}}"#;
     let value = read::<serde_json::Value>(input).unwrap();
-    assert_eq!(
-        value,
-        serde_json::json!({"0": {"0": {"1": null}, "2": [null]}, "1": [1], "k": [null]})
-    );
+    assert_eq!(value, serde_json::json!({"0": {"0": {"1": null}, "2": [null]}, "1": [1], "k": [null]}));
 }
 
 #[test]
@@ -133,10 +116,9 @@ fn errors_name_the_path() {
     )
     .unwrap_err();
     assert_eq!(error.path(), "users[1].id");
-    assert_eq!(
-        error.to_string(),
-        "invalid type: string \"x\", expected i64 in users[1].id at byte 63"
-    );
+    assert_eq!(error.to_string(), "invalid type: string \"x\", expected i64 in users[1].id at byte 63");
+    let error = read::<Shape>(&format!("s:5001:\"{}\n\";", "x".repeat(5000))).unwrap_err();
+    assert!(error.to_string().len() < 300, "{error}");
     let error = read::<IgnoredAny>(r#"a:1:{s:1:"k";O:1:"X":0:{}}"#).unwrap_err();
     assert_eq!((error.kind(), error.path()), (PhpErrorKind::Object, "k"));
 }
@@ -155,10 +137,7 @@ fn the_deepest_nesting_fits_in_a_thread() {
         let limits = Limits::default().with_depth(usize::MAX);
         let mut node = Node::default();
         for _ in 1..Limits::MAX_DEPTH {
-            node = Node {
-                next: Some(Box::new(node)),
-                ..Node::default()
-            };
+            node = Node { next: Some(Box::new(node)), ..Node::default() };
         }
         let bytes = to_vec(&node).unwrap();
         assert!(from_slice::<Node>(&bytes, &limits).is_ok());
@@ -170,10 +149,5 @@ fn the_deepest_nesting_fits_in_a_thread() {
         let error = from_slice::<Node>(deeper.as_bytes(), &limits).unwrap_err();
         assert_eq!(error.kind(), PhpErrorKind::Depth);
     };
-    std::thread::Builder::new()
-        .stack_size(2 << 20)
-        .spawn(test)
-        .unwrap()
-        .join()
-        .unwrap();
+    std::thread::Builder::new().stack_size(2 << 20).spawn(test).unwrap().join().unwrap();
 }

@@ -39,10 +39,7 @@ fn read(cursor: &mut Cursor<'_>, budget: &mut Budget) -> Result<Value, Fault> {
         let mut value = match cursor.value(budget)? {
             Token::Array(count) => {
                 if !budget.enter() {
-                    return Err(Fault {
-                        kind: PhpErrorKind::Depth,
-                        offset: start,
-                    });
+                    return Err(Fault { kind: PhpErrorKind::Depth, offset: start });
                 }
                 if count > 0 {
                     open.push(Open {

@@ -87,22 +87,12 @@ fn broken_bytes_are_refused_with_the_reason() {
 
 #[test]
 fn limits_hold() {
-    let limits = Limits {
-        depth: 2,
-        nodes: 5,
-        bytes: 64,
-    };
+    let limits = Limits { depth: 2, nodes: 5, bytes: 64 };
     let kind = |input: &str| decode(input.as_bytes(), &limits).err().map(|e| e.kind());
     assert_eq!(kind("a:1:{i:0;a:0:{}}"), None);
-    assert_eq!(
-        kind("a:1:{i:0;a:1:{i:0;a:0:{}}}"),
-        Some(PhpErrorKind::Depth)
-    );
+    assert_eq!(kind("a:1:{i:0;a:1:{i:0;a:0:{}}}"), Some(PhpErrorKind::Depth));
     assert_eq!(kind("a:4:{i:0;N;i:1;N;i:2;N;i:3;N;}"), None);
-    assert_eq!(
-        kind("a:5:{i:0;N;i:1;N;i:2;N;i:3;N;i:4;N;}"),
-        Some(PhpErrorKind::Nodes)
-    );
+    assert_eq!(kind("a:5:{i:0;N;i:1;N;i:2;N;i:3;N;i:4;N;}"), Some(PhpErrorKind::Nodes));
     assert_eq!(kind(&format!("N;{:70}", "")), Some(PhpErrorKind::Bytes));
 }
 
@@ -112,8 +102,5 @@ fn errors_say_where() {
     let error = decode(input.as_bytes(), &Limits::default()).unwrap_err();
     assert_eq!(error.path(), "api.one.param[0]");
     assert_eq!(error.offset(), input.find("O:"));
-    assert_eq!(
-        error.to_string(),
-        "objects and enums are refused in api.one.param[0] at byte 56"
-    );
+    assert_eq!(error.to_string(), "objects and enums are refused in api.one.param[0] at byte 56");
 }

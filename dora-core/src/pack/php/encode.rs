@@ -40,10 +40,7 @@ mod tests {
     #[test]
     fn writes_what_php_writes() {
         let mut out = Vec::new();
-        encode(
-            &value!({ "a" => [1, -2.5, null, true], 7 => {}, "5" => "x\"" }),
-            &mut out,
-        );
+        encode(&value!({ "a" => [1, -2.5, null, true], 7 => {}, "5" => "x\"" }), &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "a:3:{s:1:\"a\";a:4:{i:0;i:1;i:1;d:-2.5;i:2;N;i:3;b:1;}i:7;a:0:{}i:5;s:2:\"x\"\";}"

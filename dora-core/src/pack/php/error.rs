@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display};
 
+use crate::pack::value::printable;
+
 /// Serialized bytes that are refused: why, where, and under which keys.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PhpError(Box<Inner>);
@@ -99,20 +101,15 @@ impl PhpError {
     }
 
     pub(super) fn new(kind: PhpErrorKind, offset: usize, path: String) -> Self {
-        Self(Box::new(Inner {
-            kind,
-            offset: Some(offset),
-            path,
-            message: String::new(),
-        }))
+        Self(Box::new(Inner { kind, offset: Some(offset), path, message: String::new() }))
     }
 
-    fn data(kind: PhpErrorKind, message: String) -> Self {
+    fn data(kind: PhpErrorKind, message: &str) -> Self {
         Self(Box::new(Inner {
             kind,
             offset: None,
             path: String::new(),
-            message,
+            message: printable::message(message),
         }))
     }
 
@@ -156,17 +153,17 @@ impl std::error::Error for PhpError {}
 
 impl serde::ser::Error for PhpError {
     fn custom<T: Display>(message: T) -> Self {
-        Self::data(PhpErrorKind::Data, message.to_string())
+        Self::data(PhpErrorKind::Data, &message.to_string())
     }
 }
 
 impl serde::de::Error for PhpError {
     fn custom<T: Display>(message: T) -> Self {
-        Self::data(PhpErrorKind::Data, message.to_string())
+        Self::data(PhpErrorKind::Data, &message.to_string())
     }
 
     fn duplicate_field(field: &'static str) -> Self {
-        Self::data(PhpErrorKind::Duplicate, format!("duplicate key `{field}`"))
+        Self::data(PhpErrorKind::Duplicate, &format!("duplicate key `{field}`"))
     }
 }
 

@@ -5,12 +5,12 @@
 //! - [`encode()`] and [`decode()`] turn a [`Value`](super::value::Value) into
 //!   bytes and back.
 //! - [`to_vec`] and [`from_slice`] do so for anything that serde knows.
-//! - [`write`] has the single writers, for a body that is put together by hand.
+//! - [`mod@write`] has the single writers, for a body that is put together by hand.
 //! - [`normalize()`] copies PHP references out of a body that has them.
 //!
 //! Accepted is what PHP's `unserialize` accepts, except: objects and enums,
 //! integers beyond 64 bits (PHP clamps them), and what [`Limits`] forbids.
-//! `r:` to a plain value is accepted, as PHP before 7 did.
+//! More is accepted in one case: `r:` to a plain value, where PHP wants an object.
 //!
 //! [`Limits`]: super::limits::Limits
 

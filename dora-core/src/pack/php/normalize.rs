@@ -32,10 +32,7 @@ pub fn normalize(input: &[u8], limits: &Limits) -> Result<Vec<u8>, PhpError> {
         places: Vec::new(),
         open: Vec::new(),
     };
-    budget
-        .admit(input)
-        .and_then(|()| walk.run(&mut budget))
-        .map_err(|fault| located(fault, input))?;
+    budget.admit(input).and_then(|()| walk.run(&mut budget)).map_err(|fault| located(fault, input))?;
     skip_value(&walk.out, &mut Budget::new(limits))?;
     Ok(walk.out)
 }
@@ -128,12 +125,7 @@ impl Walk<'_> {
             if !budget.enter() {
                 return Err(fault(PhpErrorKind::Depth));
             }
-            self.open.push(Open {
-                left: count,
-                place,
-                start,
-                keys: HashMap::new(),
-            });
+            self.open.push(Open { left: count, place, start, keys: HashMap::new() });
         } else {
             self.finish(place, start);
         }
@@ -145,10 +137,8 @@ impl Walk<'_> {
 
     /// Appends the value numbered `to`, from 1 on.
     fn refer(&mut self, to: usize) -> Result<(), PhpErrorKind> {
-        let place = to
-            .checked_sub(1)
-            .and_then(|slot| self.slots.get(slot))
-            .and_then(|place| self.places.get(*place));
+        let place =
+            to.checked_sub(1).and_then(|slot| self.slots.get(slot)).and_then(|place| self.places.get(*place));
         let Some(Place::Done { start, end }) = place.copied() else {
             return Err(PhpErrorKind::DanglingReference);
         };

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::token::{Cursor, Token};
-use crate::pack::value::KeyRef;
+use crate::pack::value::{KeyRef, printable};
 
 /// The longest path that is told, and the longest key in it, in characters.
 const LONGEST_PATH: usize = 256;
@@ -57,15 +57,7 @@ fn describe<'a>(keys: impl Iterator<Item = &'a KeyRef<'a>>) -> String {
                     path.push('.');
                 }
                 let text = String::from_utf8_lossy(bytes);
-                for char in text.chars().take(LONGEST_KEY) {
-                    match char.is_control() {
-                        true => path.extend(char.escape_default()),
-                        false => path.push(char),
-                    }
-                }
-                if text.chars().nth(LONGEST_KEY).is_some() {
-                    path.push_str("...");
-                }
+                printable::push(&mut path, &text, LONGEST_KEY);
             }
         }
     }
@@ -82,7 +74,8 @@ mod tests {
 
     #[test]
     fn names_the_keys_around_a_position() {
-        let input = r#"a:2:{s:1:"a";i:1;s:3:"api";a:1:{s:3:"one";a:1:{s:5:"param";a:2:{i:0;i:7;i:3;O:1:"X":0:{}}}}}"#;
+        let input =
+            r#"a:2:{s:1:"a";i:1;s:3:"api";a:1:{s:3:"one";a:1:{s:5:"param";a:2:{i:0;i:7;i:3;O:1:"X":0:{}}}}}"#;
         assert_eq!(at(input, "O:"), "api.one.param[3]");
         assert_eq!(at(input, "i:7"), "api.one.param[0]");
         assert_eq!(at(input, "i:1"), "a");

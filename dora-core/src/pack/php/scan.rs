@@ -21,11 +21,7 @@ impl Budget {
     /// All of `limits`.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
-        Self {
-            depth: limits.depth.min(Limits::MAX_DEPTH),
-            nodes: limits.nodes,
-            bytes: limits.bytes,
-        }
+        Self { depth: limits.depth.min(Limits::MAX_DEPTH), nodes: limits.nodes, bytes: limits.bytes }
     }
 
     /// Takes one value; false when there are none left.
@@ -58,10 +54,7 @@ impl Budget {
 
     pub(super) fn admit(&self, input: &[u8]) -> Result<(), Fault> {
         if input.len() > self.bytes {
-            return Err(Fault {
-                kind: PhpErrorKind::Bytes,
-                offset: self.bytes,
-            });
+            return Err(Fault { kind: PhpErrorKind::Bytes, offset: self.bytes });
         }
         Ok(())
     }
@@ -84,10 +77,7 @@ impl From<&Limits> for Budget {
 /// [`PhpError::is_reference`], [`normalize`](super::normalize()) may help.
 pub fn skip_value(input: &[u8], budget: &mut Budget) -> Result<usize, PhpError> {
     let mut cursor = Cursor::new(input);
-    budget
-        .admit(input)
-        .and_then(|()| skip(&mut cursor, budget))
-        .map_err(|fault| located(fault, input))?;
+    budget.admit(input).and_then(|()| skip(&mut cursor, budget)).map_err(|fault| located(fault, input))?;
     Ok(cursor.offset())
 }
 
@@ -169,13 +159,7 @@ impl<'a> Pairs<'a> {
         let mut cursor = Cursor::new(input);
         let mut budget = Budget::new(limits);
         let left = Self::open(input, &mut cursor, &mut budget).map_err(|f| located(f, input))?;
-        Ok(Self {
-            input,
-            cursor,
-            budget,
-            left,
-            open: true,
-        })
+        Ok(Self { input, cursor, budget, left, open: true })
     }
 
     /// How many pairs are still to come.
@@ -193,16 +177,10 @@ impl<'a> Pairs<'a> {
     fn open(input: &[u8], cursor: &mut Cursor<'_>, budget: &mut Budget) -> Result<usize, Fault> {
         budget.admit(input)?;
         let Token::Array(count) = cursor.value(budget)? else {
-            return Err(Fault {
-                kind: PhpErrorKind::Type,
-                offset: 0,
-            });
+            return Err(Fault { kind: PhpErrorKind::Type, offset: 0 });
         };
         if !budget.enter() {
-            return Err(Fault {
-                kind: PhpErrorKind::Depth,
-                offset: 0,
-            });
+            return Err(Fault { kind: PhpErrorKind::Depth, offset: 0 });
         }
         Ok(count)
     }
@@ -218,11 +196,7 @@ impl<'a> Pairs<'a> {
         let start = self.cursor.rest();
         skip(&mut self.cursor, &mut self.budget)?;
         let length = self.cursor.offset().saturating_sub(offset);
-        Ok(Some(Pair {
-            key,
-            value: start.get(..length).unwrap_or_default(),
-            offset,
-        }))
+        Ok(Some(Pair { key, value: start.get(..length).unwrap_or_default(), offset }))
     }
 }
 
@@ -249,10 +223,7 @@ pub(super) fn skip(cursor: &mut Cursor<'_>, budget: &mut Budget) -> Result<(), F
         _ => return Ok(()),
     };
     if budget.depth == 0 {
-        return Err(Fault {
-            kind: PhpErrorKind::Depth,
-            offset: start,
-        });
+        return Err(Fault { kind: PhpErrorKind::Depth, offset: start });
     }
     // The innermost count stands in `left`, those around it in `levels`.
     let mut levels = Levels::default();
@@ -265,10 +236,7 @@ pub(super) fn skip(cursor: &mut Cursor<'_>, budget: &mut Budget) -> Result<(), F
                 levels.push(left);
                 left = count;
                 if levels.depth() >= budget.depth {
-                    return Err(Fault {
-                        kind: PhpErrorKind::Depth,
-                        offset: start,
-                    });
+                    return Err(Fault { kind: PhpErrorKind::Depth, offset: start });
                 }
             }
         }
@@ -280,17 +248,9 @@ pub(super) fn skip(cursor: &mut Cursor<'_>, budget: &mut Budget) -> Result<(), F
     }
 }
 
-fn scalar<'a, T>(
-    input: &'a [u8],
-    pick: impl FnOnce(Token<'a>) -> Option<T>,
-) -> Result<T, PhpError> {
+fn scalar<'a, T>(input: &'a [u8], pick: impl FnOnce(Token<'a>) -> Option<T>) -> Result<T, PhpError> {
     let token = Cursor::new(input).token()?;
-    pick(token).ok_or_else(|| {
-        PhpError::from(Fault {
-            kind: PhpErrorKind::Type,
-            offset: 0,
-        })
-    })
+    pick(token).ok_or_else(|| PhpError::from(Fault { kind: PhpErrorKind::Type, offset: 0 }))
 }
 
 pub(super) fn located(fault: Fault, input: &[u8]) -> PhpError {

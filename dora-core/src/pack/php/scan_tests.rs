@@ -22,10 +22,7 @@ fn an_envelope_is_taken_apart_without_reading_its_parameters() {
         panic!("{packet:?}");
     };
     assert_eq!(read_str(guid).unwrap().len(), 32);
-    assert_eq!(
-        (last.as_str(), &*read_str(mode).unwrap()),
-        (Some("type"), &b"W_S"[..])
-    );
+    assert_eq!((last.as_str(), &*read_str(mode).unwrap()), (Some("type"), &b"W_S"[..]));
     let calls = pairs(api);
     let call = pairs(calls[0].1);
     assert_eq!(&*read_str(call[0].1).unwrap(), b"/t/ref");
@@ -54,10 +51,7 @@ fn pairs_end_after_the_first_error() {
 
     let mut pairs = Pairs::new(b"a:1:{i:0;N;i:1;N;}", &Limits::default()).unwrap();
     assert!(pairs.next().unwrap().is_ok());
-    assert_eq!(
-        pairs.next().unwrap().unwrap_err().kind(),
-        PhpErrorKind::Count
-    );
+    assert_eq!(pairs.next().unwrap().unwrap_err().kind(), PhpErrorKind::Count);
     assert!(pairs.next().is_none());
     assert!(Pairs::new(b"i:1;", &Limits::default()).is_err());
 }
@@ -75,11 +69,7 @@ fn skipping_ends_where_the_value_ends() {
 fn levels_beyond_those_kept_in_place_are_walked_too() {
     let limits = Limits::default().with_depth(Limits::MAX_DEPTH);
     for levels in [1, 15, 16, 17, 18, 40, 512, 513] {
-        let input = format!(
-            "{}N;{}",
-            "a:2:{i:0;N;i:1;".repeat(levels),
-            "}".repeat(levels)
-        );
+        let input = format!("{}N;{}", "a:2:{i:0;N;i:1;".repeat(levels), "}".repeat(levels));
         let end = skip_value(input.as_bytes(), &mut Budget::new(&limits));
         match levels {
             513 => assert_eq!(end.unwrap_err().kind(), PhpErrorKind::Depth),

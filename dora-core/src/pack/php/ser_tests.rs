@@ -29,13 +29,7 @@ enum Shape {
 
 #[test]
 fn structs_are_arrays_with_keys() {
-    let user = User {
-        id: u64::MAX,
-        name: "Li",
-        tags: vec!["a"],
-        note: None,
-        rest: None,
-    };
+    let user = User { id: u64::MAX, name: "Li", tags: vec!["a"], note: None, rest: None };
     assert_eq!(
         text(&user),
         r#"a:4:{s:2:"id";s:20:"18446744073709551615";s:4:"name";s:2:"Li";s:4:"tags";a:1:{i:0;s:1:"a";}s:4:"rest";N;}"#
@@ -46,14 +40,8 @@ fn structs_are_arrays_with_keys() {
 fn enums_are_tagged_from_outside() {
     assert_eq!(text(&Shape::Unit), r#"s:4:"Unit";"#);
     assert_eq!(text(&Shape::New(1)), r#"a:1:{s:3:"New";i:1;}"#);
-    assert_eq!(
-        text(&Shape::Tuple(1, true)),
-        r#"a:1:{s:5:"Tuple";a:2:{i:0;i:1;i:1;b:1;}}"#
-    );
-    assert_eq!(
-        text(&Shape::Struct { x: 1.0 }),
-        r#"a:1:{s:6:"Struct";a:1:{s:1:"x";d:1;}}"#
-    );
+    assert_eq!(text(&Shape::Tuple(1, true)), r#"a:1:{s:5:"Tuple";a:2:{i:0;i:1;i:1;b:1;}}"#);
+    assert_eq!(text(&Shape::Struct { x: 1.0 }), r#"a:1:{s:6:"Struct";a:1:{s:1:"x";d:1;}}"#);
 }
 
 #[test]

@@ -37,21 +37,11 @@ impl Shapes {
         if cursor.offset() >= self.seen {
             self.look_ahead(cursor.clone(), count, budget)?;
         }
-        let found = self
-            .lists
-            .binary_search_by_key(&cursor.offset(), |(start, _)| *start);
-        Ok(found
-            .ok()
-            .and_then(|at| self.lists.get(at))
-            .is_some_and(|(_, list)| *list))
+        let found = self.lists.binary_search_by_key(&cursor.offset(), |(start, _)| *start);
+        Ok(found.ok().and_then(|at| self.lists.get(at)).is_some_and(|(_, list)| *list))
     }
 
-    fn look_ahead(
-        &mut self,
-        mut cursor: Cursor<'_>,
-        count: usize,
-        mut budget: Budget,
-    ) -> Result<(), Fault> {
+    fn look_ahead(&mut self, mut cursor: Cursor<'_>, count: usize, mut budget: Budget) -> Result<(), Fault> {
         self.lists.clear();
         let mut open = vec![self.open(&cursor, count)];
         while let Some(last) = open.last_mut() {
@@ -71,10 +61,7 @@ impl Shapes {
             let start = cursor.offset();
             if let Token::Array(count) = cursor.value(&mut budget)? {
                 if !budget.enter() {
-                    return Err(Fault {
-                        kind: PhpErrorKind::Depth,
-                        offset: start,
-                    });
+                    return Err(Fault { kind: PhpErrorKind::Depth, offset: start });
                 }
                 open.push(self.open(&cursor, count));
             }
@@ -86,10 +73,6 @@ impl Shapes {
     fn open(&mut self, cursor: &Cursor<'_>, count: usize) -> Open {
         let entry = self.lists.len();
         self.lists.push((cursor.offset(), true));
-        Open {
-            entry,
-            next: 0,
-            left: count,
-        }
+        Open { entry, next: 0, left: count }
     }
 }

@@ -41,10 +41,7 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(input: &'a [u8]) -> Self {
-        Self {
-            rest: input,
-            total: input.len(),
-        }
+        Self { rest: input, total: input.len() }
     }
 
     pub(super) fn offset(&self) -> usize {
@@ -56,10 +53,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn fault(&self, kind: PhpErrorKind) -> Fault {
-        Fault {
-            kind,
-            offset: self.offset(),
-        }
+        Fault { kind, offset: self.offset() }
     }
 
     /// The next value, which must be none that the bytes may not have here.
@@ -68,16 +62,10 @@ impl<'a> Cursor<'a> {
         let start = self.offset();
         let token = self.token()?;
         if !budget.spend() {
-            return Err(Fault {
-                kind: PhpErrorKind::Nodes,
-                offset: start,
-            });
+            return Err(Fault { kind: PhpErrorKind::Nodes, offset: start });
         }
         match token {
-            Token::Reference { .. } => Err(Fault {
-                kind: PhpErrorKind::Reference,
-                offset: start,
-            }),
+            Token::Reference { .. } => Err(Fault { kind: PhpErrorKind::Reference, offset: start }),
             token => Ok(token),
         }
     }
@@ -166,18 +154,13 @@ impl<'a> Cursor<'a> {
             [mark @ (b'R' | b'r'), b':', rest @ ..] => {
                 self.rest = rest;
                 let to = self.unsigned(b';')?;
-                Ok(Token::Reference {
-                    to,
-                    counts: *mark == b'r',
-                })
+                Ok(Token::Reference { to, counts: *mark == b'r' })
             }
             [b'O' | b'C' | b'E', b':', ..] => Err(self.fault(PhpErrorKind::Object)),
             [] | [b'N' | b'b' | b'i' | b'd' | b's' | b'S' | b'a' | b'R' | b'r'] => {
                 Err(self.fault(PhpErrorKind::UnexpectedEnd))
             }
-            [b'b', b':'] | [b'b', b':', b'0' | b'1'] => {
-                Err(self.fault(PhpErrorKind::UnexpectedEnd))
-            }
+            [b'b', b':'] | [b'b', b':', b'0' | b'1'] => Err(self.fault(PhpErrorKind::UnexpectedEnd)),
             _ => Err(self.fault(PhpErrorKind::Syntax)),
         }
     }
@@ -185,7 +168,7 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn string(&mut self) -> Result<&'a [u8], Fault> {
         let length = self.unsigned(b':')?;
-        self.expect(b'"')?;
+        self.eat(b'"')?;
         match self.rest.split_at_checked(length) {
             Some((string, [b'"', b';', rest @ ..])) => {
                 self.rest = rest;
@@ -198,7 +181,7 @@ impl<'a> Cursor<'a> {
 
     fn escaped_string(&mut self) -> Result<Token<'a>, Fault> {
         let length = self.unsigned(b':')?;
-        self.expect(b'"')?;
+        self.eat(b'"')?;
         let start = self.rest;
         let mut escaped = false;
         for _ in 0..length {
@@ -221,17 +204,13 @@ impl<'a> Cursor<'a> {
             [] | [b'"'] => return Err(self.fault(PhpErrorKind::UnexpectedEnd)),
             _ => return Err(self.fault(PhpErrorKind::Length)),
         }
-        Ok(if escaped {
-            Token::Escaped(raw)
-        } else {
-            Token::Str(raw)
-        })
+        Ok(if escaped { Token::Escaped(raw) } else { Token::Str(raw) })
     }
 
     #[inline]
     fn array(&mut self) -> Result<usize, Fault> {
         let count = self.unsigned(b':')?;
-        self.expect(b'{')?;
+        self.eat(b'{')?;
         if count > self.rest.len() / SHORTEST_PAIR {
             return Err(self.fault(PhpErrorKind::Count));
         }
@@ -241,39 +220,24 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn int(&mut self) -> Result<i64, Fault> {
         let negative = self.sign();
-        let mut value = 0_i64;
-        let mut digits = false;
-        loop {
-            match self.rest {
-                [digit @ b'0'..=b'9', rest @ ..] => {
-                    // Downwards, because i64::MIN has no positive counterpart.
-                    value = value
-                        .checked_mul(10)
-                        .and_then(|value| value.checked_sub(i64::from(digit & 0x0f)))
-                        .ok_or_else(|| self.fault(PhpErrorKind::IntOverflow))?;
-                    digits = true;
-                    self.rest = rest;
-                }
-                [b';', rest @ ..] if digits => {
-                    let value = if negative {
-                        Some(value)
-                    } else {
-                        value.checked_neg()
-                    };
-                    let value = value.ok_or_else(|| self.fault(PhpErrorKind::IntOverflow))?;
-                    self.rest = rest;
-                    return Ok(value);
-                }
-                [] => return Err(self.fault(PhpErrorKind::UnexpectedEnd)),
-                _ => return Err(self.fault(PhpErrorKind::Syntax)),
-            }
+        let start = self.rest;
+        let mut rest = start;
+        let mut value = Some(0_i64);
+        while let [digit @ b'0'..=b'9', more @ ..] = rest {
+            // Downwards, because i64::MIN has no positive counterpart.
+            value = value
+                .and_then(|value| value.checked_mul(10))
+                .and_then(|value| value.checked_sub(i64::from(digit & 0x0f)));
+            rest = more;
         }
+        self.end_number(start, rest, b';')?;
+        let value = if negative { value } else { value.and_then(i64::checked_neg) };
+        value.ok_or_else(|| self.fault(PhpErrorKind::IntOverflow))
     }
 
     fn float(&mut self) -> Result<&'a [u8], Fault> {
         let end = self.rest.iter().position(|byte| *byte == b';');
-        let Some((text, [_, rest @ ..])) = end.and_then(|end| self.rest.split_at_checked(end))
-        else {
+        let Some((text, [_, rest @ ..])) = end.and_then(|end| self.rest.split_at_checked(end)) else {
             return Err(self.fault(PhpErrorKind::UnexpectedEnd));
         };
         if !super::float::is_float(text) {
@@ -286,25 +250,31 @@ impl<'a> Cursor<'a> {
     /// Digits and then `end`: lengths, counts, slots. PHP knows no sign here.
     #[inline]
     fn unsigned(&mut self, end: u8) -> Result<usize, Fault> {
-        let mut value = 0_usize;
-        let mut digits = false;
-        loop {
-            match self.rest {
-                [digit @ b'0'..=b'9', rest @ ..] => {
-                    value = value
-                        .checked_mul(10)
-                        .and_then(|value| value.checked_add(usize::from(digit & 0x0f)))
-                        .ok_or_else(|| self.fault(PhpErrorKind::IntOverflow))?;
-                    digits = true;
-                    self.rest = rest;
-                }
-                [byte, rest @ ..] if digits && *byte == end => {
-                    self.rest = rest;
-                    return Ok(value);
-                }
-                [] => return Err(self.fault(PhpErrorKind::UnexpectedEnd)),
-                _ => return Err(self.fault(PhpErrorKind::Syntax)),
+        let start = self.rest;
+        let mut rest = start;
+        let mut value = Some(0_usize);
+        while let [digit @ b'0'..=b'9', more @ ..] = rest {
+            value = value
+                .and_then(|value| value.checked_mul(10))
+                .and_then(|value| value.checked_add(usize::from(digit & 0x0f)));
+            rest = more;
+        }
+        self.end_number(start, rest, end)?;
+        value.ok_or_else(|| self.fault(PhpErrorKind::IntOverflow))
+    }
+
+    /// Passes the digits from `start` to `rest`, of which there must be one, and
+    /// `end`.
+    #[inline]
+    fn end_number(&mut self, start: &'a [u8], rest: &'a [u8], end: u8) -> Result<(), Fault> {
+        self.rest = rest;
+        match rest {
+            [byte, more @ ..] if *byte == end && rest.len() < start.len() => {
+                self.rest = more;
+                Ok(())
             }
+            [] => Err(self.fault(PhpErrorKind::UnexpectedEnd)),
+            _ => Err(self.fault(PhpErrorKind::Syntax)),
         }
     }
 
@@ -324,7 +294,7 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    fn expect(&mut self, wanted: u8) -> Result<(), Fault> {
+    fn eat(&mut self, wanted: u8) -> Result<(), Fault> {
         match self.rest {
             [byte, rest @ ..] if *byte == wanted => {
                 self.rest = rest;
@@ -356,8 +326,5 @@ pub(super) fn unescape(raw: &[u8]) -> Cow<'static, [u8]> {
 }
 
 fn nibble(hex: u8) -> u8 {
-    char::from(hex)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
-        .unwrap_or_default()
+    char::from(hex).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).unwrap_or_default()
 }

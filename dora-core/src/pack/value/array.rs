@@ -11,18 +11,20 @@ use super::key::{Key, KeyRef};
 ///
 /// An array whose keys are 0, 1, 2, ... in that order is a list and is kept as
 /// a plain vector. Setting a key that is there keeps its place, as in PHP.
-#[derive(Clone, Default)]
+///
+/// However deep it nests, dropping, copying and comparing do not recurse;
+/// `Debug` and serde do.
+#[derive(Default)]
 pub struct Array {
     repr: Repr,
 }
 
-#[derive(Clone)]
 enum Repr {
     List(Vec<Value>),
     Map(Box<Map>),
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Map {
     entries: Vec<(Key, Value)>,
     /// Present once the map is large.
@@ -35,9 +37,7 @@ impl Array {
     /// An empty array.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            repr: Repr::List(Vec::new()),
-        }
+        Self { repr: Repr::List(Vec::new()) }
     }
 
     /// An empty array with room for a list of `capacity` values.
@@ -66,29 +66,19 @@ impl Array {
     pub fn is_list(&self) -> bool {
         match &self.repr {
             Repr::List(_) => true,
-            Repr::Map(map) => (0_i64..)
-                .zip(&map.entries)
-                .all(|(at, (key, _))| *key == Key::Int(at)),
+            Repr::Map(map) => (0_i64..).zip(&map.entries).all(|(at, (key, _))| *key == Key::Int(at)),
         }
     }
 
     /// What stands under `key`.
     #[must_use]
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<&Value> {
-        let position = self.position(&key.into().normalized())?;
-        match &self.repr {
-            Repr::List(values) => values.get(position),
-            Repr::Map(map) => map.entries.get(position).map(|(_, value)| value),
-        }
+        self.value_at(self.position(&key.into().normalized())?)
     }
 
     /// What stands under `key`.
     pub fn get_mut<'k>(&mut self, key: impl Into<KeyRef<'k>>) -> Option<&mut Value> {
-        let position = self.position(&key.into().normalized())?;
-        match &mut self.repr {
-            Repr::List(values) => values.get_mut(position),
-            Repr::Map(map) => map.entries.get_mut(position).map(|(_, value)| value),
-        }
+        self.value_at_mut(self.position(&key.into().normalized())?)
     }
 
     /// Whether `key` is there.
@@ -110,9 +100,7 @@ impl Array {
                     return None;
                 }
                 Ok(at) if at < values.len() => {
-                    return values
-                        .get_mut(at)
-                        .map(|slot| std::mem::replace(slot, value));
+                    return values.get_mut(at).map(|slot| std::mem::replace(slot, value));
                 }
                 _ => {}
             }
@@ -171,6 +159,37 @@ impl Array {
     /// The values in order.
     pub fn values(&self) -> impl Iterator<Item = &Value> {
         self.iter().map(|(_, value)| value)
+    }
+
+    /// The same keys, with a value made of each value.
+    pub(super) fn map_values(&self, make: impl Fn(&Value) -> Value) -> Self {
+        let repr = match &self.repr {
+            Repr::List(values) => Repr::List(values.iter().map(make).collect()),
+            Repr::Map(map) => {
+                let pairs = map.entries.iter();
+                Repr::Map(Box::new(Map {
+                    entries: pairs.map(|(key, v)| (key.clone(), make(v))).collect(),
+                    index: map.index.clone(),
+                    next: map.next,
+                }))
+            }
+        };
+        Self { repr }
+    }
+
+    /// The value at a position, counted from 0, whatever its key.
+    pub(super) fn value_at(&self, position: usize) -> Option<&Value> {
+        match &self.repr {
+            Repr::List(values) => values.get(position),
+            Repr::Map(map) => map.entries.get(position).map(|(_, value)| value),
+        }
+    }
+
+    pub(super) fn value_at_mut(&mut self, position: usize) -> Option<&mut Value> {
+        match &mut self.repr {
+            Repr::List(values) => values.get_mut(position),
+            Repr::Map(map) => map.entries.get_mut(position).map(|(_, value)| value),
+        }
     }
 
     fn position(&self, key: &KeyRef<'_>) -> Option<usize> {
@@ -273,9 +292,7 @@ impl Default for Repr {
 
 impl From<Vec<Value>> for Array {
     fn from(values: Vec<Value>) -> Self {
-        Self {
-            repr: Repr::List(values),
-        }
+        Self { repr: Repr::List(values) }
     }
 }
 

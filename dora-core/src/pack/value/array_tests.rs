@@ -72,7 +72,7 @@ fn equality_does_not_see_how_an_array_is_kept() {
 }
 
 #[test]
-fn a_million_levels_drop_and_compare_without_recursion() {
+fn a_million_levels_drop_compare_and_copy_without_recursion() {
     let deep = |levels: usize| {
         let mut value = Value::Null;
         for level in 0..levels {
@@ -89,4 +89,16 @@ fn a_million_levels_drop_and_compare_without_recursion() {
     let (one, other) = (deep(1_000_000), deep(1_000_000));
     assert!(one == other);
     drop(other);
+    assert!(one.clone() == one);
+}
+
+#[test]
+fn a_copy_keeps_keys_nested_values_and_the_next_key() {
+    let mut value = value!({ "a" => [1, [2, { "b" => [] }], []], "c" => { 3 => [4] }, 9 => 1 });
+    value.as_array_mut().unwrap().remove(9);
+    let mut copy = value.clone();
+    assert_eq!(copy, value);
+    copy.as_array_mut().unwrap().push(5);
+    assert_eq!(copy.get(10), Some(&Value::Int(5)));
+    assert_eq!(value.get(10), None);
 }

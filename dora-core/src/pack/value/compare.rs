@@ -61,9 +61,6 @@ mod tests {
         assert_ne!(value!(null), value!([]));
         assert_eq!(Value::Float(f64::NAN), Value::Float(-f64::NAN));
         assert_eq!(value!(0.0), value!(-0.0));
-        assert_ne!(
-            value!({ "a" => 1, "b" => 2 }),
-            value!({ "b" => 2, "a" => 1 })
-        );
+        assert_ne!(value!({ "a" => 1, "b" => 2 }), value!({ "b" => 2, "a" => 1 }));
     }
 }

@@ -25,15 +25,7 @@ macro_rules! from_strings {
 }
 
 from_integers!(i64, i32, i16, i8, u32, u16, u8);
-from_strings!(
-    PhpString,
-    String,
-    &str,
-    Vec<u8>,
-    &[u8],
-    Cow<'_, [u8]>,
-    bytes::Bytes
-);
+from_strings!(PhpString, String, &str, Vec<u8>, &[u8], Cow<'_, [u8]>, bytes::Bytes);
 
 impl From<bool> for Value {
     fn from(bool: bool) -> Self {
@@ -93,13 +85,7 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 /// A list.
 impl<V: Into<Value>> FromIterator<V> for Value {
     fn from_iter<I: IntoIterator<Item = V>>(values: I) -> Self {
-        Self::Array(
-            values
-                .into_iter()
-                .map(Into::into)
-                .collect::<Vec<_>>()
-                .into(),
-        )
+        Self::Array(values.into_iter().map(Into::into).collect::<Vec<_>>().into())
     }
 }
 

@@ -1,8 +1,7 @@
 //! Values to typed data.
 
 use serde::de::{
-    self, Deserialize, DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, Unexpected,
-    Visitor,
+    self, Deserialize, DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, Unexpected, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
@@ -42,10 +41,7 @@ impl<'de> IntoDeserializer<'de, ValueError> for &'de Value {
     type Deserializer = ValueDeserializer<'de>;
 
     fn into_deserializer(self) -> ValueDeserializer<'de> {
-        ValueDeserializer {
-            value: self,
-            depth: Limits::MAX_DEPTH,
-        }
+        ValueDeserializer { value: self, depth: Limits::MAX_DEPTH }
     }
 }
 
@@ -143,11 +139,7 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'de> {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -201,18 +193,13 @@ pub(in crate::pack) struct Pairs<'de> {
 
 impl<'de> Pairs<'de> {
     fn nested(&self, value: &'de Value) -> ValueDeserializer<'de> {
-        ValueDeserializer {
-            value,
-            depth: self.depth,
-        }
+        ValueDeserializer { value, depth: self.depth }
     }
 
     /// What is under the key that was read last.
     fn current(&mut self) -> Result<ValueDeserializer<'de>> {
         let value = self.value.take();
-        value
-            .map(|value| self.nested(value))
-            .ok_or_else(|| ValueError::custom("value without a key"))
+        value.map(|value| self.nested(value)).ok_or_else(|| ValueError::custom("value without a key"))
     }
 
     fn finish<T>(&self, array: &Array, value: T) -> Result<T> {
@@ -269,10 +256,7 @@ impl<'de> de::EnumAccess<'de> for Pairs<'de> {
 
     fn variant_seed<V: DeserializeSeed<'de>>(mut self, seed: V) -> Result<(V::Value, Self)> {
         let name = de::MapAccess::next_key_seed(&mut self, seed)?;
-        Ok((
-            name.ok_or_else(|| ValueError::invalid_length(0, &"one variant"))?,
-            self,
-        ))
+        Ok((name.ok_or_else(|| ValueError::invalid_length(0, &"one variant"))?, self))
     }
 }
 
@@ -291,11 +275,7 @@ impl<'de> de::VariantAccess<'de> for Pairs<'de> {
         de::Deserializer::deserialize_seq(self.current()?, visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(
-        mut self,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value> {
+    fn struct_variant<V: Visitor<'de>>(mut self, _: &'static [&'static str], visitor: V) -> Result<V::Value> {
         de::Deserializer::deserialize_map(self.current()?, visitor)
     }
 }
@@ -329,15 +309,9 @@ mod tests {
         round(Shape::Unit);
         round(Shape::New(None));
         round(Shape::Tuple(1, "x".into()));
-        round(vec![Shape::Struct {
-            x: 0.5,
-            rest: vec![Shape::Unit, Shape::New(Some(2))],
-        }]);
+        round(vec![Shape::Struct { x: 0.5, rest: vec![Shape::Unit, Shape::New(Some(2))] }]);
         round((u64::MAX, i128::MIN, u128::MAX, 'c', true, ()));
-        round(BTreeMap::from([
-            (1_u64, "a".to_owned()),
-            (u64::MAX, "b".to_owned()),
-        ]));
+        round(BTreeMap::from([(1_u64, "a".to_owned()), (u64::MAX, "b".to_owned())]));
         round(BTreeMap::from([("5".to_owned(), 1), ("x".to_owned(), 2)]));
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use super::printable;
+
 /// A typed value that cannot be a [`Value`](super::Value), or the reverse.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -15,12 +17,12 @@ impl ValueError {
 
 impl serde::ser::Error for ValueError {
     fn custom<T: Display>(message: T) -> Self {
-        Self::new(message.to_string())
+        Self::new(printable::message(&message.to_string()))
     }
 }
 
 impl serde::de::Error for ValueError {
     fn custom<T: Display>(message: T) -> Self {
-        Self::new(message.to_string())
+        Self::new(printable::message(&message.to_string()))
     }
 }

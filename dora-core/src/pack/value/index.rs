@@ -2,7 +2,7 @@
 
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use super::Value;
 use super::key::{Key, KeyRef};
@@ -28,10 +28,8 @@ impl Index {
 
     pub(super) fn find(&self, key: &KeyRef<'_>, entries: &[(Key, Value)]) -> Option<usize> {
         self.positions
-            .find(self.hash(key), |position| {
-                entries
-                    .get(*position)
-                    .is_some_and(|(at, _)| key.matches(at))
+            .find(self.state.hash_one(key), |position| {
+                entries.get(*position).is_some_and(|(at, _)| key.matches(at))
             })
             .copied()
     }
@@ -39,21 +37,8 @@ impl Index {
     /// `key` must not be in the index, and stands at `position` of `entries`.
     pub(super) fn insert(&mut self, key: &Key, position: usize, entries: &[(Key, Value)]) {
         let state = &self.state;
-        self.positions
-            .insert_unique(hash(state, &key.as_ref()), position, |position| {
-                entries
-                    .get(*position)
-                    .map_or(0, |(key, _)| hash(state, &key.as_ref()))
-            });
+        self.positions.insert_unique(state.hash_one(key.as_ref()), position, |position| {
+            entries.get(*position).map_or(0, |(key, _)| state.hash_one(key.as_ref()))
+        });
     }
-
-    fn hash(&self, key: &KeyRef<'_>) -> u64 {
-        hash(&self.state, key)
-    }
-}
-
-fn hash(state: &RandomState, key: &KeyRef<'_>) -> u64 {
-    let mut hasher = state.build_hasher();
-    key.hash(&mut hasher);
-    hasher.finish()
 }

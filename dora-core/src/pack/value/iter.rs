@@ -45,9 +45,7 @@ impl<'a> Iterator for Iter<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.0 {
-            Side::List(list) => list
-                .next()
-                .map(|(at, value)| (KeyRef::Int(position(at)), value)),
+            Side::List(list) => list.next().map(|(at, value)| (KeyRef::Int(position(at)), value)),
             Side::Map(map) => map.next().map(|(key, value)| (key.as_ref(), value)),
         }
     }
@@ -65,9 +63,7 @@ impl Iterator for IntoIter {
 
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.0 {
-            Side::List(list) => list
-                .next()
-                .map(|(at, value)| (Key::Int(position(at)), value)),
+            Side::List(list) => list.next().map(|(at, value)| (Key::Int(position(at)), value)),
             Side::Map(map) => map.next(),
         }
     }

@@ -214,11 +214,7 @@ fn canonical_int(bytes: &[u8]) -> Option<i64> {
         let digit = i64::from(digit.checked_sub(b'0').filter(|digit| *digit < 10)?);
         value = value.checked_mul(10)?.checked_sub(digit)?;
     }
-    if negative {
-        Some(value)
-    } else {
-        value.checked_neg()
-    }
+    if negative { Some(value) } else { value.checked_neg() }
 }
 
 #[cfg(test)]

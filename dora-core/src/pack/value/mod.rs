@@ -9,11 +9,13 @@ pub mod string;
 
 mod compare;
 mod convert;
+mod copy;
 pub(in crate::pack) mod de;
 mod error;
 mod index;
 mod iter;
 mod macros;
+pub(in crate::pack) mod printable;
 mod ser;
 mod serde_impl;
 
@@ -179,9 +181,6 @@ mod tests {
     #[test]
     fn debug_reads_like_the_value() {
         let value = crate::value!({ "a" => [1, 2.0, null], 7 => { "b" => "x" } });
-        assert_eq!(
-            format!("{value:?}"),
-            r#"{"a": [1, 2.0, null], 7: {"b": "x"}}"#
-        );
+        assert_eq!(format!("{value:?}"), r#"{"a": [1, 2.0, null], 7: {"b": "x"}}"#);
     }
 }

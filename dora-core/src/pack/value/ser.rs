@@ -92,20 +92,11 @@ impl ser::Serializer for ValueSerializer {
         Ok(Value::Null)
     }
 
-    fn serialize_unit_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        variant: &'static str,
-    ) -> Result<Value> {
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Value> {
         Ok(variant.into())
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        value: &T,
-    ) -> Result<Value> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<Value> {
         value.serialize(self)
     }
 
@@ -138,10 +129,7 @@ impl ser::Serializer for ValueSerializer {
         variant: &'static str,
         _: usize,
     ) -> Result<Building> {
-        Ok(Building {
-            variant: Some(variant),
-            ..Building::default()
-        })
+        Ok(Building { variant: Some(variant), ..Building::default() })
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Building> {
@@ -238,10 +226,7 @@ impl ser::SerializeMap for Building {
             Value::Bool(bool) => Key::Int(bool.into()),
             Value::Str(string) => Key::from(string),
             other => {
-                return Err(ValueError::new(format!(
-                    "array key of type {}",
-                    other.type_name()
-                )));
+                return Err(ValueError::new(format!("array key of type {}", other.type_name())));
             }
         });
         Ok(())
@@ -249,10 +234,7 @@ impl ser::SerializeMap for Building {
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         let key = self.key.take();
-        self.field(
-            key.ok_or_else(|| ValueError::custom("value without a key"))?,
-            value,
-        )
+        self.field(key.ok_or_else(|| ValueError::custom("value without a key"))?, value)
     }
 
     fn end(self) -> Result<Value> {

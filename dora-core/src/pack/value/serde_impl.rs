@@ -20,9 +20,7 @@ impl Serialize for Value {
             Self::Float(value) if value.is_finite() || !serializer.is_human_readable() => {
                 serializer.serialize_f64(*value)
             }
-            Self::Float(value) => Err(S::Error::custom(format_args!(
-                "float that has no text form: {value}"
-            ))),
+            Self::Float(value) => Err(S::Error::custom(format_args!("float that has no text form: {value}"))),
             Self::Str(value) => value.serialize(serializer),
             Self::Array(value) => value.serialize(serializer),
         }
@@ -61,9 +59,7 @@ impl Serialize for Key {
 impl Serialize for KeyRef<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Int(int) if serializer.is_human_readable() => {
-                serializer.serialize_str(&int.to_string())
-            }
+            Self::Int(int) if serializer.is_human_readable() => serializer.serialize_str(&int.to_string()),
             Self::Int(int) => serializer.serialize_i64(*int),
             Self::Str(bytes) => serialize_bytes(bytes, serializer),
         }
@@ -76,10 +72,7 @@ fn serialize_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, 
         Err(_) if !serializer.is_human_readable() => serializer.serialize_bytes(bytes),
         Err(_) => Err(S::Error::custom(format_args!(
             "string that is not UTF-8 has no text form: b\"{}\"",
-            bytes
-                .get(..bytes.len().min(32))
-                .unwrap_or_default()
-                .escape_ascii()
+            bytes.get(..bytes.len().min(32)).unwrap_or_default().escape_ascii()
         ))),
     }
 }
@@ -94,10 +87,9 @@ impl<'de> Deserialize<'de> for Array {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
             Value::Array(array) => Ok(array),
-            other => Err(de::Error::custom(format_args!(
-                "invalid type: {}, expected an array",
-                other.type_name()
-            ))),
+            other => {
+                Err(de::Error::custom(format_args!("invalid type: {}, expected an array", other.type_name())))
+            }
         }
     }
 }
@@ -282,10 +274,7 @@ mod tests {
         let read = |text| serde_json::from_str::<Value>(text).unwrap();
         assert_eq!(read(r#"{"0":"a","1":"b"}"#), value!(["a", "b"]));
         assert_eq!(read("{}"), Value::from(Array::new()));
-        assert_eq!(
-            read(r#"{"a":1,"b":2,"a":3}"#),
-            value!({ "a" => 3, "b" => 2 })
-        );
+        assert_eq!(read(r#"{"a":1,"b":2,"a":3}"#), value!({ "a" => 3, "b" => 2 }));
         assert_eq!(read("18446744073709551615"), value!(u64::MAX));
     }
 

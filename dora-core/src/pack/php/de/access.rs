@@ -20,11 +20,7 @@ pub(super) struct Elements<'a, 'de> {
 
 impl<'a, 'de> Elements<'a, 'de> {
     pub(super) fn new(de: &'a mut Deserializer<'de>, count: usize) -> Self {
-        Self {
-            de,
-            left: count,
-            next: 0,
-        }
+        Self { de, left: count, next: 0 }
     }
 
     pub(super) fn left(&self) -> usize {
@@ -79,9 +75,7 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
         self.left = left;
         let start = self.de.cursor.offset();
         let key = self.de.cursor.key()?;
-        seed.deserialize(KeyDeserializer::new(key))
-            .map(Some)
-            .map_err(|error: PhpError| error.or_at(start))
+        seed.deserialize(KeyDeserializer::new(key)).map(Some).map_err(|error: PhpError| error.or_at(start))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
@@ -109,9 +103,8 @@ impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self)> {
         let start = self.0.cursor.offset();
         let key = self.0.cursor.key()?;
-        let name = seed
-            .deserialize(KeyDeserializer::new(key))
-            .map_err(|error: PhpError| error.or_at(start))?;
+        let name =
+            seed.deserialize(KeyDeserializer::new(key)).map_err(|error: PhpError| error.or_at(start))?;
         Ok((name, self))
     }
 }
@@ -131,11 +124,7 @@ impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
         de::Deserializer::deserialize_seq(self.0, visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value> {
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value> {
         de::Deserializer::deserialize_map(self.0, visitor)
     }
 }

@@ -24,21 +24,11 @@ impl<'a> Compound<'a> {
         if let Some(count) = claimed {
             write::array(out, count);
         }
-        Self {
-            head,
-            body: out.len(),
-            out,
-            claimed,
-            count: 0,
-            in_variant: false,
-        }
+        Self { head, body: out.len(), out, claimed, count: 0, in_variant: false }
     }
 
     pub(super) fn in_variant(self) -> Self {
-        Self {
-            in_variant: true,
-            ..self
-        }
+        Self { in_variant: true, ..self }
     }
 
     fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {

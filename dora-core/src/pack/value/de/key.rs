@@ -17,10 +17,7 @@ pub(in crate::pack) struct KeyDeserializer<'de, E> {
 
 impl<'de, E: de::Error> KeyDeserializer<'de, E> {
     pub(in crate::pack) fn new(key: KeyRef<'de>) -> Self {
-        Self {
-            key,
-            error: PhantomData,
-        }
+        Self { key, error: PhantomData }
     }
 
     fn text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
@@ -115,11 +112,7 @@ impl<'de, E: de::Error> de::Deserializer<'de> for KeyDeserializer<'de, E> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, E> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, E> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -154,10 +147,7 @@ pub(in crate::pack) struct UnitVariant<'de, E> {
 
 impl<'de, E> UnitVariant<'de, E> {
     pub(in crate::pack) fn new(name: impl Into<Cow<'de, [u8]>>) -> Self {
-        Self {
-            name: name.into(),
-            error: PhantomData,
-        }
+        Self { name: name.into(), error: PhantomData }
     }
 }
 
@@ -188,11 +178,7 @@ impl<'de, E: de::Error> de::VariantAccess<'de> for OnlyUnit<E> {
         Err(E::invalid_type(Unexpected::UnitVariant, &"tuple variant"))
     }
 
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, E> {
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, E> {
         Err(E::invalid_type(Unexpected::UnitVariant, &"struct variant"))
     }
 }

@@ -1,0 +1,52 @@
+//! The same unary echo over Dora and its peers, client and server in processes of their own.
+//! `README.md` says how to run it and how to read it.
+
+mod compare;
+mod histogram;
+mod hold;
+mod idle;
+mod load;
+mod matrix;
+mod message;
+mod peers;
+mod process;
+mod report;
+mod serve;
+mod system;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Compares peers over a matrix of payloads, outstanding calls and connections.
+    Compare(compare::CompareArgs),
+    /// Compares round trips, one call at a time, with client and server on one core.
+    OneCore(compare::OneCoreArgs),
+    /// Compares the memory that an idle connection costs the server.
+    Idle(idle::IdleArgs),
+    /// Serves one peer until standard input closes; prints its address.
+    Serve(serve::ServeArgs),
+    /// Loads a running server; prints one line of JSON.
+    Load(load::LoadArgs),
+    /// Opens as many connections as each line of standard input says, and holds them until it
+    /// closes.
+    Hold(hold::HoldArgs),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Compare(args) => compare::compare(&args),
+        Command::OneCore(args) => compare::one_core(&args),
+        Command::Idle(args) => idle::idle(&args),
+        Command::Serve(args) => serve::serve(&args),
+        Command::Load(args) => load::load(&args),
+        Command::Hold(args) => hold::hold(&args),
+    }
+}

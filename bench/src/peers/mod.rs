@@ -1,0 +1,91 @@
+//! The systems under comparison, one file each, all with the same two functions.
+//!
+//! To add one: write the file, and name it in `peers!` below. The first one named there is the one
+//! whose ratios to the others are told.
+
+mod limit;
+mod raw;
+mod tarpc;
+mod tonic;
+
+use std::{future::Future, net::SocketAddr};
+
+use clap::ValueEnum;
+use tokio::net::TcpListener;
+
+use crate::message::EchoMessage;
+
+/// An RPC system that can serve `bench.v1.Echo` and call it.
+pub(crate) trait Peer: 'static {
+    /// Whether one connection carries several calls at once.
+    const MULTIPLEXED: bool = true;
+
+    /// One connection to a server.
+    type Connection: Connection;
+
+    /// Serves every connection that `listener` accepts, until dropped.
+    fn serve(listener: TcpListener) -> impl Future<Output = anyhow::Result<()>> + Send;
+
+    /// Opens one connection.
+    fn connect(addr: SocketAddr) -> impl Future<Output = anyhow::Result<Self::Connection>> + Send;
+}
+
+/// One connection; clones share it.
+pub(crate) trait Connection: Clone + Send + 'static {
+    /// Sends `message` and waits for the same to come back.
+    fn echo(&mut self, message: EchoMessage) -> impl Future<Output = anyhow::Result<EchoMessage>> + Send;
+}
+
+/// What can be done with a peer once its type is known.
+pub(crate) trait Visitor {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn visit<P: Peer>(self) -> Self::Output;
+}
+
+macro_rules! peers {
+    ($($name:ident => $peer:ty),+ $(,)?) => {
+        /// The name of a peer on the command line.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+        pub(crate) enum PeerName {
+            $(#[allow(missing_docs)] $name,)+
+        }
+
+        impl PeerName {
+            /// All of them.
+            pub(crate) fn all() -> Vec<Self> {
+                vec![$(Self::$name),+]
+            }
+
+            /// Calls `visitor` with the type that this name stands for: from there on, all is static.
+            pub(crate) fn visit<V: Visitor>(self, visitor: V) -> V::Output {
+                match self {
+                    $(Self::$name => visitor.visit::<$peer>(),)+
+                }
+            }
+
+            /// [`Peer::MULTIPLEXED`] of the type that this name stands for.
+            pub(crate) fn is_multiplexed(self) -> bool {
+                match self {
+                    $(Self::$name => <$peer as Peer>::MULTIPLEXED,)+
+                }
+            }
+        }
+    };
+}
+
+peers! {
+    Limit => limit::Limit,
+    Raw => raw::Raw,
+    Tarpc => tarpc::Tarpc,
+    Tonic => tonic::Tonic,
+}
+
+impl std::fmt::Display for PeerName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let value = self.to_possible_value().ok_or(std::fmt::Error)?;
+        f.write_str(value.get_name())
+    }
+}

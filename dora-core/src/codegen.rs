@@ -1,0 +1,18 @@
+//! All names that generated code uses. Not for anyone else.
+
+pub use bytes;
+pub use prost;
+pub use prost_types;
+pub use tower;
+
+pub use crate::call::BoxFuture;
+pub use crate::call::method::{Method, ServiceDescriptor};
+pub use crate::call::mode::Mode;
+pub use crate::call::mount::Mount;
+pub use crate::call::request::{IntoRequest, Request};
+pub use crate::call::response::Response;
+pub use crate::call::status::Status;
+pub use crate::pack::mapped::{Enum, Enumeration, Fields, Mapped, ReadField, WriteFields};
+pub use crate::stub::call::{Call, Caller, Deferred, NoResult};
+pub use crate::stub::serve::{dispatch, unary, unknown_method};
+pub use crate::transport::channel::Channel;

@@ -1,0 +1,133 @@
+//! A panic of a handler ends its call, not its connection.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use crate::call::request::Request;
+use crate::call::response::Response;
+use crate::call::status::{BoxError, Status};
+
+/// Turns panics into [`Status`]es with `Code::Internal`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CatchPanicLayer;
+
+impl<S> Layer<S> for CatchPanicLayer {
+    type Service = CatchPanic<S>;
+
+    fn layer(&self, inner: S) -> CatchPanic<S> {
+        CatchPanic { inner }
+    }
+}
+
+/// A service whose panics are statuses.
+#[derive(Clone, Debug)]
+pub struct CatchPanic<S> {
+    inner: S,
+}
+
+impl<S> Service<Request> for CatchPanic<S>
+where
+    S: Service<Request, Response = Response, Error: Into<BoxError>>,
+{
+    type Response = Response;
+    type Error = Status;
+    type Future = CatchPanicFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.inner.poll_ready(cx).map_err(|error| Status::from_error(error.into()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // The handler is not used again after a panic: each call has its own state.
+        let state = match catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) {
+            Ok(future) => State::Running { future },
+            Err(panic) => State::Panicked { status: Some(report(&*panic)) },
+        };
+        CatchPanicFuture { state }
+    }
+}
+
+pin_project! {
+    /// The future of [`CatchPanic`].
+    pub struct CatchPanicFuture<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<F> {
+        Running { #[pin] future: F },
+        Panicked { status: Option<Status> },
+    }
+}
+
+impl<F, E> Future for CatchPanicFuture<F>
+where
+    F: Future<Output = Result<Response, E>>,
+    E: Into<BoxError>,
+{
+    type Output = Result<Response, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProjection::Running { future } => match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+                Ok(poll) => poll.map_err(|error| Status::from_error(error.into())),
+                Err(panic) => Poll::Ready(Err(report(&*panic))),
+            },
+            StateProjection::Panicked { status } => {
+                Poll::Ready(Err(status.take().unwrap_or_else(|| Status::internal("the handler panicked"))))
+            }
+        }
+    }
+}
+
+/// The panic's text goes to the log: it may hold what a caller must not see.
+fn report(panic: &(dyn Any + Send)) -> Status {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(panic = text.unwrap_or("(no text)"), "a handler panicked");
+    Status::internal("the handler panicked")
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tower::ServiceExt;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::call::body::Body;
+    use crate::call::code::Code;
+    use crate::call::packer::Packer;
+
+    fn request() -> Request {
+        Request::new(Body::packed(Packer::Php, Bytes::new()))
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_the_future_or_in_call_is_a_status() {
+        let late = service_fn(|_: Request| async { panic!("secret") as Result<Response, Status> });
+        let status = CatchPanicLayer.layer(late).oneshot(request()).await.expect_err("panicked");
+        assert_eq!((status.code(), status.message()), (Code::Internal, "the handler panicked"));
+
+        let early =
+            service_fn(|_: Request| -> std::future::Ready<Result<Response, Status>> { panic!("at once") });
+        let status = CatchPanicLayer.layer(early).oneshot(request()).await.expect_err("panicked");
+        assert_eq!(status.code(), Code::Internal);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_panic_passes() {
+        let fine =
+            service_fn(|request: Request| async { Ok::<_, Status>(Response::new(request.into_body())) });
+        assert!(CatchPanicLayer.layer(fine).oneshot(request()).await.is_ok());
+    }
+}

@@ -1,0 +1,161 @@
+//! Calls end at their deadline.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tower::{Layer, Service};
+
+use crate::call::deadline::Deadline;
+use crate::call::dora_code;
+use crate::call::request::Request;
+use crate::call::response::Response;
+use crate::call::status::{BoxError, Status};
+
+/// Ends calls at their deadline, or after a time of its own, whichever comes
+/// first. A call whose deadline has passed never starts.
+#[derive(Clone, Copy, Debug)]
+pub struct DeadlineLayer {
+    most: Duration,
+}
+
+impl DeadlineLayer {
+    /// No call runs longer than `most`, whatever its caller is ready to wait.
+    #[must_use]
+    pub const fn new(most: Duration) -> Self {
+        Self { most }
+    }
+}
+
+impl<S> Layer<S> for DeadlineLayer {
+    type Service = WithDeadline<S>;
+
+    fn layer(&self, inner: S) -> WithDeadline<S> {
+        WithDeadline { inner, most: self.most }
+    }
+}
+
+/// A service whose calls end at their deadline.
+#[derive(Clone, Debug)]
+pub struct WithDeadline<S> {
+    inner: S,
+    most: Duration,
+}
+
+impl<S> Service<Request> for WithDeadline<S>
+where
+    S: Service<Request, Response = Response, Error: Into<BoxError>>,
+{
+    type Response = Response;
+    type Error = Status;
+    type Future = DeadlineFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.inner.poll_ready(cx).map_err(|error| Status::from_error(error.into()))
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let now = Instant::now();
+        let most = Deadline::from_instant(now, self.most);
+        let deadline = request.deadline().map_or(most, |deadline| deadline.min(most));
+        if deadline.has_passed(now) {
+            return DeadlineFuture { state: State::Expired };
+        }
+        // Calls that the handler makes are given what remains.
+        request.head_mut().deadline = Some(deadline);
+        DeadlineFuture { state: State::Running { future: self.inner.call(request), deadline, sleep: None } }
+    }
+}
+
+pin_project! {
+    /// The future of [`WithDeadline`].
+    pub struct DeadlineFuture<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<F> {
+        Expired,
+        // Most handlers are done at their first poll and never need the timer.
+        Running { #[pin] future: F, deadline: Deadline, sleep: Option<Pin<Box<Sleep>>> },
+    }
+}
+
+impl<F, E> Future for DeadlineFuture<F>
+where
+    F: Future<Output = Result<Response, E>>,
+    E: Into<BoxError>,
+{
+    type Output = Result<Response, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProjection::Expired => {
+                Poll::Ready(Err(expired("the deadline passed before the call began")))
+            }
+            StateProjection::Running { future, deadline, sleep } => {
+                if let Poll::Ready(result) = future.poll(cx) {
+                    return Poll::Ready(result.map_err(|error| Status::from_error(error.into())));
+                }
+                let sleep = sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline.instant())));
+                ready!(sleep.as_mut().poll(cx));
+                Poll::Ready(Err(expired("the call did not end before its deadline")))
+            }
+        }
+    }
+}
+
+fn expired(message: &'static str) -> Status {
+    Status::raw(dora_code::TIMEOUT, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tower::{ServiceExt, service_fn};
+
+    use super::*;
+    use crate::call::body::Body;
+    use crate::call::code::Code;
+    use crate::call::packer::Packer;
+
+    fn request(timeout: Option<Duration>) -> Request {
+        let mut request = Request::new(Body::packed(Packer::Php, Bytes::new()));
+        request.head_mut().deadline = timeout.map(Deadline::after);
+        request
+    }
+
+    async fn call(timeout: Option<Duration>) -> (Result<Response, Status>, Duration) {
+        let never = service_fn(|_: Request| std::future::pending::<Result<Response, Status>>());
+        let start = Instant::now();
+        let layer = DeadlineLayer::new(Duration::from_secs(60));
+        (layer.layer(never).oneshot(request(timeout)).await, start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_never_ends_is_ended() {
+        let (result, after) = call(Some(Duration::from_secs(3))).await;
+        assert_eq!(result.expect_err("ended").code(), Code::DeadlineExceeded);
+        assert_eq!(after.as_secs(), 3);
+        let (_, after) = call(None).await;
+        assert_eq!(after.as_secs(), 60, "without a deadline, and never longer");
+        let (_, after) = call(Some(Duration::from_secs(100))).await;
+        assert_eq!(after.as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn expired_work_never_starts() {
+        let touched = service_fn(|_: Request| -> std::future::Ready<Result<Response, Status>> {
+            panic!("the handler was called")
+        });
+        let layered = DeadlineLayer::new(Duration::from_secs(60)).layer(touched);
+        let status = layered.oneshot(request(Some(Duration::ZERO))).await.expect_err("expired");
+        assert_eq!(status.raw_code(), dora_code::TIMEOUT);
+    }
+}

@@ -1,0 +1,6 @@
+//! Layers and services between the transport and the handlers. Each file has
+//! the same order: layer, service, future, tests.
+
+pub mod catch_panic;
+pub mod deadline;
+pub mod route;

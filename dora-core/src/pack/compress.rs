@@ -1,0 +1,99 @@
+//! Gzip of whole bodies, as PHP's `gzencode` and `gzdecode`.
+
+use std::cell::RefCell;
+use std::io::{self, Read};
+
+use bytes::Bytes;
+use flate2::bufread::GzDecoder;
+use flate2::{Compress, Compression, FlushCompress, Status};
+
+/// The level that the PHP sources use.
+pub const LEVEL: u32 = 4;
+
+/// Whether a body is a gzip member.
+#[must_use]
+pub fn is_gzip(body: &[u8]) -> bool {
+    body.starts_with(&[0x1f, 0x8b])
+}
+
+/// Inflates the first gzip member of `body`; what follows it is ignored, as
+/// `gzdecode` ignores it.
+///
+/// # Errors
+/// Broken data, or more than `max` bytes inflated: known while inflating, so
+/// that a small body cannot take more memory than that.
+pub fn inflate(body: &[u8], max: usize) -> io::Result<Bytes> {
+    let mut inflated = Vec::with_capacity(body.len().saturating_mul(2).min(max));
+    let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+    GzDecoder::new(body).take(limit).read_to_end(&mut inflated)?;
+    if inflated.len() > max {
+        return Err(io::Error::other(format!("inflates to over {max} bytes")));
+    }
+    Ok(inflated.into())
+}
+
+thread_local! {
+    // A fresh deflate state costs several times what a small body takes to compress.
+    static STATE: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(LEVEL), false));
+}
+
+/// Appends `body` as one gzip member to `out`.
+pub fn deflate(body: &[u8], out: &mut Vec<u8>) {
+    // Method deflate, no flags, no time, no extra flags, Unix: as `gzencode` writes it.
+    out.extend_from_slice(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+    STATE.with_borrow_mut(|state| {
+        state.reset();
+        let mut rest = body;
+        loop {
+            out.reserve((rest.len() / 2).max(64));
+            let before = state.total_in();
+            // Only a misuse of the stream can fail, and it ends the loop as well.
+            let status = state.compress_vec(rest, out, FlushCompress::Finish);
+            let taken = usize::try_from(state.total_in().saturating_sub(before)).unwrap_or(usize::MAX);
+            rest = rest.get(taken..).unwrap_or_default();
+            if !matches!(status, Ok(Status::Ok | Status::BufError)) {
+                break;
+            }
+        }
+    });
+    out.extend_from_slice(&crc32fast::hash(body).to_le_bytes());
+    // The trailer counts modulo 2^32.
+    let [a, b, c, d, ..] = body.len().to_le_bytes();
+    out.extend_from_slice(&[a, b, c, d]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_deflated_inflates() {
+        let long: Vec<u8> = (0..300_000u32).flat_map(|i| (i * i).to_le_bytes()).collect();
+        for body in [&b""[..], b"a:0:{}", &long, &[b'D'; 100_000]] {
+            let mut out = b"before".to_vec();
+            deflate(body, &mut out);
+            let member = out.get(6..).expect("appended");
+            assert!(is_gzip(member));
+            assert_eq!(inflate(member, body.len()).expect("own bytes"), body);
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_capped_and_broken_data_refused() {
+        let mut bomb = Vec::new();
+        deflate(&[0; 10_000_000], &mut bomb);
+        assert!(bomb.len() < 50_000);
+        let error = inflate(&bomb, 1 << 20).expect_err("over the limit");
+        assert_eq!(error.to_string(), "inflates to over 1048576 bytes");
+        assert!(inflate(bomb.get(..1000).expect("long"), 1 << 30).is_err());
+    }
+
+    #[test]
+    fn what_follows_the_member_is_ignored() {
+        let mut out = Vec::new();
+        deflate(b"first", &mut out);
+        deflate(b"second", &mut out);
+        out.extend_from_slice(b"garbage");
+        assert_eq!(inflate(&out, 100).expect("a member"), "first");
+    }
+}

@@ -1,0 +1,117 @@
+//! Packets in each packing: the arrays of PHP and JSON, and our own protobuf.
+
+mod array;
+mod json;
+mod php;
+mod protobuf;
+
+use std::fmt::Display;
+
+use bytes::Bytes;
+
+use crate::call::body::{Body, PackError};
+use crate::call::dora_code;
+use crate::call::packer::Packer;
+use crate::call::status::{Origin, Status};
+
+use self::json::Json;
+use self::php::Php;
+use super::detect::detect;
+use super::limits::Limits;
+use super::packet::{Refused, RequestPacket, ResponsePacket};
+
+/// What an answer is expected to hold: the packing alone does not tell the
+/// result of one call from a map of results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// The result of one call.
+    One,
+    /// A map of results.
+    Many,
+    /// The value of a control command.
+    Value,
+}
+
+/// Reads a request packet. Parameters stay slices of `body`.
+///
+/// # Errors
+/// The packet is refused, with the Dora code and message to answer.
+pub fn decode_request(packer: Packer, body: &Bytes, limits: &Limits) -> Result<RequestPacket, Refused> {
+    match packer {
+        Packer::Php => array::decode_request::<Php>(body, limits),
+        Packer::Json => array::decode_request::<Json>(body, limits),
+        Packer::Protobuf => protobuf::decode_request(body, limits),
+    }
+}
+
+/// Appends a request packet to `out`.
+///
+/// # Errors
+/// A parameter cannot be packed this way; `out` has then more bytes than before.
+pub fn encode_request(packer: Packer, packet: &RequestPacket, out: &mut Vec<u8>) -> Result<(), PackError> {
+    match packer {
+        Packer::Php => array::encode_request::<Php>(packet, out),
+        Packer::Json => array::encode_request::<Json>(packet, out),
+        Packer::Protobuf => protobuf::encode_request(packet, out),
+    }
+}
+
+/// Reads a response packet. Results stay slices of `body`.
+///
+/// # Errors
+/// The packet cannot be read; the status says why.
+pub fn decode_response(body: &Bytes, shape: Shape, limits: &Limits) -> Result<ResponsePacket, Status> {
+    let packet = match detect(body) {
+        Some(Packer::Php) => array::decode_response::<Php>(body, shape, limits),
+        Some(Packer::Json) => array::decode_response::<Json>(body, shape, limits),
+        Some(Packer::Protobuf) => protobuf::decode_response(body, shape, limits),
+        None => Err(Status::raw(dora_code::UNKNOWN_PACKING, "the answer is packed in no known way")),
+    };
+    packet.map_err(|status| status.with_origin(Origin::Connection))
+}
+
+/// Appends a response packet to `out`. A result that cannot be packed becomes
+/// the error of its call.
+pub fn encode_response(packer: Packer, packet: &ResponsePacket, out: &mut Vec<u8>) {
+    match packer {
+        Packer::Php => array::encode_response::<Php>(packet, out),
+        Packer::Json => array::encode_response::<Json>(packet, out),
+        Packer::Protobuf => protobuf::encode_response(packet, out),
+    }
+}
+
+/// The answer to a packet that does not decode: the code and text of the
+/// original, and the reason behind it.
+fn undecodable(reason: impl Display) -> Refused {
+    Refused::new(Status::raw(dora_code::NO_CALLS, format!("{}: {reason}", dora_code::NO_CALLS_MESSAGE)))
+}
+
+/// The status of an answer that does not decode.
+fn unreadable(reason: impl Display) -> Status {
+    Status::data_loss(format!("the answer does not decode: {reason}"))
+}
+
+/// Appends the packed body to `out`.
+fn pack_body(body: &Body, packer: Packer, out: &mut Vec<u8>) -> Result<(), PackError> {
+    match body {
+        Body::Message(message) => message.pack(packer, out),
+        Body::Packed(packed) if packed.packer == packer => {
+            out.extend_from_slice(&packed.bytes);
+            Ok(())
+        }
+        Body::Packed(packed) => {
+            let reason = format!("the body is packed as {} already", packed.packer);
+            Err(PackError { packer, reason })
+        }
+        Body::Deferred(_) => Err(PackError { packer, reason: "the result is not there yet".to_owned() }),
+    }
+}
+
+/// The bytes that [`pack_body`] appends: exact for Protobuf, else an estimate.
+fn body_len(body: &Body, packer: Packer) -> usize {
+    match body {
+        Body::Message(message) => message.packed_len(packer),
+        Body::Packed(packed) => packed.bytes.len(),
+        Body::Deferred(_) => 0,
+    }
+}

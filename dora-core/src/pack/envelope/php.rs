@@ -1,0 +1,93 @@
+//! PHP's `serialize` as a packing of the envelope.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::call::packer::Packer;
+use crate::pack::limits::Limits;
+use crate::pack::packet::CallKey;
+use crate::pack::php::scan::{Pairs, is_array, read_bool, read_int, read_str};
+use crate::pack::php::{normalize, write};
+use crate::pack::value::KeyRef;
+
+use super::array::{ArrayFormat, last_of_equals};
+
+/// PHP `serialize`.
+pub(super) enum Php {}
+
+impl ArrayFormat for Php {
+    const PACKER: Packer = Packer::Php;
+    const NULL: &'static [u8] = b"N;";
+    const EMPTY: &'static [u8] = b"a:0:{}";
+
+    fn pairs(value: &Bytes, limits: &Limits) -> Result<Option<Vec<(CallKey, Bytes)>>, String> {
+        if !is_array(value) {
+            return Ok(None);
+        }
+        let pairs = Pairs::new(value, limits).map_err(|error| error.to_string())?;
+        // The count is a claim: a pair has at least six bytes.
+        let mut kept = Vec::with_capacity(pairs.remaining().min(value.len() / 6));
+        for pair in pairs {
+            let pair = pair.map_err(|error| error.to_string())?;
+            let key = match pair.key {
+                KeyRef::Int(key) => CallKey::Int(key),
+                KeyRef::Str(key) => CallKey::Str(slice_of(value, key)),
+            };
+            kept.push((key, value.slice_ref(pair.value)));
+        }
+        Ok(Some(last_of_equals(kept)))
+    }
+
+    fn second_chance(body: &Bytes, limits: &Limits) -> Option<Bytes> {
+        // A body without references comes out as it went in: no third chance.
+        normalize(body, limits).ok().filter(|normal| normal != body).map(Bytes::from)
+    }
+
+    fn int(value: &Bytes) -> Option<i64> {
+        read_int(value).ok()
+    }
+
+    fn string(value: &Bytes) -> Option<Bytes> {
+        read_str(value).ok().map(|text| slice_of(value, text))
+    }
+
+    fn is_true(value: &Bytes) -> bool {
+        read_bool(value).unwrap_or(false)
+    }
+
+    fn open(len: usize, out: &mut Vec<u8>) {
+        write::array(out, len);
+    }
+
+    fn key(key: &CallKey, _first: bool, out: &mut Vec<u8>) {
+        match key {
+            CallKey::Int(key) => write::int(out, *key),
+            CallKey::Str(key) => write::string(out, key),
+        }
+    }
+
+    fn name(name: &str, _first: bool, out: &mut Vec<u8>) {
+        write::string(out, name);
+    }
+
+    fn close(out: &mut Vec<u8>) {
+        write::end(out);
+    }
+
+    fn put_int(value: i64, out: &mut Vec<u8>) {
+        write::int(out, value);
+    }
+
+    fn put_string(value: &[u8], out: &mut Vec<u8>) {
+        write::string(out, value);
+    }
+}
+
+/// A key or string of `value` without a copy, unless it was unescaped.
+fn slice_of(value: &Bytes, part: Cow<'_, [u8]>) -> Bytes {
+    match part {
+        Cow::Borrowed(part) => value.slice_ref(part),
+        Cow::Owned(part) => part.into(),
+    }
+}

@@ -1,0 +1,143 @@
+//! The packet: one guid, one mode, one or more keyed calls, or their results.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::call::body::{Body, Packed};
+use crate::call::metadata::Metadata;
+use crate::call::method::MethodName;
+use crate::call::mode::PacketKind;
+use crate::call::response::Response;
+use crate::call::status::Status;
+use crate::guid::Guid;
+
+/// A request packet.
+#[derive(Debug, Default)]
+pub struct RequestPacket {
+    /// The guid in the body. PHP writes the header's once more; a peer may leave
+    /// it out or write something else.
+    pub guid: Option<Guid>,
+    /// The `type`.
+    pub kind: PacketKind,
+    /// The calls. A single packet has exactly one.
+    pub calls: Calls,
+    /// What remains of the caller's deadline, in whole milliseconds on the wire.
+    pub timeout: Option<Duration>,
+    /// Pairs that travel with every call of the packet.
+    pub metadata: Metadata,
+}
+
+/// The calls of a packet. One call, by far the most frequent case, costs no list.
+#[derive(Debug)]
+pub enum Calls {
+    /// One call.
+    One(Call),
+    /// Calls under keys of the caller.
+    Many(Vec<(CallKey, Call)>),
+}
+
+/// A call within a packet.
+#[derive(Debug)]
+pub struct Call {
+    /// The API name or method path.
+    pub name: MethodName,
+    /// The parameter.
+    pub param: Body,
+    /// The whole call as packed, further fields included (PHP and JSON).
+    pub raw: Option<Packed>,
+}
+
+/// The key of a call in a multi packet. PHP keys are integers or bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CallKey {
+    /// An integer key.
+    Int(i64),
+    /// A string key.
+    Str(Bytes),
+}
+
+/// A response packet.
+#[derive(Debug)]
+pub struct ResponsePacket {
+    /// The guid for the body; left out where the request's body had none and
+    /// its header could not have one.
+    pub guid: Option<Guid>,
+    /// The raw code of the packet; what the calls ended with is in `data`.
+    pub code: i64,
+    /// The message of the packet.
+    pub message: Cow<'static, str>,
+    /// Whether this is the later result of an async call (`isresult`).
+    pub is_result: bool,
+    /// The results.
+    pub data: ResponseData,
+}
+
+/// The `data` of a response packet.
+#[derive(Debug)]
+pub enum ResponseData {
+    /// Nothing: an acknowledgement or an error (an empty array in PHP).
+    Empty,
+    /// The result of the one call.
+    One(CallResult),
+    /// Results under the caller's keys, in the order of completion.
+    Many(Vec<(CallKey, CallResult)>),
+    /// A value of the server itself: the answer to a control command.
+    Value(Body),
+}
+
+/// How a call ended.
+pub type CallResult = Result<Response<Body>, Status>;
+
+/// A request packet that is refused as a whole.
+#[derive(Debug)]
+pub struct Refused {
+    /// The guid in the body, as far as it could be read.
+    pub guid: Option<Guid>,
+    /// The answer.
+    pub status: Status,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl Calls {
+    /// The number of calls.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Many(calls) => calls.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl From<&str> for CallKey {
+    fn from(key: &str) -> Self {
+        Self::Str(Bytes::copy_from_slice(key.as_bytes()))
+    }
+}
+
+impl From<i64> for CallKey {
+    fn from(key: i64) -> Self {
+        Self::Int(key)
+    }
+}
+
+impl Refused {
+    /// Refuses a packet whose guid is not known.
+    #[must_use]
+    pub const fn new(status: Status) -> Self {
+        Self { guid: None, status }
+    }
+}

@@ -1,0 +1,293 @@
+//! The server put together: services, layers, listener.
+
+use std::fmt;
+use std::future::{Future, pending};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, ToSocketAddrs};
+use tower::layer::util::{Identity, Stack};
+use tower::{Layer, Service};
+
+use crate::call::body::Body;
+use crate::call::mount::Mount;
+use crate::call::packer::{Packer, PackerSet};
+use crate::call::request::Request;
+use crate::call::response::Response;
+use crate::call::status::{BoxError, Status};
+use crate::middleware::catch_panic::{CatchPanic, CatchPanicLayer};
+use crate::middleware::deadline::{DeadlineLayer, WithDeadline};
+use crate::middleware::route::{DuplicateName, Router, RouterBuilder};
+use crate::pack::limits::Limits;
+use crate::pack::message::open;
+use crate::pack::value::Value;
+use crate::transport::config::SessionConfig;
+use crate::transport::control::Control;
+use crate::transport::listener::{ListenerConfig, Serve};
+use crate::transport::stats::Stats;
+use crate::wire::checksum::Salt;
+
+/// A server that is being put together.
+///
+/// Every listener speaks both header generations, all packings its allow-list
+/// has, gzip or not: told apart per frame, and answered in kind. Only whether
+/// frames are signed cannot be told and is set here.
+#[must_use = "a server does nothing until it is served"]
+pub struct Server<L = Identity> {
+    router: RouterBuilder,
+    layer: L,
+    session: SessionConfig,
+    listener: ListenerConfig,
+    control: Control,
+    call_timeout: Duration,
+    stats: Arc<Stats>,
+}
+
+/// Why a server does not serve.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// Two services claim one name.
+    #[error(transparent)]
+    Duplicate(#[from] DuplicateName),
+    /// The address cannot be listened on.
+    #[error("cannot listen: {0}")]
+    Listen(#[from] io::Error),
+}
+
+impl Server {
+    /// A server without services.
+    pub fn builder() -> Self {
+        Self {
+            router: RouterBuilder::default(),
+            layer: Identity::new(),
+            session: SessionConfig::default(),
+            listener: ListenerConfig::default(),
+            control: Control::default(),
+            call_timeout: Duration::from_secs(60),
+            stats: Arc::new(Stats::new()),
+        }
+    }
+}
+
+impl<L> Server<L> {
+    /// Mounts a generated service.
+    pub fn add_service(mut self, service: impl Mount) -> Self {
+        self.router.add(service);
+        self
+    }
+
+    /// Serves every API name that no mounted service has: the `doWork` of the
+    /// original. The handler sees the name as [`Request::method`].
+    pub fn dynamic<F, Fut, R>(mut self, handler: F) -> Self
+    where
+        F: Fn(Request<Value>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, Status>> + Send + 'static,
+        R: Into<Response<Value>>,
+    {
+        let handler = Arc::new(handler);
+        self.router.dynamic(move |request| {
+            let handler = Arc::clone(&handler);
+            async move {
+                let (head, body) = request.into_parts();
+                let response = handler(Request::from_parts(head, open(body)?)).await?.into();
+                Ok(response.map(Body::message))
+            }
+        });
+        self
+    }
+
+    /// Adds a tower layer around all services; the one added last is outermost.
+    pub fn layer<N>(self, layer: N) -> Server<Stack<L, N>> {
+        Server {
+            layer: Stack::new(self.layer, layer),
+            router: self.router,
+            session: self.session,
+            listener: self.listener,
+            control: self.control,
+            call_timeout: self.call_timeout,
+            stats: self.stats,
+        }
+    }
+
+    /// Takes and gives frames signed with the original salt
+    /// (`SW_DATASIGEN_FLAG`). Default: not signed.
+    pub fn signed(mut self) -> Self {
+        self.session.salt = Some(Salt::default());
+        self
+    }
+
+    /// Takes and gives frames signed with another salt.
+    pub fn salt(mut self, salt: impl AsRef<[u8]>) -> Self {
+        self.session.salt = Some(Salt::new(salt.as_ref()));
+        self
+    }
+
+    /// Gzips every answer (`SW_DATACOMPRESS_FLAG`); else those whose request was.
+    pub fn gzip(mut self) -> Self {
+        self.session.gzip = true;
+        self
+    }
+
+    /// The packings this port accepts. Default: all.
+    pub fn packers(mut self, packers: impl IntoIterator<Item = Packer>) -> Self {
+        self.session.packers = PackerSet::from_iter(packers);
+        self
+    }
+
+    /// Bounds on unpacking.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.session.limits = limits;
+        self
+    }
+
+    /// The largest packet in bytes, both ways. Default 2 MiB.
+    pub fn max_packet(mut self, bytes: usize) -> Self {
+        self.session.max_packet = bytes;
+        self
+    }
+
+    /// Calls of one connection that may run at once; it is not read further
+    /// while they do. Default 1024.
+    pub fn max_calls_per_connection(mut self, calls: usize) -> Self {
+        self.session.max_calls = calls;
+        self
+    }
+
+    /// Bytes of answers that may wait for a peer that does not read; beyond it
+    /// the connection's handlers rest. Default 4 MiB.
+    pub fn max_buffered_per_connection(mut self, bytes: usize) -> Self {
+        self.session.max_buffered = bytes;
+        self
+    }
+
+    /// Calls that may wait in the whole server; more are refused. Default 65,536.
+    pub fn max_running_calls(mut self, calls: usize) -> Self {
+        self.listener.max_running = calls;
+        self
+    }
+
+    /// Open connections; more wait in the system's queue. Default 65,536.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.listener.max_connections = connections;
+        self
+    }
+
+    /// No call runs longer, whatever its caller is ready to wait. Default 60 s.
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = timeout;
+        self
+    }
+
+    /// A connection on which nothing happens is closed. Default 10 minutes; the
+    /// PHP server does it after 10 to 17 s.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.session.idle_timeout = timeout;
+        self
+    }
+
+    /// A frame that began must be whole in this time. Default 30 s.
+    pub fn frame_timeout(mut self, timeout: Duration) -> Self {
+        self.session.frame_timeout = timeout;
+        self
+    }
+
+    /// A peer that takes no byte of its answers for this long is closed. Default 30 s.
+    pub fn stall_timeout(mut self, timeout: Duration) -> Self {
+        self.session.stall_timeout = timeout;
+        self
+    }
+
+    /// How long a shutdown waits for running calls. Default 30 s.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.listener.drain_timeout = timeout;
+        self
+    }
+
+    /// Answers the control commands `getStat` and `reloadTask`. Default: they are
+    /// unknown. They carry no authorisation: anyone who reaches the port may
+    /// send them.
+    pub fn control(mut self, control: Control) -> Self {
+        self.control = control;
+        self
+    }
+
+    /// The server's counters; they may be read while it serves.
+    pub fn stats(&self) -> Arc<Stats> {
+        Arc::clone(&self.stats)
+    }
+
+    /// Listens on `address` and serves for ever.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub async fn serve<S>(self, address: impl ToSocketAddrs) -> Result<(), ServeError>
+    where
+        L: Layer<Router, Service = S>,
+        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+    {
+        self.serve_with_shutdown(address, pending()).await
+    }
+
+    /// Listens on `address` and serves until `signal` ends; then stops accepting,
+    /// lets the running calls end, and closes.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub async fn serve_with_shutdown<S>(
+        self,
+        address: impl ToSocketAddrs,
+        signal: impl Future<Output = ()>,
+    ) -> Result<(), ServeError>
+    where
+        L: Layer<Router, Service = S>,
+        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+    {
+        let listener = TcpListener::bind(address).await?;
+        self.serve_with_listener(listener, signal).await
+    }
+
+    /// As [`serve_with_shutdown`](Self::serve_with_shutdown), on a listener that
+    /// stands already.
+    ///
+    /// # Errors
+    /// Two services claim one name.
+    pub async fn serve_with_listener<S>(
+        self,
+        listener: TcpListener,
+        signal: impl Future<Output = ()>,
+    ) -> Result<(), ServeError>
+    where
+        L: Layer<Router, Service = S>,
+        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+    {
+        let service = self.layer.layer(self.router.build()?);
+        let service: WithDeadline<CatchPanic<S>> =
+            DeadlineLayer::new(self.call_timeout).layer(CatchPanicLayer.layer(service));
+        let serve = Serve {
+            listener: self.listener,
+            session: self.session,
+            control: self.control,
+            stats: self.stats,
+        };
+        serve.run(listener, service, signal).await;
+        Ok(())
+    }
+}
+
+impl<L> fmt::Debug for Server<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let services: Vec<_> = self.router.descriptors().map(|service| service.name).collect();
+        f.debug_struct("Server").field("services", &services).finish_non_exhaustive()
+    }
+}

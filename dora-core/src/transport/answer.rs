@@ -1,0 +1,55 @@
+//! Putting an answer into a frame, in the manner its request came.
+
+use crate::call::packer::Packer;
+use crate::call::status::Status;
+use crate::guid::Guid;
+use crate::pack::compress;
+use crate::pack::envelope::encode_response;
+use crate::pack::packet::{ResponseData, ResponsePacket};
+use crate::wire::encoder::Encoder;
+use crate::wire::header::Generation;
+
+/// How a peer is spoken to: the generation, packing and compression it spoke,
+/// and the guid it waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    pub(super) generation: Generation,
+    pub(super) packer: Packer,
+    pub(super) gzip: bool,
+    pub(super) guid: Guid,
+}
+
+impl Manner {
+    /// Appends `packet` as a frame to `out`. An answer over the packet limit
+    /// becomes an error that says so: silence would cost the caller its timeout.
+    pub(super) fn encode(&self, encoder: &Encoder, packet: ResponsePacket, out: &mut Vec<u8>) {
+        let Err(error) = self.frame(encoder, &packet, out) else { return };
+        let status = Status::resource_exhausted(format!("the answer does not fit: {error}"));
+        let data = match packet.data {
+            ResponseData::One(_) => ResponseData::One(Err(status)),
+            ResponseData::Many(results) => {
+                ResponseData::Many(results.into_iter().map(|(key, _)| (key, Err(status.clone()))).collect())
+            }
+            other => other,
+        };
+        // Errors are small: this fits any limit that its own request fitted.
+        self.frame(encoder, &ResponsePacket { data, ..packet }, out).unwrap_or(());
+    }
+
+    fn frame(
+        &self,
+        encoder: &Encoder,
+        packet: &ResponsePacket,
+        out: &mut Vec<u8>,
+    ) -> Result<(), crate::wire::error::FrameError> {
+        let frame = encoder.begin(self.generation, &self.guid, out);
+        if self.gzip {
+            let mut body = Vec::new();
+            encode_response(self.packer, packet, &mut body);
+            compress::deflate(&body, out);
+        } else {
+            encode_response(self.packer, packet, out);
+        }
+        encoder.finish(&frame, out)
+    }
+}

@@ -1,0 +1,192 @@
+//! From a frame to running calls, and from their results to an answer.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tower::Service;
+
+use crate::call::dora_code;
+use crate::call::mode::{Mode, PacketKind};
+use crate::call::packer::Packer;
+use crate::call::request::Request;
+use crate::call::response::Response;
+use crate::call::status::{BoxError, Status};
+use crate::guid::Guid;
+use crate::pack::compress;
+use crate::pack::detect::detect;
+use crate::pack::envelope::decode_request;
+use crate::pack::packet::{Calls, Refused, RequestPacket, ResponseData, ResponsePacket};
+use crate::wire::decoder::Frame;
+use crate::wire::error::FrameError;
+use crate::wire::header::Generation;
+
+use super::answer::Manner;
+use super::packet::{Run, run};
+use super::running::{Finished, Reply};
+use super::session::Session;
+
+impl<S> Session<S>
+where
+    S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+{
+    /// Answers all packets that ended meanwhile; whether there were any.
+    pub(super) fn poll_work(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        while let Poll::Ready(Finished { reply, data, is_result }) = self.work.poll_finished(cx) {
+            self.answer(reply, dora_code::OK, dora_code::OK_MESSAGE.into(), data, is_result);
+            moved = true;
+            if self.outbox.waiting() >= self.shared.config.max_buffered {
+                break;
+            }
+        }
+        moved
+    }
+
+    /// Takes one frame from a peer: answers it, or starts what it asks for.
+    pub(super) fn on_frame(&mut self, frame: Frame, cx: &mut Context<'_>) {
+        self.tally.requests += 1;
+        let zipped = compress::is_gzip(&frame.body);
+        let mut manner = Manner {
+            generation: frame.generation,
+            packer: Packer::Php,
+            gzip: zipped || self.shared.config.gzip,
+            guid: frame.guid.unwrap_or(Guid::ZERO),
+        };
+        match self.unpack(frame.body, zipped, &mut manner) {
+            Ok(packet) => {
+                let guid = packet.guid.or(frame.guid);
+                self.begin(packet, Reply { manner, guid }, cx);
+            }
+            Err(Refused { guid, status }) => {
+                self.refuse(Reply { manner, guid: guid.or(frame.guid) }, status);
+            }
+        }
+    }
+
+    fn unpack(&self, body: Bytes, zipped: bool, manner: &mut Manner) -> Result<RequestPacket, Refused> {
+        let config = &self.shared.config;
+        let body = match zipped {
+            true => compress::inflate(&body, config.limits.bytes).map_err(|error| {
+                let message = format!("{}: gzip: {error}", dora_code::NO_CALLS_MESSAGE);
+                Refused::new(Status::raw(dora_code::NO_CALLS, message))
+            })?,
+            false => body,
+        };
+        if body.is_empty() {
+            return Err(Refused::new(Status::raw(dora_code::NO_CALLS, dora_code::NO_CALLS_MESSAGE)));
+        }
+        let packer = detect(&body);
+        manner.packer = packer.unwrap_or(Packer::Php);
+        match packer.filter(|packer| config.packers.contains(*packer)) {
+            Some(packer) => decode_request(packer, &body, &config.limits),
+            None => {
+                let message = dora_code::UNKNOWN_PACKING_MESSAGE;
+                Err(Refused::new(Status::raw(dora_code::UNKNOWN_PACKING, message)))
+            }
+        }
+    }
+
+    fn begin(&mut self, packet: RequestPacket, reply: Reply, cx: &mut Context<'_>) {
+        let calls = packet.calls.len();
+        let config = &self.shared.config;
+        let running = self.shared.stats.running();
+        if calls > config.max_calls || running.saturating_add(calls) > self.shared.max_running {
+            let status = Status::resource_exhausted(format!(
+                "{calls} calls are too many: {running} of {} run, {} may on one connection",
+                self.shared.max_running, config.max_calls
+            ));
+            return self.refuse(reply, status);
+        }
+        let mode = packet.kind.mode();
+        if packet.kind == PacketKind::Control {
+            return self.command(packet, reply);
+        }
+        if mode == Mode::Deferred && calls == 0 {
+            self.acknowledge(reply);
+            // The original never pushes a result here; its caller waits in vain.
+            let message = dora_code::NO_CALLS_MESSAGE.into();
+            return self.answer(reply, dora_code::NO_CALLS, message, ResponseData::Empty, true);
+        }
+        let guid = reply.guid.unwrap_or(Guid::ZERO);
+        let run = run(&self.service, packet, guid, self.peer);
+        match mode {
+            Mode::Wait => self.start(run, calls, reply, cx),
+            Mode::NoResult | Mode::Deferred => {
+                self.acknowledge(reply);
+                let push = (mode == Mode::Deferred).then_some(reply);
+                self.work.spawn(run, calls, push, self.watcher.alive());
+            }
+        }
+    }
+
+    /// Polls once; most handlers are done then and need not be parked.
+    fn start(&mut self, run: Run<S>, calls: usize, reply: Reply, cx: &mut Context<'_>) {
+        let mut run = Box::pin(run);
+        match run.as_mut().poll(cx) {
+            Poll::Ready(data) => {
+                self.answer(reply, dora_code::OK, dora_code::OK_MESSAGE.into(), data, false);
+            }
+            Poll::Pending => self.work.park(run, calls, reply),
+        }
+    }
+
+    fn command(&mut self, packet: RequestPacket, reply: Reply) {
+        let Calls::One(call) = packet.calls else { return };
+        match self.shared.control.run(&call.name, &self.shared.stats) {
+            Ok(value) => {
+                let message = dora_code::OK_MESSAGE.into();
+                self.answer(reply, dora_code::OK, message, ResponseData::Value(value), false);
+            }
+            Err(status) => self.refuse(reply, status),
+        }
+    }
+
+    fn acknowledge(&mut self, reply: Reply) {
+        let message = dora_code::ACCEPTED_MESSAGE.into();
+        self.answer(reply, dora_code::ACCEPTED, message, ResponseData::Empty, false);
+    }
+
+    fn refuse(&mut self, reply: Reply, status: Status) {
+        self.tally.refused_packets += 1;
+        tracing::debug!(peer = %self.peer, %status, "packet refused");
+        let message = status.message().to_owned().into();
+        self.answer(reply, status.raw_code(), message, ResponseData::Empty, false);
+    }
+
+    /// Answers what is no frame, where an answer can be framed at all.
+    pub(super) fn refuse_frame(&mut self, error: &FrameError) {
+        let (code, message, generation, guid) = match error {
+            // Not a peer of ours: the first bytes of HTTP or TLS end here.
+            FrameError::TooLong { .. } => return,
+            FrameError::TooShort { .. } => {
+                let message = dora_code::WRONG_LENGTH_MESSAGE;
+                (dora_code::WRONG_LENGTH, message, Generation::Guid, Some(Guid::ZERO))
+            }
+            FrameError::Signature { generation, guid, .. } => {
+                (dora_code::SIGNATURE, dora_code::SIGNATURE_MESSAGE, *generation, *guid)
+            }
+        };
+        let manner = Manner {
+            generation,
+            packer: Packer::Php,
+            gzip: self.shared.config.gzip,
+            guid: guid.unwrap_or(Guid::ZERO),
+        };
+        self.answer(Reply { manner, guid }, code, message.into(), ResponseData::Empty, false);
+    }
+
+    fn answer(
+        &mut self,
+        reply: Reply,
+        code: i64,
+        message: Cow<'static, str>,
+        data: ResponseData,
+        is_result: bool,
+    ) {
+        self.tally.answers += 1;
+        let packet = ResponsePacket { guid: reply.guid, code, message, is_result, data };
+        reply.manner.encode(&self.shared.encoder, packet, self.outbox.buffer());
+    }
+}

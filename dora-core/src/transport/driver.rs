@@ -1,0 +1,279 @@
+//! The task of one endpoint: makes the connection when it is needed, and reads
+//! and writes it.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::call::dora_code;
+use crate::call::status::Status;
+use crate::guid::Guid;
+use crate::wire::decoder::Frame;
+use crate::wire::error::FrameError;
+
+use super::alarm::Alarm;
+use super::exchange::guid_of;
+use super::inbox::Inbox;
+use super::link::{Link, State};
+use super::listener::prepare;
+use super::multiplex::Answer;
+use super::outbox::Outbox;
+
+/// Runs until no channel is left.
+pub(super) async fn drive(link: Arc<Link>) {
+    let mut failures = 0;
+    while wanted(&link).await {
+        let (status, written) = match expiring(&link, connect(&link)).await {
+            Ok(stream) => {
+                failures = 0;
+                link.attempted(None);
+                Connection::new(&link, stream).run().await
+            }
+            Err(status) => {
+                link.core().state = State::Down(status.clone());
+                link.attempted(Some(status.clone()));
+                link.fail(&status.unsent(), u64::MAX);
+                failures += 1;
+                sleep(backoff(failures)).await;
+                link.core().state = State::Open;
+                continue;
+            }
+        };
+        link.fail(&status, written);
+    }
+}
+
+/// Waits until there is something to send; false when no channel is left.
+async fn wanted(link: &Link) -> bool {
+    poll_fn(|cx| {
+        let mut core = link.core();
+        if core.abandoned {
+            return Poll::Ready(false);
+        }
+        if core.wanted || !core.out.is_empty() {
+            return Poll::Ready(true);
+        }
+        core.driver = Some(cx.waker().clone());
+        Poll::Pending
+    })
+    .await
+}
+
+/// Full jitter: the clients of a restarted server do not come back as one.
+fn backoff(failures: u32) -> Duration {
+    const FIRST: Duration = Duration::from_millis(50);
+    const MOST: Duration = Duration::from_secs(2);
+    let ceiling = FIRST.saturating_mul(1 << failures.min(10)).min(MOST);
+    ceiling.mul_f64(fastrand::f64())
+}
+
+async fn connect(link: &Link) -> Result<TcpStream, Status> {
+    let endpoint = &link.endpoint;
+    let failed = |reason: String| {
+        let message = format!("{}: {reason}", dora_code::NO_SERVER_MESSAGE);
+        link.status(Status::raw(dora_code::NO_SERVER, message))
+    };
+    match timeout(endpoint.connect_timeout, TcpStream::connect(endpoint.authority())).await {
+        Ok(Ok(stream)) => {
+            prepare(&stream).map_err(|error| failed(error.to_string()))?;
+            Ok(stream)
+        }
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(failed(format!("no connection within {:?}", endpoint.connect_timeout))),
+    }
+}
+
+/// Runs `future`, and ends calls whose deadline passes meanwhile.
+async fn expiring<T>(link: &Link, future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let mut alarm = Alarm::default();
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(output);
+        }
+        link.core().driver = Some(cx.waker().clone());
+        let _ = poll_deadlines(link, &mut alarm, None, cx);
+        Poll::Pending
+    })
+    .await
+}
+
+/// Ends calls whose deadline has passed; ready when `idle` has.
+fn poll_deadlines(link: &Link, alarm: &mut Alarm, idle: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+    loop {
+        let earliest = link.core().table.earliest();
+        let Some(due) = earliest.into_iter().chain(idle).min() else { return Poll::Pending };
+        ready!(alarm.poll(due, cx));
+        let now = Instant::now();
+        link.expire(now);
+        if idle.is_some_and(|idle| idle <= now) {
+            return Poll::Ready(());
+        }
+    }
+}
+
+/// A standing connection.
+struct Connection<'a> {
+    link: &'a Link,
+    reader: OwnedReadHalf,
+    /// The link has it unless a write is under way.
+    writer: Option<OwnedWriteHalf>,
+    inbox: Inbox,
+    outbox: Outbox,
+    alarm: Alarm,
+    /// When bytes last moved.
+    active: Instant,
+    /// Whether the task stood back once, so that callers that are about to send
+    /// share one write.
+    yielded: bool,
+    /// Kept between polls for their memory.
+    answers: Vec<(Option<Guid>, Answer)>,
+    wakers: Vec<Waker>,
+}
+
+impl<'a> Connection<'a> {
+    fn new(link: &'a Link, stream: TcpStream) -> Self {
+        let (reader, writer) = stream.into_split();
+        link.core().writer = Some(writer);
+        Self {
+            inbox: Inbox::new(link.endpoint.decoder()),
+            link,
+            reader,
+            writer: None,
+            outbox: Outbox::default(),
+            alarm: Alarm::default(),
+            active: Instant::now(),
+            yielded: false,
+            answers: Vec::new(),
+            wakers: Vec::new(),
+        }
+    }
+
+    /// Runs until the connection ends: why, for the calls that were on it, and
+    /// how many bytes were written.
+    async fn run(mut self) -> (Status, u64) {
+        let end = poll_fn(|cx| self.poll(cx)).await;
+        let core = self.link.core();
+        let written = core.queued - core.out.len() as u64 - self.outbox.waiting() as u64;
+        if core.abandoned && core.table.cancelled() > 0 {
+            // Nobody will read the answers: a reset tells the server to stop
+            // working on them.
+            let _ = SockRef::from(self.reader.as_ref()).set_linger(Some(Duration::ZERO));
+        }
+        drop(core);
+        let reason = match end {
+            Ok(()) => "closed by the server".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let status = Status::unavailable(format!("the connection is lost: {reason}"));
+        (self.link.status(status.with_raw_code(dora_code::RESULT_LOST)), written)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match self.poll_read(cx)? {
+                Poll::Ready(0) => return Poll::Ready(Ok(())),
+                Poll::Ready(_) => {
+                    self.active = Instant::now();
+                    self.deliver()?;
+                }
+                Poll::Pending => {
+                    let (wrote, over) = self.poll_write(cx)?;
+                    if over {
+                        return Poll::Ready(Err(io::Error::other("no longer needed")));
+                    }
+                    if !wrote {
+                        break;
+                    }
+                    self.active = Instant::now();
+                }
+            }
+        }
+        let quiet =
+            self.inbox.is_empty() && self.outbox.waiting() == 0 && self.link.core().table.awaited() == 0;
+        let idle = quiet.then(|| self.active + self.link.endpoint.idle_timeout);
+        poll_deadlines(self.link, &mut self.alarm, idle, cx).map(|()| Err(io::Error::other("idle")))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<usize>> {
+        if self.reader.as_ref().poll_read_ready(cx)?.is_pending() {
+            self.inbox.release();
+            return Ok(Poll::Pending);
+        }
+        match self.inbox.poll_read(&mut self.reader, cx) {
+            Poll::Ready(count) => count.map(Poll::Ready),
+            Poll::Pending => Ok(Poll::Pending),
+        }
+    }
+
+    /// Hands all whole frames to their callers, under one lock.
+    fn deliver(&mut self) -> io::Result<()> {
+        loop {
+            match self.inbox.next_frame() {
+                Ok(None) => break,
+                Ok(Some(Frame { guid, body, .. })) => {
+                    let guid = guid.or_else(|| guid_of(&body, &self.link.endpoint.limits));
+                    self.answers.push((guid, Ok(body)));
+                }
+                Err(FrameError::Signature { guid, .. }) => {
+                    let status = Status::raw(dora_code::SIGNATURE, "the answer's signature is wrong");
+                    self.answers.push((guid, Err(self.link.status(status))));
+                }
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        let mut core = self.link.core();
+        for (guid, answer) in self.answers.drain(..) {
+            self.wakers.extend(match guid {
+                Some(guid) => core.table.deliver(&guid, answer),
+                None => core.table.deliver_only(answer),
+            });
+        }
+        drop(core);
+        self.wakers.drain(..).for_each(Waker::wake);
+        Ok(())
+    }
+
+    /// Writes what the callers have queued: whether anything was, and whether
+    /// the connection is over.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<(bool, bool)> {
+        let mut core = self.link.core();
+        if !core.driver.as_ref().is_some_and(|driver| driver.will_wake(cx.waker())) {
+            core.driver = Some(cx.waker().clone());
+        }
+        if core.spoiled || (core.abandoned && core.out.is_empty() && self.outbox.waiting() == 0) {
+            return Ok((false, true));
+        }
+        if self.outbox.waiting() == 0 {
+            if core.out.is_empty() {
+                return Ok((false, false));
+            }
+            if !std::mem::replace(&mut self.yielded, true) {
+                cx.waker().wake_by_ref();
+                return Ok((false, false));
+            }
+            self.yielded = false;
+            std::mem::swap(self.outbox.buffer(), &mut core.out);
+        }
+        let Some(mut writer) = self.writer.take().or_else(|| core.writer.take()) else {
+            return Ok((false, true));
+        };
+        drop(core);
+        let mut sent = 0;
+        if self.outbox.poll_flush(&mut writer, cx, &mut sent)?.is_ready() {
+            // Only now may callers write past this task again.
+            self.link.core().writer = Some(writer);
+        } else {
+            self.writer = Some(writer);
+        }
+        Ok((sent > 0, false))
+    }
+}

@@ -1,0 +1,136 @@
+//! Counters of a server.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What happened since the server started. Counters only: reading them is cheap
+/// and needs no lock.
+#[derive(Debug)]
+pub struct Stats {
+    start_time: u64,
+    accepted: AtomicU64,
+    closed: AtomicU64,
+    requests: AtomicU64,
+    answers: AtomicU64,
+    received: AtomicU64,
+    sent: AtomicU64,
+    refused_frames: AtomicU64,
+    refused_packets: AtomicU64,
+    running: AtomicUsize,
+}
+
+/// A reading of [`Stats`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// When the server started, in seconds since 1970.
+    pub start_time: u64,
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections closed.
+    pub closed: u64,
+    /// Packets received.
+    pub requests: u64,
+    /// Packets sent.
+    pub answers: u64,
+    /// Bytes received.
+    pub received: u64,
+    /// Bytes sent.
+    pub sent: u64,
+    /// Frames refused by their length or signature.
+    pub refused_frames: u64,
+    /// Packets refused as a whole.
+    pub refused_packets: u64,
+    /// Calls running now.
+    pub running: usize,
+}
+
+impl Stats {
+    /// All zero, started now.
+    #[must_use]
+    pub fn new() -> Self {
+        let start_time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self {
+            start_time,
+            accepted: AtomicU64::new(0),
+            closed: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            refused_frames: AtomicU64::new(0),
+            refused_packets: AtomicU64::new(0),
+            running: AtomicUsize::new(0),
+        }
+    }
+
+    /// A reading of all counters; each is exact, together they are of about now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            start_time: self.start_time,
+            accepted: self.accepted.load(Ordering::Relaxed),
+            closed: self.closed.load(Ordering::Relaxed),
+            requests: self.requests.load(Ordering::Relaxed),
+            answers: self.answers.load(Ordering::Relaxed),
+            received: self.received.load(Ordering::Relaxed),
+            sent: self.sent.load(Ordering::Relaxed),
+            refused_frames: self.refused_frames.load(Ordering::Relaxed),
+            refused_packets: self.refused_packets.load(Ordering::Relaxed),
+            running: self.running.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn connection_accepted(&self) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn connection_closed(&self) {
+        self.closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn calls_started(&self, calls: usize) {
+        self.running.fetch_add(calls, Ordering::Relaxed);
+    }
+
+    pub(super) fn calls_ended(&self, calls: usize) {
+        self.running.fetch_sub(calls, Ordering::Relaxed);
+    }
+
+    pub(super) fn add(&self, tally: &Tally) {
+        for (counter, count) in [
+            (&self.requests, tally.requests),
+            (&self.answers, tally.answers),
+            (&self.received, tally.received),
+            (&self.sent, tally.sent),
+            (&self.refused_frames, tally.refused_frames),
+            (&self.refused_packets, tally.refused_packets),
+        ] {
+            if count > 0 {
+                counter.fetch_add(count, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What one connection has counted since it last told [`Stats`]: cores do not
+/// fight over a cache line for every call.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) requests: u64,
+    pub(super) answers: u64,
+    pub(super) received: u64,
+    pub(super) sent: u64,
+    pub(super) refused_frames: u64,
+    pub(super) refused_packets: u64,
+}

@@ -1,0 +1,56 @@
+//! The API names of the reference service.
+
+use std::time::Duration;
+
+use dora::{Message, Request, Status, Value, value};
+
+/// Handles every API name.
+pub(crate) async fn call(request: Request<Value>) -> Result<Value, Status> {
+    let param = request.body();
+    Ok(match request.method().as_str() {
+        "/t/echo" => request.into_body(),
+        "/t/task" => task(&request)?,
+        "/t/throw" => return Err(Status::raw(1231, "asbddddfds")),
+        "/t/throw_cn" => return Err(Status::raw(-42, "业务异常: 库存不足")),
+        "/t/throw0" => return Err(Status::raw(0, "plain message")),
+        "/t/throw_pdo" => return Err(Status::raw(100_001, "code kept as int")),
+        "/t/error" | "/t/exit" => panic!("the handler dies"),
+        "/t/null" | "/t/void" => Value::Null,
+        "/t/true" => true.into(),
+        "/t/int" => i64::MIN.into(),
+        "/t/float" => (0.1 + 0.2).into(),
+        "/t/string" => b"\xe4\xbd\xa0\xe5\xa5\xbd\0bin\xff\xfe".to_vec().into(),
+        "/t/list" => value!([10, 20, 30]),
+        "/t/sparse" => value!({ 5 => "a", 7 => "b", "k" => "c", -3 => "d" }),
+        "/t/empty" => value!([]),
+        "/t/object" => value!({ "a" => 1, "b" => { "x" => null } }),
+        "/t/point" => value!({ "x" => 1 }),
+        "/t/big" => vec![b'D'; count(param, "n")].into(),
+        "/t/sleep" => {
+            let us = count(param, "us");
+            tokio::time::sleep(Duration::from_micros(us as u64)).await;
+            value!({ "slept" => us as i64 })
+        }
+        _ => value!({ "hehe" => "ohyes123" }),
+    })
+}
+
+/// What a PHP handler is given: the task.
+fn task(request: &Request<Value>) -> Result<Value, Status> {
+    let origin = request.head().origin.as_ref();
+    let origin = origin.ok_or_else(|| Status::internal("a call from nowhere"))?;
+    // The call as it came, with fields that Dora has no name for.
+    let call = origin.raw.as_ref().map(Value::unpack).transpose()?.unwrap_or_default();
+    Ok(value!({
+        "type" => origin.kind.word(),
+        "guid" => &origin.guid.as_bytes()[..],
+        "protocol" => origin.protocol,
+        "api" => call,
+    }))
+}
+
+/// A number of the parameter that counts something; 0 without one.
+fn count(param: &Value, name: &str) -> usize {
+    let number = param.get(name).and_then(Value::as_int).unwrap_or(0);
+    usize::try_from(number).unwrap_or(0)
+}

@@ -1,0 +1,55 @@
+//! The reference service: what an untyped PHP service looks like in Rust.
+//!
+//! Every API name ends in one handler, as `doWork` of a PHP Dora-RPC server does.
+
+mod api;
+
+use std::net::SocketAddr;
+
+use clap::Parser;
+use dora::{Control, Limits, Server};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Serves the reference service on the Dora wire.
+#[derive(Parser)]
+struct Args {
+    /// Address of the TCP port.
+    #[arg(long, default_value = "127.0.0.1:9567")]
+    tcp: SocketAddr,
+    /// Frames are signed (`SW_DATASIGEN_FLAG`).
+    #[arg(long)]
+    sign: bool,
+    /// The salt of the signature, in place of the original one.
+    #[arg(long)]
+    salt: Option<String>,
+    /// Every answer is gzipped (`SW_DATACOMPRESS_FLAG`).
+    #[arg(long)]
+    gzip: bool,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    // The original nests as deep as PHP does.
+    let limits = Limits::default().with_depth(Limits::MAX_DEPTH);
+    let mut server = Server::builder().dynamic(api::call).limits(limits).control(Control::enabled());
+    if args.sign {
+        server = match args.salt {
+            Some(salt) => server.salt(salt),
+            None => server.signed(),
+        };
+    }
+    if args.gzip {
+        server = server.gzip();
+    }
+    let mut terminate = signal(SignalKind::terminate())?;
+    let listener = TcpListener::bind(args.tcp).await?;
+    println!("ready: tcp {}", listener.local_addr()?);
+    server
+        .serve_with_listener(listener, async move {
+            terminate.recv().await;
+        })
+        .await?;
+    Ok(())
+}

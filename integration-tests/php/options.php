@@ -1,0 +1,27 @@
+<?php
+
+declare(strict_types=1);
+
+/**
+ * The command line of client.php and server.php.
+ *
+ * @param string[] $values names of options that take a value
+ * @param string[] $flags names of options that do not
+ * @return array<string, string|true>
+ */
+function options(array $argv, array $values, array $flags): array
+{
+    $options = [];
+    for ($at = 1; $at < count($argv); $at++) {
+        $name = preg_replace('/^--/', '', $argv[$at], 1, $dashes);
+        if ($dashes === 1 && in_array($name, $flags, true)) {
+            $options[$name] = true;
+        } elseif ($dashes === 1 && in_array($name, $values, true) && isset($argv[$at + 1])) {
+            $options[$name] = $argv[++$at];
+        } else {
+            fwrite(STDERR, "cannot make sense of '$argv[$at]'\n");
+            exit(2);
+        }
+    }
+    return $options;
+}

@@ -1,0 +1,138 @@
+//! The PHP client and server in `php/`, as processes.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
+
+use crate::exact::Exact;
+use crate::process::Process;
+use crate::raw::{Dialect, PATIENCE};
+use crate::vectors::Outcome;
+
+/// `php/server.php`, killed when dropped.
+#[derive(Debug)]
+pub struct PhpServer {
+    process: Process,
+    address: SocketAddr,
+}
+
+impl PhpServer {
+    /// Starts it on a free port of this machine and waits until it listens.
+    ///
+    /// # Errors
+    ///
+    /// When PHP is missing, or the server does not start.
+    pub fn start(dialect: &Dialect) -> anyhow::Result<Self> {
+        let mut command = script("server.php", dialect)?;
+        let mut process = Process::spawn(command.args(["--port", "0"]))?;
+        let line = process.line(PATIENCE)?.unwrap_or_default();
+        let port = line.strip_prefix("listening ");
+        let Some(port) = port.and_then(|port| port.parse().ok()) else {
+            bail!("it said {line:?} and:\n{}", process.errors());
+        };
+        Ok(Self { process, address: SocketAddr::from(([127, 0, 0, 1], port)) })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its warnings and errors so far; a sound run has none.
+    #[must_use]
+    pub fn errors(&self) -> String {
+        self.process.errors()
+    }
+}
+
+/// `php/client.php` against a server: its dialect and settings.
+#[derive(Clone, Debug)]
+pub struct PhpClient {
+    /// The server.
+    pub address: SocketAddr,
+    /// What both are configured to speak.
+    pub dialect: Dialect,
+    /// Whether it sends the type names from before June 2016.
+    pub legacy_types: bool,
+    /// How long it waits for an answer; 3 s by default.
+    pub timeout: Duration,
+}
+
+impl PhpClient {
+    /// A client with the settings of the original.
+    #[must_use]
+    pub fn new(address: SocketAddr, dialect: Dialect) -> Self {
+        Self { address, dialect, legacy_types: false, timeout: Duration::from_secs(3) }
+    }
+
+    /// Runs calls one after the other on one connection, as `php/client.php`
+    /// describes them, and returns what each came to.
+    ///
+    /// # Errors
+    ///
+    /// When PHP is missing, or the script fails or says anything unasked.
+    pub fn run(&self, calls: &Value) -> anyhow::Result<Vec<Outcome>> {
+        let mut command = script("client.php", &self.dialect)?;
+        command
+            .args(["--host", &self.address.ip().to_string()])
+            .args(["--port", &self.address.port().to_string()])
+            .args(["--timeout", &self.timeout.as_secs_f64().to_string()]);
+        if self.legacy_types {
+            command.arg("--legacy-types");
+        }
+        let mut process = Process::spawn(&mut command)?;
+        process.feed(calls.to_string().as_bytes())?;
+        let mut outcomes = Vec::new();
+        while let Some(line) = process.line(self.timeout + PATIENCE)? {
+            outcomes.push(outcome(&line).with_context(|| line.clone())?);
+        }
+        let status = process.wait(PATIENCE)?;
+        let errors = process.errors();
+        ensure!(status.success() && errors.is_empty(), "client.php: {status}\n{errors}");
+        Ok(outcomes)
+    }
+}
+
+fn outcome(line: &str) -> anyhow::Result<Outcome> {
+    let mut json = serde_json::Deserializer::from_str(line);
+    json.disable_recursion_limit();
+    let result: Value = serde::Deserialize::deserialize(&mut json)?;
+    if let Some(returns) = result.get("returns") {
+        return Ok(Outcome::Returned(Exact::from_notation(returns)?));
+    }
+    let throws = &result["throws"];
+    let text = |field: &str| throws[field].as_str().map(str::to_owned);
+    Ok(Outcome::Threw {
+        class: text("class").context("no class")?,
+        code: throws["code"].as_i64().context("no code")?,
+        message: text("message").context("no message")?,
+    })
+}
+
+fn script(name: &str, dialect: &Dialect) -> anyhow::Result<Command> {
+    let there = Command::new("php").arg("--version").stdout(Stdio::null()).status();
+    ensure!(
+        there.is_ok_and(|status| status.success()),
+        "these tests need PHP: run `cargo xtask test`, which installs it, \
+         or install it yourself (Debian, Ubuntu: apt-get install php-cli)"
+    );
+    let mut command = Command::new("php");
+    command
+        .args(["-d", "display_errors=stderr", "-d", "error_reporting=-1"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("php").join(name));
+    let generation = if dialect.guid_in_header { "guid" } else { "plain" };
+    command.args(["--generation", generation]);
+    if let Some(salt) = &dialect.salt {
+        let salt = str::from_utf8(salt).context("a salt that is no text")?;
+        command.args(["--sign", "--salt", salt]);
+    }
+    if dialect.gzip {
+        command.arg("--gzip");
+    }
+    Ok(command)
+}

@@ -1,0 +1,148 @@
+//! The rules of the house that a compiler does not hold.
+//!
+//! A rule that hurts is changed here and in the design, in one commit that says
+//! why; it is not worked around.
+
+mod architecture {
+    pub(crate) mod rules;
+    pub(crate) mod scanner;
+    pub(crate) mod tokens;
+    pub(crate) mod workspace;
+}
+
+use std::sync::LazyLock;
+
+use architecture::rules::{self, Arrows};
+use architecture::scanner::Source;
+use architecture::workspace;
+
+/// The folders and files of dora-core, and what each may import.
+const ARROWS: &Arrows = &[
+    ("guid", &[]),
+    ("call", &["guid"]),
+    ("wire", &["guid"]),
+    ("pack", &["call", "guid"]),
+    ("discovery", &[]),
+    ("transport", &["wire", "pack", "call", "guid"]),
+    ("middleware", &["call", "pack", "discovery", "guid"]),
+    ("stub", &["call", "pack", "guid"]),
+    ("client", EVERYTHING),
+    ("server", EVERYTHING),
+    ("codegen", EVERYTHING),
+];
+
+const EVERYTHING: &[&str] =
+    &["guid", "call", "wire", "pack", "discovery", "transport", "middleware", "stub", "client", "server"];
+
+const MAX_FILE_LINES: usize = 500;
+const MAX_FUNCTION_LINES: usize = 80;
+
+static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(workspace::sources);
+
+fn below(folder: &str) -> Vec<&'static Source> {
+    let sources = SOURCES.iter();
+    sources.filter(|s| s.file.starts_with(folder)).collect()
+}
+
+#[track_caller]
+fn none(faults: &[String]) {
+    assert!(faults.is_empty(), "\n\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn imports_run_along_the_arrows() {
+    none(&rules::against_arrows(&below("dora-core/src/"), ARROWS));
+}
+
+#[test]
+fn there_is_no_circle_of_imports() {
+    let sources = below("dora-core/src/").into_iter();
+    let sources: Vec<_> = sources.filter(|s| !s.top_module().is_empty()).collect();
+    none(&rules::circles(&sources));
+}
+
+#[test]
+fn nothing_imports_from_a_lib_rs() {
+    let sources = SOURCES.iter();
+    let sources: Vec<_> = sources.filter(|s| s.file.contains("src/")).collect();
+    none(&rules::root_imports(&sources));
+}
+
+#[test]
+fn the_wire_knows_no_runtime_socket_clock_or_call() {
+    none(&rules::forbidden_paths(
+        &below("dora-core/src/wire/"),
+        &["tokio", "std::net", "std::time", "crate::call"],
+        "the wire takes bytes and gives frames: hand times in, leave sockets to transport/",
+    ));
+}
+
+#[test]
+fn the_packers_know_no_runtime_or_socket() {
+    none(&rules::forbidden_paths(
+        &below("dora-core/src/pack/"),
+        &["tokio", "std::net"],
+        "a packer takes bytes and gives values: leave sockets to transport/",
+    ));
+}
+
+#[test]
+fn a_peers_bytes_cannot_panic_wire_or_packers() {
+    none(&rules::panics(&below("dora-core/src/wire/")));
+    none(&rules::panics(&below("dora-core/src/pack/")));
+}
+
+#[test]
+fn files_and_functions_are_short() {
+    let sources: Vec<_> = SOURCES.iter().collect();
+    none(&rules::too_long(&sources, MAX_FILE_LINES, MAX_FUNCTION_LINES));
+}
+
+#[test]
+fn unsafe_code_is_forbidden_everywhere() {
+    let manifests = workspace::manifests();
+    let (root, members) = manifests.split_first().expect("the workspace's own");
+    assert!(
+        root.says("workspace.lints.rust", "unsafe_code = \"forbid\""),
+        "Cargo.toml: [workspace.lints.rust] must say unsafe_code = \"forbid\""
+    );
+    assert!(!members.is_empty(), "Cargo.toml: no members were found");
+    for manifest in &manifests {
+        assert!(
+            manifest.says("lints", "workspace = true"),
+            "{}: add [lints] workspace = true, or the lints of the workspace do not hold",
+            manifest.file
+        );
+    }
+}
+
+#[test]
+fn the_minimum_rust_version_is_stated_and_linted_everywhere() {
+    let manifests = workspace::manifests();
+    assert!(
+        manifests[0].says("workspace.lints.clippy", "incompatible_msrv = \"warn\""),
+        "Cargo.toml: [workspace.lints.clippy] must say incompatible_msrv = \"warn\""
+    );
+    for manifest in &manifests {
+        assert!(
+            manifest.says("package", "rust-version.workspace = true"),
+            "{}: add rust-version.workspace = true, or clippy checks no version",
+            manifest.file
+        );
+    }
+}
+
+#[test]
+fn the_code_generator_stands_alone() {
+    for manifest in workspace::manifests() {
+        if manifest.file == "dora-codegen/Cargo.toml" {
+            let ours = manifest.dependencies().into_iter();
+            let ours: Vec<_> = ours.filter(|name| name.starts_with("dora")).collect();
+            assert!(
+                ours.is_empty(),
+                "dora-codegen/Cargo.toml: remove {ours:?}; build scripts compile the generator, \
+                 and must not compile the framework with it"
+            );
+        }
+    }
+}
