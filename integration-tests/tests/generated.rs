@@ -60,6 +60,7 @@ fn options_reach_the_descriptor() {
     assert_eq!(COUNT.aliases, ["/user/count", "user.count"]);
     assert_eq!(COUNT.timeout, Some(std::time::Duration::from_millis(500)));
     assert_eq!(COUNT.mode, dora::Mode::Deferred);
+    assert_eq!(SERVICE.methods[1].path, SERVICE_.path);
     assert_eq!(SERVICE_.path, "/golden.options.Users/Service");
-    assert!(SERVICE_.idempotent);
+    assert!(SERVICE.methods[1].idempotent);
 }

@@ -272,3 +272,21 @@ fn errors_say_where() {
     let error = from_json::<Optionals>(r#"{"int32":4294967296}"#).unwrap_err();
     assert!(error.starts_with("int32: expected an int32, got the int 4294967296"), "{error}");
 }
+
+#[test]
+fn errors_neither_flood_a_log_nor_forge_its_lines() {
+    let long = "k\\n".repeat(100_000);
+    for json in [
+        format!(r#"{{"points":{{"{long}":7}}}}"#),
+        format!(r#"{{"by_string":{{"a":"{long}"}}}}"#),
+        format!(r#"{{"points":{{"a":{{"{long}":[}}}}}}"#),
+        format!("{}{}", r#"{"left":"#.repeat(200), "}".repeat(200)),
+    ] {
+        for error in
+            [from_json::<Maps>(&json).unwrap_err(), from_json::<Tree>(&json).err().unwrap_or_default()]
+        {
+            assert!(error.len() < 500, "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+}
