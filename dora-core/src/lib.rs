@@ -1,6 +1,8 @@
 //! The core of Dora: calls, the wire, the packers, the transport and the
 //! middleware. Applications use it through the `dora-rpc` package.
 
+#![warn(unreachable_pub)]
+
 pub mod call;
 mod client;
 pub mod codegen;

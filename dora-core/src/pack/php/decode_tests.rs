@@ -87,7 +87,7 @@ fn broken_bytes_are_refused_with_the_reason() {
 
 #[test]
 fn limits_hold() {
-    let limits = Limits { depth: 2, nodes: 5, bytes: 64 };
+    let limits = Limits { depth: 2, nodes: 5, bytes: 64, ..Limits::default() };
     let kind = |input: &str| decode(input.as_bytes(), &limits).err().map(|e| e.kind());
     assert_eq!(kind("a:1:{i:0;a:0:{}}"), None);
     assert_eq!(kind("a:1:{i:0;a:1:{i:0;a:0:{}}}"), Some(PhpErrorKind::Depth));
