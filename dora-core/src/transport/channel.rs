@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tower::Service;
 
 use crate::call::BoxFuture;
@@ -25,7 +26,7 @@ use crate::pack::value::Value;
 
 use super::driver::drive;
 use super::endpoint::Endpoint;
-use super::exchange::{accept, call_of, remaining, send};
+use super::exchange::{accept, call_of, send};
 use super::link::Link;
 use super::multiplex::Ticket;
 
@@ -98,22 +99,18 @@ impl Channel {
             calls: Calls::One(Call { name: command.to_owned().into(), param, raw: None }),
             ..RequestPacket::default()
         };
-        let deadline = Deadline::after(self.0.link.endpoint.timeout);
-        let turn = self.turn(deadline).await?;
-        let mut exchange = Exchange::begin(self, packet, deadline, turn)?;
+        let turn = self.turn(None).await?;
+        let mut exchange = Exchange::begin(self, packet, None, turn)?;
         match exchange.first(Shape::Value, dora_code::OK).await? {
             ResponseData::Value(value) => open(value),
             _ => Err(exchange.unexpected()),
         }
     }
 
-    fn deadline(&self, deadline: Option<Deadline>) -> Deadline {
-        deadline.unwrap_or_else(|| Deadline::after(self.0.link.endpoint.timeout))
-    }
-
     /// Waits for this call's turn, where calls must take turns.
-    async fn turn(&self, deadline: Deadline) -> Result<Option<OwnedSemaphorePermit>, Status> {
+    async fn turn(&self, deadline: Option<Deadline>) -> Result<Option<OwnedSemaphorePermit>, Status> {
         let Some(turn) = &self.0.turn else { return Ok(None) };
+        let deadline = deadline.unwrap_or_else(|| Deadline::after(self.0.link.endpoint.timeout));
         let permit = tokio::time::timeout_at(deadline.instant(), Arc::clone(turn).acquire_owned()).await;
         match permit {
             // Never closed.
@@ -131,14 +128,13 @@ impl Channel {
         Exchange::begin(self, packet, deadline, None).map(|exchange| (exchange, mode))
     }
 
-    fn single(&self, request: Request) -> (RequestPacket, Deadline) {
-        let deadline = self.deadline(request.deadline());
+    fn single(&self, mut request: Request) -> (RequestPacket, Option<Deadline>) {
+        let deadline = request.deadline();
         let mode = request.head().mode;
-        let mut request = request;
         let packet = RequestPacket {
             guid: None,
             kind: PacketKind::calls(mode, false),
-            timeout: remaining(Some(deadline), mode),
+            timeout: None,
             metadata: std::mem::take(request.metadata_mut()),
             calls: Calls::One(call_of(request, self.0.link.endpoint.packer)),
         };
@@ -160,13 +156,12 @@ impl Channel {
             return Err(Status::invalid_argument("a batch of no calls"));
         }
         let packer = self.0.link.endpoint.packer;
-        let deadline = self.deadline(deadline);
         let numbered = (0..).map(CallKey::Int).zip(calls.into_iter().map(|call| call_of(call, packer)));
         let packet = RequestPacket {
             guid: None,
             kind: PacketKind::calls(mode, true),
             calls: Calls::Many(numbered.collect()),
-            timeout: remaining(Some(deadline), mode),
+            timeout: None,
             metadata,
         };
         let turn = self.turn(deadline).await?;
@@ -280,10 +275,10 @@ impl Exchange {
     fn begin(
         channel: &Channel,
         packet: RequestPacket,
-        deadline: Deadline,
+        deadline: Option<Deadline>,
         turn: Option<OwnedSemaphorePermit>,
     ) -> Result<Self, Status> {
-        let ticket = send(&channel.0.link, packet, deadline)?;
+        let ticket = send(&channel.0.link, packet, deadline, Instant::now())?;
         Ok(Self { handle: Arc::clone(&channel.0), ticket, answered: false, turn })
     }
 
