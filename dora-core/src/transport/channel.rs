@@ -13,6 +13,7 @@ use tower::Service;
 use crate::call::BoxFuture;
 use crate::call::batch::{BatchRequest, BatchResponse, BatchResults};
 use crate::call::body::{Body, Deferred};
+use crate::call::code::Code;
 use crate::call::deadline::Deadline;
 use crate::call::dora_code;
 use crate::call::mode::{Mode, PacketKind};
@@ -59,7 +60,9 @@ pub struct DroppedAnswers {
 }
 
 impl Channel {
-    pub(super) fn new(endpoint: Endpoint) -> Self {
+    /// A channel of `endpoint`; its connection is not made yet. Must be called
+    /// within a tokio runtime.
+    pub(crate) fn new(endpoint: Endpoint) -> Self {
         let turn = endpoint.is_serial().then(|| Arc::new(Semaphore::new(1)));
         let link = Arc::new(Link::new(endpoint));
         tokio::spawn(drive(Arc::clone(&link)));
@@ -70,7 +73,7 @@ impl Channel {
     ///
     /// # Errors
     /// `Code::Unavailable`: it cannot be made.
-    pub(super) async fn ready(&self) -> Result<(), Status> {
+    pub(crate) async fn ready(&self) -> Result<(), Status> {
         self.0.link.connected().await
     }
 
@@ -294,8 +297,13 @@ impl Exchange {
         poll_fn(|cx| self.poll(shape, expected, cx)).await
     }
 
+    /// The later result of a deferred packet.
     async fn second(&mut self, shape: Shape) -> Result<ResponseData, Status> {
-        self.first(shape, dora_code::OK).await
+        let result = self.first(shape, dora_code::OK).await;
+        result.map_err(|status| match (status.origin(), status.code()) {
+            (Origin::Connection, Code::Unavailable) => status.with_raw_code(dora_code::RESULT_LOST),
+            _ => status,
+        })
     }
 
     /// The response of a single call, from its first answer.
