@@ -165,7 +165,9 @@ where
                 (dora_code::WRONG_LENGTH, message, Generation::Guid, Some(Guid::ZERO))
             }
             FrameError::Signature { generation, guid, .. } => {
-                (dora_code::SIGNATURE, dora_code::SIGNATURE_MESSAGE, *generation, *guid)
+                // A frame of this generation that is too short for its guid.
+                let guid = guid.or((*generation == Generation::Guid).then_some(Guid::ZERO));
+                (dora_code::SIGNATURE, dora_code::SIGNATURE_MESSAGE, *generation, guid)
             }
         };
         let manner = Manner {
