@@ -61,6 +61,7 @@ impl ::dora::codegen::Fields for User {
 }
 
 /// The client of `golden.options.Users`.
+#[allow(dead_code)]
 pub mod users_client {
     use ::dora::codegen;
 
@@ -109,6 +110,7 @@ pub mod users_client {
 }
 
 /// The server side of `golden.options.Users`.
+#[allow(dead_code)]
 pub mod users_server {
     use ::dora::codegen;
 
@@ -209,6 +211,7 @@ pub mod users_server {
 }
 
 /// What is known of `golden.options.Users`.
+#[allow(dead_code)]
 pub mod users_descriptor {
     use ::dora::codegen;
 

@@ -61,6 +61,7 @@ impl ::dora::codegen::Fields for HelloReply {
 }
 
 /// The client of `golden.service.Greeter`.
+#[allow(dead_code)]
 pub mod greeter_client {
     use ::dora::codegen;
 
@@ -104,6 +105,7 @@ pub mod greeter_client {
 }
 
 /// The server side of `golden.service.Greeter`.
+#[allow(dead_code)]
 pub mod greeter_server {
     use ::dora::codegen;
 
@@ -204,6 +206,7 @@ pub mod greeter_server {
 }
 
 /// What is known of `golden.service.Greeter`.
+#[allow(dead_code)]
 pub mod greeter_descriptor {
     use ::dora::codegen;
 
