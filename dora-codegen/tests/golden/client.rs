@@ -31,6 +31,7 @@ impl ::dora::codegen::Fields for HelloRequest {
 }
 
 /// The client of `golden.client.Greeter`.
+#[allow(dead_code)]
 pub mod greeter_client {
     use ::dora::codegen;
 
@@ -78,6 +79,7 @@ pub mod greeter_client {
 }
 
 /// What is known of `golden.client.Greeter`.
+#[allow(dead_code)]
 pub mod greeter_descriptor {
     use ::dora::codegen;
 

@@ -31,6 +31,7 @@ impl ::dora::codegen::Fields for HelloRequest {
 }
 
 /// The server side of `golden.server.Greeter`.
+#[allow(dead_code)]
 pub mod greeter_server {
     use ::dora::codegen;
 
@@ -134,6 +135,7 @@ pub mod greeter_server {
 }
 
 /// What is known of `golden.server.Greeter`.
+#[allow(dead_code)]
 pub mod greeter_descriptor {
     use ::dora::codegen;
 
