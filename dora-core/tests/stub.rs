@@ -189,9 +189,12 @@ async fn a_dynamic_client_calls_by_name() {
     assert_eq!((head.method.as_str(), head.legacy_name, head.deadline), ("/user/get", None, None));
 }
 
+/// The methods, the deadline and the metadata pairs of each batch.
+type Batches = Arc<Mutex<Vec<(Vec<String>, Option<Deadline>, usize)>>>;
+
 /// Answers a batch in its mode, each call with its parameter; a null fails.
 fn echo_all(
-    seen: &Arc<Mutex<Vec<(Vec<String>, Option<Deadline>, usize)>>>,
+    seen: &Batches,
 ) -> impl Service<BatchRequest, Response = BatchResponse, Error = Status> + Clone + use<> {
     let seen = Arc::clone(seen);
     service_fn(move |batch: BatchRequest| {
@@ -213,7 +216,7 @@ fn echo_all(
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_gives_a_result_for_each_call() {
-    let (notes, seen) = (Notes::default(), Arc::default());
+    let (notes, seen) = (Notes::default(), Batches::default());
     let call = |value| Call::<_, Value, Value>::new(notes.echo(), &GET, value);
     let batch =
         || Batch::new(echo_all(&seen)).call(call(value!(1))).call(call(value!(null))).call(call(value!("x")));
@@ -229,7 +232,7 @@ async fn a_batch_gives_a_result_for_each_call() {
 
 #[tokio::test]
 async fn a_batch_is_accepted_or_deferred_as_well() {
-    let (notes, seen) = (Notes::default(), Arc::default());
+    let (notes, seen) = (Notes::default(), Batches::default());
     let call = || Call::<_, Value, Value>::new(notes.echo(), &PUT, value!(1));
     Batch::new(echo_all(&seen)).call(call()).no_result().await.expect("accepted");
     let pending = Batch::new(echo_all(&seen)).call(call()).deferred().await.expect("accepted");
