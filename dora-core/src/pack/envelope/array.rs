@@ -303,6 +303,7 @@ struct Envelope {
 
 fn read_envelope<F: ArrayFormat>(value: &Bytes, limits: &Limits) -> Result<Envelope, String> {
     let pairs = F::pairs(value, limits)?.ok_or("a packet is no array")?;
+    let mut code = None;
     let mut envelope = Envelope {
         guid: None,
         code: 0,
@@ -316,7 +317,7 @@ fn read_envelope<F: ArrayFormat>(value: &Bytes, limits: &Limits) -> Result<Envel
         let CallKey::Str(key) = key else { continue };
         match &*key {
             b"guid" => envelope.guid = F::string(&value).and_then(|guid| Guid::from_bytes(&guid)),
-            b"code" => envelope.code = read_code::<F>(&value)?,
+            b"code" => code = Some(read_code::<F>(&value)?),
             b"msg" => envelope.message = F::string(&value).unwrap_or_default(),
             b"isresult" => envelope.is_result = F::int(&value) == Some(1) || F::is_true(&value),
             b"data" => envelope.data = value,
@@ -325,6 +326,8 @@ fn read_envelope<F: ArrayFormat>(value: &Bytes, limits: &Limits) -> Result<Envel
             _ => {}
         }
     }
+    // Else any array would be a success.
+    envelope.code = code.ok_or("a packet has no code")?;
     Ok(envelope)
 }
 
