@@ -35,8 +35,8 @@ pub(super) trait ArrayFormat {
     /// when `value` is something else.
     fn pairs(value: &Bytes, limits: &Limits) -> Result<Option<Vec<(CallKey, Bytes)>>, String>;
     /// What is tried once with a body that does not decode: the same body in
-    /// other words.
-    fn second_chance(_body: &Bytes, _limits: &Limits) -> Option<Bytes> {
+    /// other words, or why there is none.
+    fn second_chance(_body: &Bytes, _limits: &Limits) -> Option<Result<Bytes, String>> {
         None
     }
     /// An integer.
@@ -90,7 +90,8 @@ pub(super) fn decode_request<F: ArrayFormat>(
         Ok(pairs) => pairs.ok_or_else(|| undecodable("the body is no array"))?,
         Err(reason) => {
             return match F::second_chance(body, limits) {
-                Some(body) => decode_request::<F>(&body, limits),
+                Some(Ok(body)) => decode_request::<F>(&body, limits),
+                Some(Err(reason)) => Err(undecodable(reason)),
                 None => Err(undecodable(reason)),
             };
         }
@@ -350,7 +351,8 @@ pub(super) fn decode_response<F: ArrayFormat>(
         Ok(envelope) => envelope,
         Err(reason) => {
             return match F::second_chance(body, limits) {
-                Some(body) => decode_response::<F>(&body, shape, limits),
+                Some(Ok(body)) => decode_response::<F>(&body, shape, limits),
+                Some(Err(reason)) => Err(unreadable(reason)),
                 None => Err(unreadable(reason)),
             };
         }
