@@ -116,7 +116,7 @@ where
             Mode::NoResult | Mode::Deferred => {
                 self.acknowledge(reply);
                 let push = (mode == Mode::Deferred).then_some(reply);
-                self.work.spawn(run, calls, push, self.watcher.alive());
+                self.work.spawn(run, calls, push, self.watcher.clone());
             }
         }
     }

@@ -17,6 +17,7 @@ use crate::pack::packet::ResponseData;
 
 use super::answer::Manner;
 use super::packet::Run;
+use super::shutdown::{Phase, Watcher};
 use super::stats::Stats;
 
 /// The parked calls, and those that run in the background. Nothing is allocated
@@ -57,6 +58,18 @@ struct Ended {
     push: Option<(Reply, ResponseData)>,
 }
 
+/// Background calls that count as running until this is dropped.
+struct Counted {
+    calls: usize,
+    stats: Arc<Stats>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.stats.calls_ended(self.calls);
+    }
+}
+
 /// What there is to send: the result of a waited packet, or one to push.
 pub(super) struct Finished {
     pub(super) reply: Reply,
@@ -90,14 +103,8 @@ where
     }
 
     /// Runs a packet that its caller does not wait for: it runs to its end
-    /// whatever becomes of the connection, and holds `alive` while it does.
-    pub(super) fn spawn(
-        &mut self,
-        run: Run<S>,
-        calls: usize,
-        push: Option<Reply>,
-        alive: impl Send + 'static,
-    ) {
+    /// whatever becomes of the connection, or to the end of the server's shutdown.
+    pub(super) fn spawn(&mut self, run: Run<S>, calls: usize, push: Option<Reply>, mut watcher: Watcher) {
         let background = self.background.get_or_insert_with(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
             Box::new(Background { sender, receiver })
@@ -106,12 +113,17 @@ where
         let stats = Arc::clone(&self.stats);
         self.background_calls += calls;
         stats.calls_started(calls);
+        let counted = Counted { calls, stats };
         tokio::spawn(async move {
-            let data = run.await;
-            stats.calls_ended(calls);
+            let data = tokio::select! {
+                biased;
+                data = run => data,
+                () = watcher.reached(Phase::Closing) => return,
+            };
+            drop(counted);
             // The connection may be gone: its result is then nobody's.
             let _ = sender.send(Ended { calls, push: push.map(|reply| (reply, data)) });
-            drop(alive);
+            drop(watcher);
         });
     }
 
