@@ -30,11 +30,16 @@ pin_project! {
 ///
 /// The calls of a packet run concurrently, under the deadline and the metadata
 /// of the packet.
-pub(super) fn run<S>(service: &S, packet: RequestPacket, guid: Guid, peer: SocketAddr) -> Run<S>
+pub(super) fn run<S>(
+    service: &S,
+    packet: RequestPacket,
+    guid: Guid,
+    peer: SocketAddr,
+    deadline: Option<Deadline>,
+) -> Run<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>> + Clone,
 {
-    let deadline = packet.timeout.map(Deadline::after);
     let kind = packet.kind;
     let request = |call: Call, metadata| {
         let head = RequestHead {
