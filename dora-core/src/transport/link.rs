@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use bytes::BytesMut;
 use parking_lot::Mutex;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::watch;
@@ -42,7 +43,7 @@ pub(super) struct Core {
     /// Somebody waits for a connection without having sent anything.
     pub(super) wanted: bool,
     /// The connection stands.
-    pub(super) connected: bool,
+    connected: bool,
     /// The connection's task, when it waits.
     pub(super) driver: Option<Waker>,
     /// A caller was cancelled or timed out where answers cannot be told apart:
@@ -50,6 +51,17 @@ pub(super) struct Core {
     pub(super) spoiled: bool,
     /// No channel is left.
     pub(super) abandoned: bool,
+}
+
+impl Core {
+    /// Gives the connection up, if it stands: its next answer could not be told
+    /// from another call's. One call is made at a time then, so that what is
+    /// queued is the given-up call's.
+    fn spoil(&mut self) {
+        self.out.clear();
+        self.spoiled = self.connected;
+        self.writer = None;
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -137,6 +149,11 @@ impl Link {
     /// Too many bytes wait already for a peer that does not read.
     pub(super) fn submit(&self, ticket: &Ticket, frame: &mut Vec<u8>) -> Result<(), Status> {
         let mut core = self.core.lock();
+        if !core.table.is_awaited(&ticket.guid) {
+            // The connection was lost, or the deadline passed, while the request
+            // was packed: its caller was told that it was not sent.
+            return Ok(());
+        }
         if core.out.len() + frame.len() > self.endpoint.max_buffered.max(frame.len()) {
             let waiting = core.out.len();
             drop(core);
@@ -175,11 +192,22 @@ impl Link {
     pub(super) fn close(&self, ticket: &Ticket, spoils: bool) {
         let mut core = self.core.lock();
         if core.table.close(ticket) && spoils {
-            core.spoiled = true;
+            core.spoil();
             let driver = core.driver.take();
             drop(core);
             driver.into_iter().for_each(Waker::wake);
         }
+    }
+
+    /// Lets go of a connection that nobody uses; whether it is so.
+    pub(super) fn let_go(&self) -> bool {
+        let mut core = self.core.lock();
+        if core.table.awaited() > 0 || !core.out.is_empty() {
+            return false;
+        }
+        core.writer = None;
+        core.connected = false;
+        true
     }
 
     /// Ends the calls whose deadline has passed.
@@ -189,8 +217,9 @@ impl Link {
         let mut wakers = Vec::new();
         let mut core = self.core.lock();
         let expired = core.table.expire(now, &status, &mut wakers);
-        // An answer without a guid would go to the next call.
-        core.spoiled |= expired && core.writer.is_some() && self.endpoint.is_serial();
+        if expired && self.endpoint.is_serial() {
+            core.spoil();
+        }
         drop(core);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -221,15 +250,124 @@ impl Link {
         let mut core = self.core.lock();
         core.writer = None;
         core.connected = false;
-        core.table.fail(status, written, &mut wakers);
-        core.out.clear();
-        core.spoiled = false;
+        if std::mem::take(&mut core.spoiled) {
+            // What was queued since is whole, and the next connection's.
+            core.table.fail_sent(status, written, &mut wakers);
+        } else {
+            core.table.fail(status, written, &mut wakers);
+            core.out.clear();
+        }
         drop(core);
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes the requests out of the queue that nobody waits for any more: work
+    /// that has expired never starts. Only while no connection stands, when the
+    /// queue holds whole frames.
+    pub(super) fn drop_expired(&self) {
+        let core = &mut *self.core.lock();
+        if core.table.cancelled() == 0 {
+            return;
+        }
+        let queued = std::mem::take(&mut core.out);
+        let mut rest = BytesMut::from(&queued[..]);
+        let decoder = self.endpoint.decoder();
+        let mut start = 0;
+        while let Ok(Some(frame)) = decoder.decode(&mut rest) {
+            let end = queued.len() - rest.len();
+            if frame.guid.is_none_or(|guid| core.table.is_awaited(&guid)) {
+                core.out.extend_from_slice(&queued[start..end]);
+            }
+            start = end;
+        }
+        core.table.forget_cancelled();
     }
 
     /// A status about the connection to this peer.
     pub(super) fn status(&self, status: Status) -> Status {
         status.with_origin(Origin::Connection).with_peer(Arc::clone(&self.peer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::code::Code;
+    use crate::wire::header::Generation;
+
+    fn link(change: impl FnOnce(Endpoint) -> Endpoint) -> Link {
+        Link::new(change(Endpoint::new("127.0.0.1:1").expect("host:port").php()))
+    }
+
+    fn frame(link: &Link, ticket: &Ticket) -> Vec<u8> {
+        let mut out = Vec::new();
+        let frame = link.encoder.begin(link.endpoint.generation, &ticket.guid, &mut out);
+        out.extend_from_slice(b"a:1:{s:4:\"type\";s:20:\"01234567890123456789\";}");
+        link.encoder.finish(&frame, &mut out).expect("small");
+        out
+    }
+
+    fn send(link: &Link) -> (Ticket, Vec<u8>) {
+        let ticket = link.open(None, 1).expect("open");
+        let frame = frame(link, &ticket);
+        link.submit(&ticket, &mut frame.clone()).expect("queued");
+        (ticket, frame)
+    }
+
+    fn answer(link: &Link, ticket: &Ticket) -> Poll<Answer> {
+        link.poll_answer(ticket, &Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn what_was_called_unsent_is_never_sent() {
+        let link = link(|endpoint| endpoint);
+        let ticket = link.open(None, 1).expect("open");
+        // While the request is being packed the connection is lost.
+        link.fail(&Status::unavailable("lost"), 0);
+        link.submit(&ticket, &mut frame(&link, &ticket)).expect("ignored");
+        assert!(link.core().out.is_empty());
+        let Poll::Ready(Err(status)) = answer(&link, &ticket) else { panic!("it has ended") };
+        assert!(status.is_unsent() && status.code() == Code::Unavailable);
+    }
+
+    #[test]
+    fn requests_that_were_given_up_leave_the_queue() {
+        let link = link(|endpoint| endpoint.signed());
+        let (first, first_frame) = send(&link);
+        let (second, _) = send(&link);
+        let (third, third_frame) = send(&link);
+        link.drop_expired();
+        assert_eq!(link.core().out.len(), 3 * first_frame.len(), "all are awaited");
+        link.close(&second, false);
+        link.drop_expired();
+        assert_eq!(link.core().out, [first_frame, third_frame].concat());
+        assert!(answer(&link, &first).is_pending() && answer(&link, &third).is_pending());
+    }
+
+    #[test]
+    fn a_given_up_call_without_a_guid_takes_its_connection_and_not_the_next_call() {
+        let link = link(|endpoint| endpoint.generation(Generation::Plain));
+        let (first, _) = send(&link);
+        link.attempted(None);
+        link.core().out.clear();
+        link.close(&first, true);
+        let (second, second_frame) = send(&link);
+        let written = link.core().queued - second_frame.len() as u64;
+        link.fail(&Status::unavailable("no longer needed"), written);
+        assert!(answer(&link, &second).is_pending());
+        assert_eq!(link.core().out, second_frame, "the next connection's");
+        assert!(!link.core().spoiled);
+    }
+
+    #[test]
+    fn a_connection_in_use_is_not_let_go() {
+        let link = link(|endpoint| endpoint);
+        link.attempted(None);
+        let (ticket, _) = send(&link);
+        assert!(!link.let_go());
+        link.core().out.clear();
+        assert!(!link.let_go(), "an answer is awaited");
+        link.close(&ticket, false);
+        assert!(link.let_go());
     }
 }
