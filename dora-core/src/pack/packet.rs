@@ -21,7 +21,8 @@ pub struct RequestPacket {
     pub guid: Option<Guid>,
     /// The `type`.
     pub kind: PacketKind,
-    /// The calls. A single packet has exactly one.
+    /// The calls. A single packet has exactly one, or none where the peer put it
+    /// under another key and waits for no result.
     pub calls: Calls,
     /// What remains of the caller's deadline, in whole milliseconds on the wire.
     pub timeout: Option<Duration>,

@@ -7,6 +7,9 @@ use super::call::Call;
 
 /// A client of services that nobody has declared: API names and values.
 ///
+/// A value has the form of any message in PHP and JSON packing only: to call the
+/// methods of a `.proto` without its types, use an endpoint with one of these.
+///
 /// ```no_run
 /// # async fn demo() -> Result<(), dora_core::call::status::Status> {
 /// use dora_core::stub::dynamic::DynamicClient;

@@ -105,11 +105,15 @@ fn results_of_no_calls_are_not_waited_for() {
 }
 
 #[test]
-fn without_its_key_a_single_call_has_neither_name_nor_parameter() {
+fn without_its_key_a_single_call_is_refused_or_none() {
     for packer in ARRAYS {
-        let packet = value!({ "type" => "W_S", "guid" => GUID, "api" => { "two" => { "name" => "/a" } } });
-        let call = one(read(packer, &packet).expect("PHP runs it"));
-        assert_eq!((call.name.as_str(), unpack(&call.param)), ("", value!(null)));
+        for api in [value!({ "two" => { "name" => "/a" } }), value!({})] {
+            let packet = value!({ "type" => "W_S", "guid" => GUID, "api" => api.clone() });
+            let refused = read(packer, &packet).expect_err("its caller waits");
+            assert_eq!(refused.status.raw_code(), 100_003);
+            let packet = value!({ "type" => "AN_S", "guid" => GUID, "api" => api });
+            assert!(read(packer, &packet).expect("acknowledged, as in PHP").calls.is_empty());
+        }
     }
 }
 

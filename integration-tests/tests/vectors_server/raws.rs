@@ -38,9 +38,12 @@ fn ours(case: &Case, recording: &Recording) -> Ours {
     let signed = recording.signed;
     let unless_signed = |code| if signed { Ours::Recorded } else { Ours::Refused(code) };
     match &*case.name {
-        "raw-api-missing" | "raw-api-zero" | "raw-api-object" | "raw-api-empty-multi" => {
-            Ours::Refused(100_003)
-        }
+        "raw-api-missing"
+        | "raw-api-zero"
+        | "raw-api-object"
+        | "raw-api-empty-multi"
+        | "raw-api-empty-single"
+        | "raw-api-key-not-one" => Ours::Refused(100_003),
         "raw-body-string"
         | "raw-body-true"
         | "raw-body-list"

@@ -124,24 +124,22 @@ pub(super) fn decode_request<F: ArrayFormat>(
             return Err(refuse(dora_code::NO_CALLS, dora_code::NO_CALLS_MESSAGE));
         }
         PacketKind::Calls { multi: true, .. } => Calls::Many(calls),
-        PacketKind::Calls { multi: false, .. } => Calls::One(take_call::<F>(calls, b"one")),
-        PacketKind::Control => Calls::One(take_call::<F>(calls, b"cmd")),
+        PacketKind::Calls { mode, multi: false, .. } => match take_call(calls, b"one") {
+            Some(call) => Calls::One(call),
+            // The original hands null to the business code. Whoever waits is told.
+            None if mode == Mode::Wait => {
+                return Err(refuse(dora_code::NO_CALLS, dora_code::NO_CALLS_MESSAGE));
+            }
+            None => Calls::default(),
+        },
+        PacketKind::Control => take_call(calls, b"cmd").map_or_else(Calls::default, Calls::One),
     };
     Ok(packet)
 }
 
-/// The call under `key`. Without one the original hands null to the business
-/// code: an empty name and a null parameter.
-fn take_call<F: ArrayFormat>(calls: Vec<(CallKey, Call)>, key: &[u8]) -> Call {
-    let found = calls.into_iter().find(|(name, _)| matches!(name, CallKey::Str(name) if name == key));
-    found.map_or_else(
-        || Call {
-            name: MethodName::default(),
-            param: null::<F>(),
-            raw: Some(Packed { packer: F::PACKER, bytes: Bytes::from_static(F::NULL) }),
-        },
-        |(_, call)| call,
-    )
+fn take_call(calls: Vec<(CallKey, Call)>, key: &[u8]) -> Option<Call> {
+    let mut calls = calls.into_iter();
+    calls.find_map(|(name, call)| matches!(name, CallKey::Str(name) if name == key).then_some(call))
 }
 
 fn null<F: ArrayFormat>() -> Body {
