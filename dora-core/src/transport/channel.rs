@@ -291,7 +291,7 @@ impl Exchange {
         let link = &self.handle.link;
         let body = ready!(link.poll_answer(&self.ticket, cx))?;
         self.answered = true;
-        self.turn = None;
+        link.end_turn(self.turn.take());
         Poll::Ready(accept(link, &self.ticket, body, shape, expected))
     }
 
@@ -352,5 +352,6 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let link = &self.handle.link;
         link.close(&self.ticket, !self.answered && link.endpoint.is_serial());
+        link.end_turn(self.turn.take());
     }
 }

@@ -106,18 +106,23 @@ async fn expiring<T>(link: &Link, future: impl Future<Output = T>) -> T {
     .await
 }
 
-/// Ends calls whose deadline has passed; ready when `idle` has.
+/// Ends calls whose deadline has passed; ready when `idle` has, or when a call
+/// that ended has spoiled the connection.
 fn poll_deadlines(link: &Link, alarm: &mut Alarm, idle: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
     loop {
         let earliest = link.core().table.earliest();
         let Some(due) = earliest.into_iter().chain(idle).min() else { return Poll::Pending };
         ready!(alarm.poll(due, cx));
         let now = Instant::now();
-        link.expire(now);
-        if idle.is_some_and(|idle| idle <= now) {
+        let spoiled = link.expire(now);
+        if spoiled || idle.is_some_and(|idle| idle <= now) {
             return Poll::Ready(());
         }
     }
+}
+
+fn no_longer_needed() -> io::Error {
+    io::Error::other("no longer needed")
 }
 
 /// A standing connection.
@@ -188,7 +193,7 @@ impl<'a> Connection<'a> {
                 Poll::Pending => {
                     let (wrote, over) = self.poll_write(cx)?;
                     if over {
-                        return Poll::Ready(Err(io::Error::other("no longer needed")));
+                        return Poll::Ready(Err(no_longer_needed()));
                     }
                     if !wrote {
                         break;
@@ -200,7 +205,7 @@ impl<'a> Connection<'a> {
         let quiet =
             self.inbox.is_empty() && self.outbox.waiting() == 0 && self.link.core().table.awaited() == 0;
         let idle = quiet.then(|| self.active + self.link.endpoint.idle_timeout);
-        poll_deadlines(self.link, &mut self.alarm, idle, cx).map(|()| Err(io::Error::other("idle")))
+        poll_deadlines(self.link, &mut self.alarm, idle, cx).map(|()| Err(no_longer_needed()))
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<usize>> {
@@ -231,6 +236,10 @@ impl<'a> Connection<'a> {
             }
         }
         let mut core = self.link.core();
+        if core.spoiled {
+            // An answer without a guid may be to the call that spoiled it.
+            return Err(no_longer_needed());
+        }
         for (guid, answer) in self.answers.drain(..) {
             self.wakers.extend(match guid {
                 Some(guid) => core.table.deliver(&guid, answer),

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
 use crate::call::dora_code;
@@ -48,6 +48,9 @@ pub(super) struct Core {
     /// A caller was cancelled or timed out where answers cannot be told apart:
     /// the connection is to be made anew.
     pub(super) spoiled: bool,
+    /// The turn of the call that spoiled the connection: the next call waits
+    /// until the connection is gone.
+    turn: Option<OwnedSemaphorePermit>,
     /// No channel is left.
     pub(super) abandoned: bool,
 }
@@ -59,6 +62,19 @@ pub(super) enum State {
     /// A connection attempt failed a moment ago: calls fail at once until the
     /// next attempt.
     Down(Status),
+}
+
+impl Core {
+    /// After a call that ended without its answer, where answers cannot be told
+    /// apart.
+    fn spoil(&mut self) {
+        if self.connected {
+            self.spoiled = true;
+        } else {
+            // Its request is all that waits, and need not be sent any more.
+            self.out.clear();
+        }
+    }
 }
 
 impl Link {
@@ -74,6 +90,7 @@ impl Link {
             connected: false,
             driver: None,
             spoiled: false,
+            turn: None,
             abandoned: false,
         };
         let attempts = watch::Sender::new(None);
@@ -175,24 +192,39 @@ impl Link {
     pub(super) fn close(&self, ticket: &Ticket, spoils: bool) {
         let mut core = self.core.lock();
         if core.table.close(ticket) && spoils {
-            core.spoiled = true;
+            core.spoil();
             let driver = core.driver.take();
             drop(core);
             driver.into_iter().for_each(Waker::wake);
         }
     }
 
-    /// Ends the calls whose deadline has passed.
-    pub(super) fn expire(&self, now: Instant) {
+    /// Ends the turn of a call that is over. Where it spoiled the connection, the
+    /// next turn begins when that is gone.
+    pub(super) fn end_turn(&self, turn: Option<OwnedSemaphorePermit>) {
+        let Some(turn) = turn else { return };
+        let mut core = self.core.lock();
+        if core.spoiled {
+            core.turn = Some(turn);
+        }
+    }
+
+    /// Ends the calls whose deadline has passed; whether that leaves the
+    /// connection spoiled.
+    pub(super) fn expire(&self, now: Instant) -> bool {
         let message = format!("{}: no answer before the deadline", dora_code::TIMEOUT_MESSAGE);
         let status = self.status(Status::raw(dora_code::TIMEOUT, message));
         let mut wakers = Vec::new();
         let mut core = self.core.lock();
         let expired = core.table.expire(now, &status, &mut wakers);
         // An answer without a guid would go to the next call.
-        core.spoiled |= expired && core.writer.is_some() && self.endpoint.is_serial();
+        if expired && self.endpoint.is_serial() {
+            core.spoil();
+        }
+        let spoiled = core.spoiled;
         drop(core);
         wakers.into_iter().for_each(Waker::wake);
+        spoiled
     }
 
     /// Tells the task that no channel is left.
@@ -224,8 +256,10 @@ impl Link {
         core.table.fail(status, written, &mut wakers);
         core.out.clear();
         core.spoiled = false;
+        let turn = core.turn.take();
         drop(core);
         wakers.into_iter().for_each(Waker::wake);
+        drop(turn);
     }
 
     /// A status about the connection to this peer.
