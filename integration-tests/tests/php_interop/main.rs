@@ -7,6 +7,7 @@ mod packings;
 mod php_calls_legacy;
 mod php_calls_typed;
 mod rust_calls_php;
+mod salts;
 mod server;
 mod trouble;
 
