@@ -1,5 +1,9 @@
 //! Compiles `proto/echo.proto` without `protoc`.
 
+use std::path::PathBuf;
+
+use anyhow::Context;
+
 fn main() -> anyhow::Result<()> {
     println!("cargo::rerun-if-changed=proto/echo.proto");
     let files = protox::compile(["proto/echo.proto"], ["proto"])?;
@@ -7,5 +11,8 @@ fn main() -> anyhow::Result<()> {
         .bytes(".")
         .message_attribute(".", "#[derive(serde::Serialize, serde::Deserialize)]")
         .compile_fds(files)?;
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?).join("dora");
+    std::fs::create_dir_all(&out)?;
+    dora_codegen::Config::new().out_dir(out).compile(&["proto/echo.proto"])?;
     Ok(())
 }

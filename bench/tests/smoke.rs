@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-const PEERS: [&str; 4] = ["limit", "raw", "tonic", "tarpc"];
+const PEERS: [&str; 5] = ["dora", "limit", "raw", "tonic", "tarpc"];
 
 /// Runs the program; every mode ends by itself. Gives what it printed.
 fn bench(args: &[&str]) -> String {
@@ -21,13 +21,13 @@ fn every_peer_echoes_all_sizes() {
         "--rounds=1",
         "--seconds=0.2",
         "--warmup=0.05",
-        "--peers=limit,raw,tonic,tarpc",
+        "--peers=dora,limit,raw,tonic,tarpc",
         &format!("--matrix={points}"),
     ]);
     for peer in PEERS {
         assert!(table.contains(&format!("64 B 4/4 | {peer} |")), "{table}");
     }
-    assert!(table.contains("64 KiB 4/1 | limit/tonic |"), "{table}");
+    assert!(table.contains("64 KiB 4/1 | dora/tonic |"), "{table}");
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! From files to files: resolve, check, generate, write.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::{env, fs};
 
 use prost_build::Module;
@@ -52,7 +51,8 @@ fn watch(compiler: &Compiler, protos: &[&Path]) {
         return;
     }
     let read = compiler.files().filter_map(|file| file.path());
-    for path in protos.iter().copied().chain(read) {
+    let paths: BTreeSet<&Path> = protos.iter().copied().chain(read).collect();
+    for path in paths {
         println!("cargo:rerun-if-changed={}", path.display());
     }
 }
@@ -65,22 +65,26 @@ fn generate(
 ) -> Result<HashMap<Module, String>, Error> {
     let pool = compiler.descriptor_pool();
     let services = model::services(&pool, includes);
-    let ours: Vec<&model::Service> =
-        services.iter().filter(|service| !is_extern(config, &service.full_name)).collect();
-    Error::check(check::services(&ours, &pool))?;
+    let is_ours = |name: &str| !is_extern(config, name);
+    let ours: Vec<&model::Service> = services.iter().filter(|service| is_ours(&service.full_name)).collect();
+    Error::check(check::all(&ours, &pool, includes, is_ours))?;
 
-    let requests: Vec<(Module, FileDescriptorProto)> = compiler
-        .file_descriptor_set()
-        .file
-        .into_iter()
-        .filter(|file| file.name() != options::PROTO_NAME)
-        .map(|file| (Module::from_protobuf_package_name(file.package()), file))
-        .collect();
-    let emitter = ServiceEmitter::new(config, Rc::new(services));
-    let modules = prost(config)
-        .service_generator(Box::new(emitter))
-        .generate(requests)
-        .map_err(|error| Problem::new(error.to_string()))?;
+    let mut files = compiler.file_descriptor_set().file;
+    files.retain(|file| file.name() != options::PROTO_NAME);
+    for file in &mut files {
+        let package = match file.package() {
+            "" => String::new(),
+            package => format!("{package}."),
+        };
+        file.service.retain(|service| is_ours(&format!("{package}{}", service.name())));
+    }
+    let requests: Vec<(Module, FileDescriptorProto)> =
+        files.into_iter().map(|file| (Module::from_protobuf_package_name(file.package()), file)).collect();
+    let mut prost = prost(config);
+    if config.build_client || config.build_server {
+        prost.service_generator(Box::new(ServiceEmitter::new(config, services)));
+    }
+    let modules = prost.generate(requests).map_err(|error| Problem::new(error.to_string()))?;
     modules
         .into_iter()
         .map(|(module, text)| {
@@ -116,9 +120,11 @@ fn prost(config: &Config) -> prost_build::Config {
     prost
 }
 
-/// Whether an `extern_path` covers `full_name`.
+/// Whether nothing is generated for `full_name`: it is Google's, or an
+/// `extern_path` covers it.
 fn is_extern(config: &Config, full_name: &str) -> bool {
-    config.extern_paths.iter().any(|(proto, _)| {
+    let given = config.extern_paths.iter().map(|(proto, _)| proto.as_str());
+    given.chain([".google.protobuf"]).any(|proto| {
         proto
             .strip_prefix('.')
             .and_then(|proto| full_name.strip_prefix(proto))

@@ -72,7 +72,7 @@ impl From<Problem> for Error {
 
 fn protox_help(error: &protox::Error) -> Option<String> {
     let message = error.to_string();
-    let help = if message.contains("option") && message.contains("dora") {
+    let help = if message.contains("dora.") {
         "import \"dora/options.proto\"; (dora.service) has version, group and interface; \
          (dora.method) has name, idempotent, timeout_ms and mode"
     } else if error.is_file_not_found() {

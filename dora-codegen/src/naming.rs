@@ -75,6 +75,16 @@ pub(crate) fn message_module(proto_name: &str) -> Ident {
     identifier(&proto_name.to_snake_case())
 }
 
+/// The variant that prost makes of the value `value` of the enum `proto_name`.
+pub(crate) fn variant(proto_name: &str, value: &str) -> String {
+    let value = value.to_upper_camel_case();
+    let stripped = value.strip_prefix(&proto_name.to_upper_camel_case());
+    match stripped {
+        Some(rest) if rest.starts_with(char::is_uppercase) => rest.to_owned(),
+        _ => value,
+    }
+}
+
 /// Whether no rpc may have this Rust name.
 pub(crate) fn is_reserved_method(name: &Ident) -> bool {
     RESERVED_METHODS.iter().any(|reserved| name == reserved)
@@ -117,6 +127,19 @@ mod tests {
         ] {
             assert_eq!(method(proto).to_string(), rust);
             assert_eq!(method_const(proto).to_string(), constant);
+        }
+    }
+
+    #[test]
+    fn variants_lose_the_name_of_their_enum() {
+        for (value, name) in [
+            ("COLOR_RED", "Red"),
+            ("RED", "Red"),
+            ("COLORFUL", "Colorful"),
+            ("COLOR", "Color"),
+            ("COLOR_1", "Color1"),
+        ] {
+            assert_eq!(variant("Color", value), name);
         }
     }
 

@@ -1,8 +1,32 @@
-//! The client's side put together: batches on a channel.
+//! The client's side put together: channels of endpoints, batches on channels.
 
+use crate::call::status::Status;
 use crate::stub::batch::Batch;
 use crate::stub::dynamic::DynamicClient;
 use crate::transport::channel::Channel;
+use crate::transport::endpoint::Endpoint;
+
+impl Endpoint {
+    /// A channel that is connected now.
+    ///
+    /// # Errors
+    /// The server cannot be connected, or the settings contradict each other.
+    pub async fn connect(self) -> Result<Channel, Status> {
+        let channel = self.connect_lazy()?;
+        channel.ready().await?;
+        Ok(channel)
+    }
+
+    /// A channel that connects at its first call. Must be called within a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// `Code::FailedPrecondition`: the settings contradict each other.
+    pub fn connect_lazy(self) -> Result<Channel, Status> {
+        self.check()?;
+        Ok(Channel::new(self))
+    }
+}
 
 impl Channel {
     /// Begins a batch: several calls in one packet.

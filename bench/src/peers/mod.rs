@@ -3,6 +3,7 @@
 //! To add one: write the file, and name it in `peers!` below. The first one named there is the one
 //! whose ratios to the others are told.
 
+mod dora;
 mod limit;
 mod raw;
 mod tarpc;
@@ -77,6 +78,7 @@ macro_rules! peers {
 }
 
 peers! {
+    Dora => dora::Dora,
     Limit => limit::Limit,
     Raw => raw::Raw,
     Tarpc => tarpc::Tarpc,

@@ -30,22 +30,21 @@ pub(super) fn options(method: &Method<'_>) -> TokenStream {
     let mut facts = vec![];
     if !method.aliases.is_empty() {
         let names: Vec<_> = method.aliases.iter().map(|name| format!("`{name}`")).collect();
-        facts.push(format!("Known to PHP as {}.", names.join(", ")));
+        facts.push(format!(" Known to PHP as {}.", names.join(", ")));
     }
     if let Some(timeout) = method.timeout_ms {
-        facts.push(format!("Time limit: {timeout} ms."));
+        facts.push(format!(" Time limit: {timeout} ms."));
     }
     if method.idempotent {
-        facts.push("Idempotent: may be retried.".to_owned());
+        facts.push(" Idempotent: may be retried.".to_owned());
     }
     match method.mode {
         Mode::Wait => {}
-        Mode::NoResult => facts.push("Does not wait for the result.".to_owned()),
-        Mode::Deferred => facts.push("Does not wait; the result is collected later.".to_owned()),
+        Mode::NoResult => facts.push(" Does not wait for the result.".to_owned()),
+        Mode::Deferred => facts.push(" Does not wait; the result is collected later.".to_owned()),
     }
     if facts.is_empty() {
         return TokenStream::new();
     }
-    let facts = format!(" {}", facts.join(" "));
-    quote!(#[doc = ""] #[doc = #facts])
+    quote!(#[doc = ""] #(#[doc = #facts])*)
 }

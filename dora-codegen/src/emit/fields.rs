@@ -143,7 +143,7 @@ impl Field {
                     match &value.enumeration {
                         None => quote!(#name => value.member(&mut self.#ident, #variant)),
                         Some(path) => quote! {
-                            #name => value.member_enumeration::<#path, _>(&mut self.#ident, #variant)
+                            #name => value.enum_member::<#path, _>(&mut self.#ident, #variant)
                         },
                     }
                 })

@@ -8,8 +8,6 @@ pub(crate) mod mapped;
 mod prost_attr;
 mod server;
 
-use std::rc::Rc;
-
 use proc_macro2::TokenStream;
 use prost_build::ServiceGenerator;
 
@@ -18,13 +16,13 @@ use crate::model;
 
 /// Called by prost for every service.
 pub(crate) struct ServiceEmitter {
-    services: Rc<Vec<model::Service>>,
+    services: Vec<model::Service>,
     build_client: bool,
     build_server: bool,
 }
 
 impl ServiceEmitter {
-    pub(crate) fn new(config: &Config, services: Rc<Vec<model::Service>>) -> Self {
+    pub(crate) fn new(config: &Config, services: Vec<model::Service>) -> Self {
         Self { services, build_client: config.build_client, build_server: config.build_server }
     }
 }
@@ -44,9 +42,7 @@ impl ServiceGenerator for ServiceEmitter {
         if self.build_server {
             modules.push(server::module(&service));
         }
-        if !modules.is_empty() {
-            modules.push(descriptor::module(&service));
-        }
+        modules.push(descriptor::module(&service));
         for module in modules {
             buf.push_str(&module.to_string());
             buf.push('\n');
@@ -94,6 +90,10 @@ fn from_child_module(rust: &str, proto: &str) -> TokenStream {
     let is_absolute = rust.starts_with("::") || rust.starts_with("crate::");
     // Google's wrappers are `i32`, `()` and the like.
     let is_builtin = proto.starts_with(".google.protobuf.");
-    let path = if is_absolute || is_builtin { rust.to_owned() } else { format!("super::{rust}") };
+    let path = match rust.strip_prefix("::dora::codegen::") {
+        Some(ours) => format!("codegen::{ours}"),
+        None if is_absolute || is_builtin => rust.to_owned(),
+        None => format!("super::{rust}"),
+    };
     path.parse().expect("prost names types in valid Rust")
 }

@@ -43,17 +43,11 @@ impl ::dora::codegen::Fields for Notice {
         match name {
             "id" => value.read(&mut self.id),
             "text" => value.member(&mut self.body, notice::Body::Text),
-            "level" => {
-                value.member_enumeration::<Level, _>(&mut self.body, notice::Body::Level)
-            }
+            "level" => value.enum_member::<Level, _>(&mut self.body, notice::Body::Level),
             "nested" => value.member(&mut self.body, notice::Body::Nested),
             "wrapped" => value.member(&mut self.body, notice::Body::Wrapped),
             "own" => {
-                value
-                    .member_enumeration::<
-                        notice::Own,
-                        _,
-                    >(&mut self.body, notice::Body::Own)
+                value.enum_member::<notice::Own, _>(&mut self.body, notice::Body::Own)
             }
             "read" => value.read(&mut self.read),
             _ => value.skip(),

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use tokio::time::Instant;
+
 use super::body::{Body, Packed};
 use super::deadline::Deadline;
 use super::extensions::Extensions;
@@ -50,6 +52,8 @@ pub struct RequestOrigin {
     pub kind: PacketKind,
     /// The peer's address.
     pub peer: SocketAddr,
+    /// When it was received.
+    pub received: Instant,
     /// The door it came through: `tcp`.
     pub protocol: &'static str,
     /// The whole call as it was packed, further fields beside name and

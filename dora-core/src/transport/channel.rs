@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tower::Service;
 
 use crate::call::BoxFuture;
 use crate::call::batch::{BatchRequest, BatchResponse, BatchResults};
 use crate::call::body::{Body, Deferred};
+use crate::call::code::Code;
 use crate::call::deadline::Deadline;
 use crate::call::dora_code;
 use crate::call::mode::{Mode, PacketKind};
@@ -25,7 +27,7 @@ use crate::pack::value::Value;
 
 use super::driver::drive;
 use super::endpoint::Endpoint;
-use super::exchange::{accept, call_of, remaining, send};
+use super::exchange::{accept, call_of, send};
 use super::link::Link;
 use super::multiplex::Ticket;
 
@@ -58,7 +60,9 @@ pub struct DroppedAnswers {
 }
 
 impl Channel {
-    pub(super) fn new(endpoint: Endpoint) -> Self {
+    /// A channel of `endpoint`; its connection is not made yet. Must be called
+    /// within a tokio runtime.
+    pub(crate) fn new(endpoint: Endpoint) -> Self {
         let turn = endpoint.is_serial().then(|| Arc::new(Semaphore::new(1)));
         let link = Arc::new(Link::new(endpoint));
         tokio::spawn(drive(Arc::clone(&link)));
@@ -69,7 +73,7 @@ impl Channel {
     ///
     /// # Errors
     /// `Code::Unavailable`: it cannot be made.
-    pub(super) async fn ready(&self) -> Result<(), Status> {
+    pub(crate) async fn ready(&self) -> Result<(), Status> {
         self.0.link.connected().await
     }
 
@@ -98,22 +102,18 @@ impl Channel {
             calls: Calls::One(Call { name: command.to_owned().into(), param, raw: None }),
             ..RequestPacket::default()
         };
-        let deadline = Deadline::after(self.0.link.endpoint.timeout);
-        let turn = self.turn(deadline).await?;
-        let mut exchange = Exchange::begin(self, packet, deadline, turn)?;
+        let turn = self.turn(None).await?;
+        let mut exchange = Exchange::begin(self, packet, None, turn)?;
         match exchange.first(Shape::Value, dora_code::OK).await? {
             ResponseData::Value(value) => open(value),
             _ => Err(exchange.unexpected()),
         }
     }
 
-    fn deadline(&self, deadline: Option<Deadline>) -> Deadline {
-        deadline.unwrap_or_else(|| Deadline::after(self.0.link.endpoint.timeout))
-    }
-
     /// Waits for this call's turn, where calls must take turns.
-    async fn turn(&self, deadline: Deadline) -> Result<Option<OwnedSemaphorePermit>, Status> {
+    async fn turn(&self, deadline: Option<Deadline>) -> Result<Option<OwnedSemaphorePermit>, Status> {
         let Some(turn) = &self.0.turn else { return Ok(None) };
+        let deadline = deadline.unwrap_or_else(|| Deadline::after(self.0.link.endpoint.timeout));
         let permit = tokio::time::timeout_at(deadline.instant(), Arc::clone(turn).acquire_owned()).await;
         match permit {
             // Never closed.
@@ -131,14 +131,13 @@ impl Channel {
         Exchange::begin(self, packet, deadline, None).map(|exchange| (exchange, mode))
     }
 
-    fn single(&self, request: Request) -> (RequestPacket, Deadline) {
-        let deadline = self.deadline(request.deadline());
+    fn single(&self, mut request: Request) -> (RequestPacket, Option<Deadline>) {
+        let deadline = request.deadline();
         let mode = request.head().mode;
-        let mut request = request;
         let packet = RequestPacket {
             guid: None,
             kind: PacketKind::calls(mode, false),
-            timeout: remaining(Some(deadline), mode),
+            timeout: None,
             metadata: std::mem::take(request.metadata_mut()),
             calls: Calls::One(call_of(request, self.0.link.endpoint.packer)),
         };
@@ -160,13 +159,12 @@ impl Channel {
             return Err(Status::invalid_argument("a batch of no calls"));
         }
         let packer = self.0.link.endpoint.packer;
-        let deadline = self.deadline(deadline);
         let numbered = (0..).map(CallKey::Int).zip(calls.into_iter().map(|call| call_of(call, packer)));
         let packet = RequestPacket {
             guid: None,
             kind: PacketKind::calls(mode, true),
             calls: Calls::Many(numbered.collect()),
-            timeout: remaining(Some(deadline), mode),
+            timeout: None,
             metadata,
         };
         let turn = self.turn(deadline).await?;
@@ -280,10 +278,10 @@ impl Exchange {
     fn begin(
         channel: &Channel,
         packet: RequestPacket,
-        deadline: Deadline,
+        deadline: Option<Deadline>,
         turn: Option<OwnedSemaphorePermit>,
     ) -> Result<Self, Status> {
-        let ticket = send(&channel.0.link, packet, deadline)?;
+        let ticket = send(&channel.0.link, packet, deadline, Instant::now())?;
         Ok(Self { handle: Arc::clone(&channel.0), ticket, answered: false, turn })
     }
 
@@ -299,8 +297,13 @@ impl Exchange {
         poll_fn(|cx| self.poll(shape, expected, cx)).await
     }
 
+    /// The later result of a deferred packet.
     async fn second(&mut self, shape: Shape) -> Result<ResponseData, Status> {
-        self.first(shape, dora_code::OK).await
+        let result = self.first(shape, dora_code::OK).await;
+        result.map_err(|status| match (status.origin(), status.code()) {
+            (Origin::Connection, Code::Unavailable) => status.with_raw_code(dora_code::RESULT_LOST),
+            _ => status,
+        })
     }
 
     /// The response of a single call, from its first answer.

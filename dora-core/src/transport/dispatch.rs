@@ -23,7 +23,7 @@ use crate::wire::error::FrameError;
 use crate::wire::header::Generation;
 
 use super::answer::Manner;
-use super::packet::{Run, run};
+use super::packet::{From, Run, run};
 use super::running::{Finished, Reply};
 use super::session::Session;
 
@@ -110,13 +110,13 @@ where
             return self.answer(reply, dora_code::NO_CALLS, message, ResponseData::Empty, true);
         }
         let guid = reply.guid.unwrap_or(Guid::ZERO);
-        let run = run(&self.service, packet, guid, self.peer);
+        let run = run(&self.service, packet, From { guid, peer: self.peer, received: self.active });
         match mode {
             Mode::Wait => self.start(run, calls, reply, cx),
             Mode::NoResult | Mode::Deferred => {
                 self.acknowledge(reply);
                 let push = (mode == Mode::Deferred).then_some(reply);
-                self.work.spawn(run, calls, push, self.watcher.alive());
+                self.work.spawn(run, calls, push, self.watcher.clone());
             }
         }
     }
@@ -165,7 +165,9 @@ where
                 (dora_code::WRONG_LENGTH, message, Generation::Guid, Some(Guid::ZERO))
             }
             FrameError::Signature { generation, guid, .. } => {
-                (dora_code::SIGNATURE, dora_code::SIGNATURE_MESSAGE, *generation, *guid)
+                // A frame of this generation that is too short for its guid.
+                let guid = guid.or((*generation == Generation::Guid).then_some(Guid::ZERO));
+                (dora_code::SIGNATURE, dora_code::SIGNATURE_MESSAGE, *generation, guid)
             }
         };
         let manner = Manner {

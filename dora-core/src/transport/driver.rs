@@ -179,7 +179,7 @@ impl<'a> Connection<'a> {
             Err(error) => error.to_string(),
         };
         let status = Status::unavailable(format!("the connection is lost: {reason}"));
-        (self.link.status(status.with_raw_code(dora_code::RESULT_LOST)), written)
+        (self.link.status(status.with_raw_code(dora_code::TIMEOUT)), written)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

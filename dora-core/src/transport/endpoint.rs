@@ -11,8 +11,6 @@ use crate::wire::decoder::Decoder;
 use crate::wire::encoder::Encoder;
 use crate::wire::header::{DEFAULT_MAX_PACKET, Generation};
 
-use super::channel::Channel;
-
 /// A server's address and the manner of speaking to it.
 ///
 /// What stands by default is how two Dora ends speak: guid header, protobuf, no
@@ -150,29 +148,15 @@ impl Endpoint {
         &self.authority
     }
 
-    /// A channel that is connected now.
-    ///
-    /// # Errors
-    /// The server cannot be connected, or the settings contradict each other.
-    pub async fn connect(self) -> Result<Channel, Status> {
-        let channel = self.connect_lazy()?;
-        channel.ready().await?;
-        Ok(channel)
-    }
-
-    /// A channel that connects at its first call. Must be called within a tokio
-    /// runtime.
-    ///
-    /// # Errors
-    /// `Code::FailedPrecondition`: the settings contradict each other.
-    pub fn connect_lazy(self) -> Result<Channel, Status> {
+    /// Whether the settings go together.
+    pub(crate) fn check(&self) -> Result<(), Status> {
         if self.is_serial() && self.packer != Packer::Php {
             return Err(Status::failed_precondition(format!(
                 "the Plain generation carries PHP packing only, not {}",
                 self.packer
             )));
         }
-        Ok(Channel::new(self))
+        Ok(())
     }
 
     /// Whether answers may have no guid, so that one call must end before the next.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -42,19 +43,28 @@ pub(super) fn call_of(request: Request, packer: Packer) -> Call {
 
 /// What is left of a deadline, for the wire. An asynchronous call is not held to
 /// how long its caller waits for the acknowledgement.
-pub(super) fn remaining(deadline: Option<Deadline>, mode: Mode) -> Option<std::time::Duration> {
-    deadline.filter(|_| mode == Mode::Wait).map(|deadline| deadline.remaining(Instant::now()))
+fn remaining(deadline: Deadline, mode: Mode, now: Instant) -> Option<Duration> {
+    (mode == Mode::Wait).then(|| deadline.remaining(now))
 }
 
 /// Packs `packet` and hands it to the connection; the ticket for its answers.
 ///
-/// `deadline` is when the first answer must be there.
-pub(super) fn send(link: &Link, mut packet: RequestPacket, deadline: Deadline) -> Result<Ticket, Status> {
-    if deadline.has_passed(Instant::now()) {
+/// `deadline` is when the first answer must be there; without one the endpoint's
+/// timeout counts from `now`.
+pub(super) fn send(
+    link: &Link,
+    mut packet: RequestPacket,
+    deadline: Option<Deadline>,
+    now: Instant,
+) -> Result<Ticket, Status> {
+    let mode = packet.kind.mode();
+    let deadline = deadline.unwrap_or_else(|| Deadline::from_instant(now, link.endpoint.timeout));
+    if deadline.has_passed(now) {
         let status = Status::raw(dora_code::TIMEOUT, "the deadline passed before the call was sent");
         return Err(status.with_peer(Arc::clone(&link.peer)).unsent());
     }
-    let ticket = link.open(Some(deadline.instant()), answers(packet.kind.mode()))?;
+    packet.timeout = remaining(deadline, mode, now);
+    let ticket = link.open(Some(deadline.instant()), answers(mode))?;
     if link.endpoint.packer != Packer::Protobuf {
         packet.guid = Some(ticket.guid);
     }

@@ -48,7 +48,7 @@ impl Inbox {
         // Never more than doubled for a frame that has begun: memory follows
         // what came, not what was claimed.
         let missing = self.decoder.missing(&self.buffer).unwrap_or(0);
-        let room = missing.min(self.buffer.len().max(LARGEST_CHUNK)).max(self.chunk);
+        let room = missing.min(self.buffer.len()).max(self.chunk);
         self.buffer.reserve(room);
         let room = self.buffer.capacity() - self.buffer.len();
         let read = pin!(stream.read_buf(&mut self.buffer)).poll(cx);

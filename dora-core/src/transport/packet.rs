@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::stream::{FuturesUnordered, Stream};
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tower::Service;
 use tower::util::Oneshot;
 
@@ -26,15 +27,24 @@ pin_project! {
     }
 }
 
+/// Whence a packet came.
+#[derive(Clone, Copy)]
+pub(super) struct From {
+    pub(super) guid: Guid,
+    pub(super) peer: SocketAddr,
+    pub(super) received: Instant,
+}
+
 /// Starts no call yet: each begins at its first poll.
 ///
 /// The calls of a packet run concurrently, under the deadline and the metadata
 /// of the packet.
-pub(super) fn run<S>(service: &S, packet: RequestPacket, guid: Guid, peer: SocketAddr) -> Run<S>
+pub(super) fn run<S>(service: &S, packet: RequestPacket, from: From) -> Run<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>> + Clone,
 {
-    let deadline = packet.timeout.map(Deadline::after);
+    let From { guid, peer, received } = from;
+    let deadline = packet.timeout.map(|timeout| Deadline::from_instant(received, timeout));
     let kind = packet.kind;
     let request = |call: Call, metadata| {
         let head = RequestHead {
@@ -42,7 +52,7 @@ where
             metadata,
             deadline,
             mode: kind.mode(),
-            origin: Some(RequestOrigin { guid, kind, peer, protocol: "tcp", raw: call.raw }),
+            origin: Some(RequestOrigin { guid, kind, peer, received, protocol: "tcp", raw: call.raw }),
             ..RequestHead::default()
         };
         Oneshot::new(service.clone(), Request::from_parts(Box::new(head), call.param))

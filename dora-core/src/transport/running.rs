@@ -17,6 +17,7 @@ use crate::pack::packet::ResponseData;
 
 use super::answer::Manner;
 use super::packet::Run;
+use super::shutdown::{Phase, Watcher};
 use super::stats::Stats;
 
 /// The parked calls, and those that run in the background. Nothing is allocated
@@ -90,14 +91,8 @@ where
     }
 
     /// Runs a packet that its caller does not wait for: it runs to its end
-    /// whatever becomes of the connection, and holds `alive` while it does.
-    pub(super) fn spawn(
-        &mut self,
-        run: Run<S>,
-        calls: usize,
-        push: Option<Reply>,
-        alive: impl Send + 'static,
-    ) {
+    /// whatever becomes of the connection, or until the server closes.
+    pub(super) fn spawn(&mut self, run: Run<S>, calls: usize, push: Option<Reply>, mut watcher: Watcher) {
         let background = self.background.get_or_insert_with(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
             Box::new(Background { sender, receiver })
@@ -107,11 +102,14 @@ where
         self.background_calls += calls;
         stats.calls_started(calls);
         tokio::spawn(async move {
-            let data = run.await;
+            let data = tokio::select! {
+                biased;
+                data = run => Some(data),
+                () = watcher.reached(Phase::Closing) => None,
+            };
             stats.calls_ended(calls);
             // The connection may be gone: its result is then nobody's.
-            let _ = sender.send(Ended { calls, push: push.map(|reply| (reply, data)) });
-            drop(alive);
+            let _ = sender.send(Ended { calls, push: push.zip(data) });
         });
     }
 

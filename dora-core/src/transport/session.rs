@@ -54,7 +54,7 @@ pub(super) struct Session<S: Service<Request>> {
     stream: TcpStream,
     alarm: Alarm,
     /// When bytes last moved.
-    active: Instant,
+    pub(super) active: Instant,
     /// When the frame that is being received began.
     frame_since: Option<Instant>,
     state: State,
@@ -155,7 +155,6 @@ where
             if !moved {
                 break flushed;
             }
-            self.active = Instant::now();
         };
         self.shared.stats.add(&std::mem::take(&mut self.tally));
         if flushed && self.work.is_idle() && self.is_over() {
@@ -197,6 +196,10 @@ where
 
     fn take_frames(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
+        if !self.inbox.is_empty() {
+            // One look at the clock for all calls of a read.
+            self.active = Instant::now();
+        }
         while self.state != State::Closing && self.may_begin() {
             match self.inbox.next_frame() {
                 Ok(None) => break,

@@ -26,7 +26,7 @@ pub(super) struct Shutdown {
 #[derive(Clone, Debug)]
 pub(super) struct Watcher {
     phase: watch::Receiver<Phase>,
-    alive: Option<mpsc::Sender<()>>,
+    _alive: Option<mpsc::Sender<()>>,
 }
 
 impl Shutdown {
@@ -36,7 +36,7 @@ impl Shutdown {
     }
 
     pub(super) fn watcher(&self) -> Watcher {
-        Watcher { phase: self.phase.subscribe(), alive: self.alive.clone() }
+        Watcher { phase: self.phase.subscribe(), _alive: self.alive.clone() }
     }
 
     pub(super) fn set(&self, phase: Phase) {
@@ -55,10 +55,5 @@ impl Watcher {
     /// Ends when the phase is `phase` or a later one, or nobody decides any more.
     pub(super) async fn reached(&mut self, phase: Phase) {
         let _ = self.phase.wait_for(|now| *now >= phase).await;
-    }
-
-    /// Something to hold for work that a shutdown waits for.
-    pub(super) fn alive(&self) -> Option<mpsc::Sender<()>> {
-        self.alive.clone()
     }
 }

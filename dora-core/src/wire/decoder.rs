@@ -69,12 +69,11 @@ impl Decoder {
         if whole > self.max_packet as u64 {
             return Err(FrameError::TooLong { len: whole, max: self.max_packet });
         }
-        // A packet of either generation is longer than the header of `Guid`, so
-        // anything shorter is refused before its generation could be told.
-        let min = Generation::Guid.prefix(self.salt.is_some());
+        // PHP's own bound, signed or not. A packet of either generation is longer,
+        // so anything shorter is refused before its generation could be told.
         match usize::try_from(len) {
-            Ok(len) if len >= min => Ok(Some(len)),
-            _ => Err(FrameError::TooShort { len, min: u32::try_from(min).unwrap_or(u32::MAX) }),
+            Ok(len) if len >= Guid::LEN => Ok(Some(len)),
+            _ => Err(FrameError::TooShort { len, min: u32::try_from(Guid::LEN).unwrap_or(u32::MAX) }),
         }
     }
 
@@ -182,8 +181,18 @@ mod tests {
         let frame = signed.decode(&mut buffer).expect("good").expect("whole");
         assert_eq!(&frame.body[..], b"N;");
         assert_eq!(
-            signed.decode(&mut BytesMut::from(&35u32.to_be_bytes()[..])),
-            Err(FrameError::TooShort { len: 35, min: 36 })
+            signed.decode(&mut BytesMut::from(&31u32.to_be_bytes()[..])),
+            Err(FrameError::TooShort { len: 31, min: 32 })
         );
+    }
+
+    #[test]
+    fn a_signed_frame_too_short_for_a_guid_is_cut_off_and_refused() {
+        let signed = Decoder::new(1000, Some(Salt::default()));
+        // As PHP 7.1 was sent it: the first four bytes of the guid stand for a signature.
+        let mut buffer = frame(33, &[GUID, b"N"]);
+        let error = signed.decode(&mut buffer).expect_err("wrong");
+        assert!(matches!(error, FrameError::Signature { guid: None, .. }), "{error}");
+        assert!(!error.is_fatal() && buffer.is_empty());
     }
 }

@@ -1,7 +1,5 @@
 //! The layout of a frame's header: one set of constants for both directions.
 
-use crate::guid::Guid;
-
 /// The generations of the header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Generation {
@@ -18,15 +16,6 @@ pub(super) const LENGTH: usize = 4;
 pub(super) const SIGNATURE: usize = 4;
 
 impl Generation {
-    /// Bytes between the length field and the body.
-    pub(super) const fn prefix(self, signed: bool) -> usize {
-        let signature = if signed { SIGNATURE } else { 0 };
-        match self {
-            Self::Guid => signature + Guid::LEN,
-            Self::Plain => signature,
-        }
-    }
-
     /// Tells the generation by the bytes where the guid would stand: a PHP array
     /// (`a:` and a digit) or a gzip member there is the body of a `Plain` frame.
     pub(super) fn detect(at_guid: &[u8]) -> Self {

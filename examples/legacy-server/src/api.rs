@@ -25,9 +25,11 @@ pub(crate) async fn call(request: Request<Value>) -> Result<Value, Status> {
         "/t/empty" => value!([]),
         "/t/object" => value!({ "a" => 1, "b" => { "x" => null } }),
         "/t/point" => value!({ "x" => 1 }),
-        "/t/big" => vec![b'D'; count(param, "n")].into(),
+        "/t/shared" => value!({ "first" => { "n" => 1 }, "second" => { "n" => 1 } }),
+        "/t/ref" => value!({ "a" => 5, "b" => 5 }),
+        "/t/big" => vec![b'D'; count(param, "n", MOST_LETTERS)?].into(),
         "/t/sleep" => {
-            let us = count(param, "us");
+            let us = count(param, "us", LONGEST_SLEEP)?;
             tokio::time::sleep(Duration::from_micros(us as u64)).await;
             value!({ "slept" => us as i64 })
         }
@@ -49,8 +51,21 @@ fn task(request: &Request<Value>) -> Result<Value, Status> {
     }))
 }
 
+/// What `/t/big` gives at most: a caller must not choose how much memory is taken.
+/// An answer that is over the packet limit is an error all the same.
+const MOST_LETTERS: usize = 4 << 20;
+
+/// Microseconds that `/t/sleep` sleeps at most.
+const LONGEST_SLEEP: usize = 60_000_000;
+
 /// A number of the parameter that counts something; 0 without one.
-fn count(param: &Value, name: &str) -> usize {
+fn count(param: &Value, name: &str, most: usize) -> Result<usize, Status> {
     let number = param.get(name).and_then(Value::as_int).unwrap_or(0);
-    usize::try_from(number).unwrap_or(0)
+    let count = usize::try_from(number).unwrap_or(0);
+    if count > most {
+        return Err(Status::invalid_argument(format!(
+            "param.{name} is {count}, and at most {most} is served"
+        )));
+    }
+    Ok(count)
 }

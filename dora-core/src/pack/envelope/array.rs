@@ -233,12 +233,21 @@ pub(super) fn encode_request<F: ArrayFormat>(
         }
     }
     F::close(out);
+    let put_kind = |out: &mut Vec<u8>| {
+        F::name("type", false, out);
+        F::put_string(packet.kind.word().as_bytes(), out);
+    };
+    // The original writes a control command in another order than calls.
+    if packet.kind == PacketKind::Control {
+        put_kind(out);
+    }
     if let Some(guid) = &packet.guid {
         F::name("guid", false, out);
         F::put_string(guid.as_bytes(), out);
     }
-    F::name("type", false, out);
-    F::put_string(packet.kind.word().as_bytes(), out);
+    if packet.kind != PacketKind::Control {
+        put_kind(out);
+    }
     if let Some(timeout) = packet.timeout {
         F::name("timeout", false, out);
         F::put_int(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).max(1), out);

@@ -159,7 +159,7 @@ pub trait ReadField: Sized {
     /// # Errors
     ///
     /// What cannot be meant.
-    fn member_enumeration<E: Enumeration, O>(
+    fn enum_member<E: Enumeration, O>(
         self,
         field: &mut Option<O>,
         variant: fn(i32) -> O,

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// The longest part of a string that an error shows, in bytes.
+/// The longest part of a string or key that an error shows, in bytes.
 const SHOWN: usize = 40;
 
 /// One value that is no array.
@@ -27,16 +27,18 @@ impl fmt::Display for Input<'_> {
             Self::Int(value) => write!(f, "the int {value}"),
             Self::Uint(value) => write!(f, "the int {value}"),
             Self::Float(value) => write!(f, "the float {value:?}"),
-            Self::Text(text) => {
-                let (shown, more) = match text.get(..SHOWN) {
-                    Some(start) => (start, "..."),
-                    None => (text, ""),
-                };
-                let shown = String::from_utf8_lossy(shown);
-                write!(f, "the string \"{}{more}\"", shown.escape_debug())
-            }
+            Self::Text(text) => write!(f, "the string \"{}\"", excerpt(text)),
         }
     }
+}
+
+/// The start of what a peer wrote, fit for a line of a log.
+pub(super) fn excerpt(text: &[u8]) -> String {
+    let (shown, more) = match text.get(..SHOWN) {
+        Some(start) if text.len() > SHOWN => (start, "..."),
+        _ => (text, ""),
+    };
+    format!("{}{more}", String::from_utf8_lossy(shown).escape_debug())
 }
 
 /// Makes a value of what comes. Whatever it does not take is an error.
@@ -66,9 +68,14 @@ pub(super) trait Reader<'de>: Sized {
         deserializer.deserialize_any(ReaderVisitor(self))
     }
 
-    /// Reads what may be the key of an array.
-    fn read_key<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_identifier(ReaderVisitor(self))
+    /// Reads what is an array. PHP's format need not look ahead then whether it
+    /// is a list; JSON's says in its own words what it had expected.
+    fn read_array<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(ReaderVisitor(self))
+        } else {
+            deserializer.deserialize_map(ReaderVisitor(self))
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, Visitor};
 
-use super::input::{Reader, Scalar, ScalarReader};
+use super::input::{Reader, Scalar, ScalarReader, excerpt};
 use super::number::{self, Numeric};
 
 /// A key, borrowed where the format can lend it.
@@ -38,7 +38,7 @@ impl Key<'_> {
 impl fmt::Display for Key<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) => write!(f, "\"{}\"", text.escape_debug()),
+            Self::Text(text) => write!(f, "\"{}\"", excerpt(text.as_bytes())),
             Self::Int(n) => write!(f, "{n}"),
         }
     }
@@ -46,7 +46,7 @@ impl fmt::Display for Key<'_> {
 
 impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_identifier(KeyVisitor)
+        deserializer.deserialize_any(KeyVisitor)
     }
 }
 
@@ -104,6 +104,6 @@ impl<'de, T: Scalar> DeserializeSeed<'de> for KeySeed<T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        ScalarReader::new(self.human_readable).read_key(deserializer)
+        ScalarReader::new(self.human_readable).read(deserializer)
     }
 }

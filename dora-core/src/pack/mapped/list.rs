@@ -23,7 +23,7 @@ impl<T: Mapped<K>, K> Mapped<K> for Vec<T> {
     }
 
     fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ListReader(PhantomData).read(deserializer)
+        ListReader(PhantomData).read_array(deserializer)
     }
 }
 

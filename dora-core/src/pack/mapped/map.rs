@@ -34,7 +34,7 @@ where
 
     fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let reader = MapReader { human_readable: deserializer.is_human_readable(), entry: PhantomData };
-        reader.read(deserializer)
+        reader.read_array(deserializer)
     }
 }
 

@@ -19,7 +19,7 @@ impl<M: Fields> Mapped for M {
     }
 
     fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        MessageReader(PhantomData).read(deserializer)
+        MessageReader(PhantomData).read_array(deserializer)
     }
 }
 
@@ -60,7 +60,7 @@ impl<'de, M: Fields> Reader<'de> for MessageReader<M> {
     type Value = M;
 
     fn expected(&self) -> String {
-        format!("a {}", M::NAME)
+        format!("a message ({})", M::NAME)
     }
 
     /// PHP writes an empty message as it writes an empty list.

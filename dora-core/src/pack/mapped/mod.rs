@@ -21,6 +21,7 @@ mod message;
 mod number;
 mod option;
 mod path;
+mod php;
 mod text;
 
 use serde::{Deserializer, Serializer};
@@ -30,6 +31,7 @@ pub use enumeration::{Enum, Enumeration};
 pub use fields::{Fields, ReadField, WriteFields};
 pub use json::{from_json, to_json};
 pub use path::{PathError, locate};
+pub use php::{from_php, to_php};
 
 /// A value that PHP and JSON can hold.
 ///

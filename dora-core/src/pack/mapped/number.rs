@@ -168,3 +168,43 @@ pub(super) fn numeric(text: &[u8]) -> Option<Numeric> {
     }
     text.parse().ok().map(Numeric::Float)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numeric_strings_are_those_of_php() {
+        for (text, expected) in [
+            ("0", 0.0),
+            (" 1117\n", 1117.0),
+            ("+5", 5.0),
+            ("-0012", -12.0),
+            (".5", 0.5),
+            ("5.", 5.0),
+            ("1e3", 1000.0),
+            ("1.5E-1", 0.15),
+            ("99999999999999999999999999999999999999999", 1e41),
+        ] {
+            let read = match numeric(text.as_bytes()) {
+                Some(Numeric::Int(n)) => n as f64,
+                Some(Numeric::Float(n)) => n,
+                None => panic!("{text:?} is numeric"),
+            };
+            assert_eq!(read, expected, "{text:?}");
+        }
+        for text in ["", " ", ".", "+", "e5", "1e", "1e+", "0x1A", "1_000", "inf", "NaN", "--1", "1 2", "١"]
+        {
+            assert!(numeric(text.as_bytes()).is_none(), "{text:?} is not numeric");
+        }
+    }
+
+    #[test]
+    fn ints_of_floats_are_whole_and_in_range() {
+        assert_eq!(int(Input::Float(-OVER_I64)), Some(i64::MIN));
+        assert_eq!(int::<i64>(Input::Float(OVER_I64)), None);
+        assert_eq!(int::<u64>(Input::Float(OVER_U64)), None);
+        assert_eq!(int::<i64>(Input::Float(f64::INFINITY)), None);
+        assert_eq!(int::<u32>(Input::Float(-0.0)), Some(0));
+    }
+}

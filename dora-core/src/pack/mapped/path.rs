@@ -1,9 +1,14 @@
 //! Where in a message an error came up.
 
 use serde::Deserializer;
+use serde_path_to_error::Segment;
 use thiserror::Error;
 
+use super::input::excerpt;
 use super::{FromSerde, Mapped};
+
+/// A path longer than this is cut, in bytes.
+const LONGEST: usize = 256;
 
 /// What could not be meant, and where.
 #[derive(Debug, Error)]
@@ -27,15 +32,30 @@ where
 {
     match serde_path_to_error::deserialize::<D, FromSerde<T>>(again) {
         Ok(_) => PathError { path: String::new(), error },
-        Err(located) => {
-            let path = located.path();
-            let path = match path.iter().next() {
-                Some(_) => path.to_string(),
-                None => String::new(),
-            };
-            PathError { path, error: located.into_inner() }
+        Err(located) => PathError { path: describe(located.path().iter()), error: located.into_inner() },
+    }
+}
+
+/// The path in one line, however long the keys of the peer are.
+fn describe<'a>(segments: impl Iterator<Item = &'a Segment>) -> String {
+    let mut path = String::new();
+    for segment in segments {
+        if path.len() > LONGEST {
+            path.push_str("...");
+            break;
+        }
+        match segment {
+            Segment::Seq { index } => path.push_str(&format!("[{index}]")),
+            Segment::Map { key: name } | Segment::Enum { variant: name } => {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(&excerpt(name.as_bytes()));
+            }
+            Segment::Unknown => path.push_str(".?"),
         }
     }
+    path
 }
 
 fn prefix(path: &str) -> String {

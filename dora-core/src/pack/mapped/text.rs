@@ -112,7 +112,7 @@ pub(super) fn php_string(input: Input<'_>) -> String {
     }
 }
 
-/// Shortest digits; an exponent below 1.0E-4 and from 1.0E+15, as PHP 8 has it.
+/// Shortest digits; an exponent below 1.0E-4 and from 1.0E+17 on.
 fn php_float(n: f64) -> String {
     if n.is_nan() {
         return "NAN".to_owned();
@@ -121,7 +121,7 @@ fn php_float(n: f64) -> String {
         return if n > 0.0 { "INF" } else { "-INF" }.to_owned();
     }
     let magnitude = n.abs();
-    if magnitude == 0.0 || (1e-4..1e15).contains(&magnitude) {
+    if magnitude == 0.0 || (1e-4..1e17).contains(&magnitude) {
         return n.to_string();
     }
     // Rust writes 1.5e25 and 1e25; PHP 1.5E+25 and 1.0E+25.
@@ -132,4 +132,29 @@ fn php_float(n: f64) -> String {
     let point = if digits.contains('.') { "" } else { ".0" };
     let sign = if exponent.starts_with('-') { "" } else { "+" };
     format!("{digits}{point}E{sign}{exponent}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_are_written_as_php_writes_them() {
+        for (n, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.5, "1.5"),
+            (100.0, "100"),
+            (0.0001, "0.0001"),
+            (0.00001, "1.0E-5"),
+            (123456789012345.0, "123456789012345"),
+            (1e16, "10000000000000000"),
+            (1e17, "1.0E+17"),
+            (-1.25e25, "-1.25E+25"),
+            (f64::NAN, "NAN"),
+            (f64::NEG_INFINITY, "-INF"),
+        ] {
+            assert_eq!(php_float(n), text);
+        }
+    }
 }

@@ -56,7 +56,7 @@ impl Mapped for Struct {
     }
 
     fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        StructReader.read(deserializer)
+        StructReader.read_array(deserializer)
     }
 }
 

@@ -8,7 +8,7 @@ pub struct HelloRequest {
 }
 
 impl ::dora::codegen::Fields for HelloRequest {
-    const NAME: &'static str = "golden.service.HelloRequest";
+    const NAME: &'static str = "golden.server.HelloRequest";
 
     fn write<W: ::dora::codegen::WriteFields>(
         &self,
@@ -30,88 +30,14 @@ impl ::dora::codegen::Fields for HelloRequest {
     }
 }
 
-#[derive(Clone, PartialEq, Eq, Hash, ::dora::codegen::prost::Message)]
-#[prost(prost_path = "::dora::codegen::prost")]
-pub struct HelloReply {
-    #[prost(string, tag = "1")]
-    pub text: ::dora::codegen::prost::alloc::string::String,
-}
-
-impl ::dora::codegen::Fields for HelloReply {
-    const NAME: &'static str = "golden.service.HelloReply";
-
-    fn write<W: ::dora::codegen::WriteFields>(
-        &self,
-        fields: &mut W,
-    ) -> ::core::result::Result<(), W::Error> {
-        fields.field("text", &self.text)?;
-        Ok(())
-    }
-
-    fn read<V: ::dora::codegen::ReadField>(
-        &mut self,
-        name: &str,
-        value: V,
-    ) -> ::core::result::Result<(), V::Error> {
-        match name {
-            "text" => value.read(&mut self.text),
-            _ => value.skip(),
-        }
-    }
-}
-
-/// The client of `golden.service.Greeter`.
-#[allow(dead_code)]
-pub mod greeter_client {
-    use ::dora::codegen;
-
-    /// Says hello.
-    #[derive(Clone, Debug)]
-    pub struct GreeterClient<S = codegen::Channel> {
-        service: S,
-    }
-
-    impl<S: codegen::Caller> GreeterClient<S> {
-        /// Calls through `service`: a channel, layers over one, or a
-        /// server in this process.
-        pub fn new(service: S) -> Self {
-            Self { service }
-        }
-
-        /// Greets one by name.
-        pub fn hello(
-            &self,
-            request: impl codegen::IntoRequest<super::HelloRequest>,
-        ) -> codegen::Call<S, super::HelloRequest, super::HelloReply> {
-            codegen::Call::new(
-                self.service.clone(),
-                &super::greeter_descriptor::HELLO,
-                request,
-            )
-        }
-
-        /// Calls `Goodbye`.
-        pub fn goodbye(
-            &self,
-            request: impl codegen::IntoRequest<super::HelloRequest>,
-        ) -> codegen::Call<S, super::HelloRequest, super::HelloReply> {
-            codegen::Call::new(
-                self.service.clone(),
-                &super::greeter_descriptor::GOODBYE,
-                request,
-            )
-        }
-    }
-}
-
-/// The server side of `golden.service.Greeter`.
+/// The server side of `golden.server.Greeter`.
 #[allow(dead_code)]
 pub mod greeter_server {
     use ::dora::codegen;
 
     /// Says hello.
     #[diagnostic::on_unimplemented(
-        message = "`{Self}` does not serve `golden.service.Greeter`",
+        message = "`{Self}` does not serve `golden.server.Greeter`",
         note = "write `impl greeter_server::Greeter for {Self}`, with one `async fn` per rpc"
     )]
     pub trait Greeter: Send + Sync + 'static {
@@ -120,15 +46,18 @@ pub mod greeter_server {
             &self,
             request: codegen::Request<super::HelloRequest>,
         ) -> impl ::core::future::Future<
-            Output = Result<codegen::Response<super::HelloReply>, codegen::Status>,
+            Output = Result<
+                codegen::Response<codegen::prost::alloc::string::String>,
+                codegen::Status,
+            >,
         > + Send;
 
-        /// Answers `Goodbye`.
-        fn goodbye(
+        /// Answers `Move`.
+        fn r#move(
             &self,
             request: codegen::Request<super::HelloRequest>,
         ) -> impl ::core::future::Future<
-            Output = Result<codegen::Response<super::HelloReply>, codegen::Status>,
+            Output = Result<codegen::Response<super::HelloRequest>, codegen::Status>,
         > + Send;
     }
 
@@ -178,7 +107,7 @@ pub mod greeter_server {
                 }
                 1 => {
                     Box::pin(async move {
-                        codegen::unary(request, |request| T::goodbye(&inner, request))
+                        codegen::unary(request, |request| T::r#move(&inner, request))
                             .await
                     })
                 }
@@ -205,36 +134,36 @@ pub mod greeter_server {
     }
 }
 
-/// What is known of `golden.service.Greeter`.
+/// What is known of `golden.server.Greeter`.
 #[allow(dead_code)]
 pub mod greeter_descriptor {
     use ::dora::codegen;
 
-    /// `golden.service.Greeter`, version 1.0.
+    /// `golden.server.Greeter`, version 1.0.
     pub static SERVICE: codegen::ServiceDescriptor = codegen::ServiceDescriptor {
-        name: "golden.service.Greeter",
+        name: "golden.server.Greeter",
         version: "1.0",
         group: None,
         interface: None,
-        methods: &[HELLO, GOODBYE],
+        methods: &[HELLO, MOVE],
     };
 
-    /// `/golden.service.Greeter/Hello`.
+    /// `/golden.server.Greeter/Hello`.
     pub const HELLO: codegen::Method = codegen::Method {
-        service: "golden.service.Greeter",
+        service: "golden.server.Greeter",
         name: "Hello",
-        path: "/golden.service.Greeter/Hello",
+        path: "/golden.server.Greeter/Hello",
         aliases: &[],
         idempotent: false,
         timeout: None,
         mode: codegen::Mode::Wait,
     };
 
-    /// `/golden.service.Greeter/Goodbye`.
-    pub const GOODBYE: codegen::Method = codegen::Method {
-        service: "golden.service.Greeter",
-        name: "Goodbye",
-        path: "/golden.service.Greeter/Goodbye",
+    /// `/golden.server.Greeter/Move`.
+    pub const MOVE: codegen::Method = codegen::Method {
+        service: "golden.server.Greeter",
+        name: "Move",
+        path: "/golden.server.Greeter/Move",
         aliases: &[],
         idempotent: false,
         timeout: None,

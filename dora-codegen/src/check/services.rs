@@ -1,4 +1,4 @@
-//! Refuses what would not compile, or would not be found at run time.
+//! Services and rpcs: names that clash, options that make no sense.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::model::{Method, Service};
 use crate::naming;
 
 /// All that is wrong with `services`.
-pub(crate) fn services(services: &[&Service], pool: &DescriptorPool) -> Vec<Problem> {
+pub(super) fn check(services: &[&Service], pool: &DescriptorPool) -> Vec<Problem> {
     let mut problems = Vec::new();
     for service in services {
         service_options(service, &mut problems);

@@ -1,0 +1,53 @@
+//! Dora as its README shows it.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use dora::{Endpoint, Request, Response, Server, Status};
+use tokio::net::TcpListener;
+
+use self::generated::EchoMessage as Message;
+use self::generated::echo_client::EchoClient;
+use self::generated::echo_server::{Echo, EchoServer};
+use super::{Connection, Peer};
+use crate::message::EchoMessage;
+
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/dora/bench.v1.rs"));
+}
+
+pub(crate) struct Dora;
+
+impl Peer for Dora {
+    type Connection = EchoClient;
+
+    async fn serve(listener: TcpListener) -> anyhow::Result<()> {
+        Server::builder()
+            .add_service(EchoServer::new(Service))
+            .serve_with_listener(listener, std::future::pending())
+            .await
+            .context("dora serves")
+    }
+
+    async fn connect(addr: SocketAddr) -> anyhow::Result<Self::Connection> {
+        Ok(EchoClient::new(Endpoint::new(addr.to_string())?.connect().await?))
+    }
+}
+
+impl Connection for EchoClient {
+    async fn echo(&mut self, message: EchoMessage) -> anyhow::Result<EchoMessage> {
+        // The same fields under another name: moved, not copied.
+        let EchoMessage { text, number, first, second, third, payload } = message;
+        let message = Message { text, number, first, second, third, payload };
+        let Message { text, number, first, second, third, payload } = EchoClient::echo(self, message).await?;
+        Ok(EchoMessage { text, number, first, second, third, payload })
+    }
+}
+
+struct Service;
+
+impl Echo for Service {
+    async fn echo(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+        Ok(request.into_body().into())
+    }
+}

@@ -1,0 +1,103 @@
+//! Types that prost cannot name, and those of Google's that PHP and JSON have
+//! no form for.
+
+use std::collections::{HashMap, HashSet};
+
+use prost_reflect::{DescriptorPool, EnumDescriptor, FileDescriptor, Kind};
+
+use crate::error::{Position, Problem};
+use crate::resolve::Includes;
+use crate::{model, naming};
+
+const GOOGLE: &str = "google.protobuf";
+
+/// What the runtime has a form for.
+const KNOWN: [&str; 18] = [
+    "Any",
+    "BoolValue",
+    "BytesValue",
+    "DoubleValue",
+    "Duration",
+    "Empty",
+    "FieldMask",
+    "FloatValue",
+    "Int32Value",
+    "Int64Value",
+    "ListValue",
+    "NullValue",
+    "StringValue",
+    "Struct",
+    "Timestamp",
+    "UInt32Value",
+    "UInt64Value",
+    "Value",
+];
+
+/// All that is wrong with the types whose full name `is_ours`, and with where
+/// they are used.
+pub(super) fn check(
+    pool: &DescriptorPool,
+    includes: &Includes,
+    is_ours: impl Fn(&str) -> bool,
+) -> Vec<Problem> {
+    let mut problems = vec![];
+    let mut known = |full_name: &str, package: &str, name: &str, at: (&FileDescriptor, &[i32])| {
+        if package == GOOGLE && !KNOWN.contains(&name) {
+            let (file, path) = at;
+            problems.push(unknown(full_name, &model::position(file, path, includes)));
+        }
+    };
+    let messages = pool.all_messages().filter(|message| is_ours(message.full_name()));
+    for field in messages.flat_map(|message| message.fields().collect::<Vec<_>>()) {
+        let file = field.parent_message().parent_file();
+        let at = (&file, field.path());
+        match field.kind() {
+            Kind::Message(kind) => known(kind.full_name(), kind.package_name(), kind.name(), at),
+            Kind::Enum(kind) => known(kind.full_name(), kind.package_name(), kind.name(), at),
+            _ => {}
+        }
+    }
+    let services = pool.services().filter(|service| is_ours(service.full_name()));
+    for method in services.flat_map(|service| service.methods().collect::<Vec<_>>()) {
+        let file = method.parent_file();
+        for kind in [method.input(), method.output()] {
+            known(kind.full_name(), kind.package_name(), kind.name(), (&file, method.path()));
+        }
+    }
+    for enumeration in pool.all_enums().filter(|enumeration| is_ours(enumeration.full_name())) {
+        variants(&enumeration, includes, &mut problems);
+    }
+    problems
+}
+
+/// Values of an enum that would have one name in Rust, at which prost panics.
+fn variants(enumeration: &EnumDescriptor, includes: &Includes, problems: &mut Vec<Problem>) {
+    let mut numbers = HashSet::new();
+    let mut names: HashMap<String, &str> = HashMap::new();
+    for value in &enumeration.enum_descriptor_proto().value {
+        // Of the aliases of a number prost names but the first.
+        if !numbers.insert(value.number()) {
+            continue;
+        }
+        let variant = naming::variant(enumeration.name(), value.name());
+        let Some(first) = names.insert(variant.clone(), value.name()) else {
+            continue;
+        };
+        let at = model::position(&enumeration.parent_file(), enumeration.path(), includes);
+        problems.push(
+            Problem::new(format!(
+                "values `{first}` and `{}` of `{}` would both be the variant `{variant}`",
+                value.name(),
+                enumeration.full_name()
+            ))
+            .at(&at)
+            .help("rename one: the name of the enum is cut off the front of its values"),
+        );
+    }
+}
+
+fn unknown(name: &str, at: &Position) -> Problem {
+    Problem::new(format!("`{name}` has no form as a PHP or JSON value"))
+        .at(at)
+        .help("put it into a `bytes` field, packed")
+}

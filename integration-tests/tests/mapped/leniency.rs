@@ -1,0 +1,292 @@
+//! What is read as what, and what is an error.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+
+use dora_core::pack::mapped::Mapped;
+use prost_types::{Duration, FieldMask, Timestamp, Value};
+
+use crate::everything::{Lists, Maps, Optionals, Point, Scalars, Tree};
+use crate::{from_json, from_php};
+
+/// Asserts that the field of `T` that `field` picks reads `cases` from PHP.
+#[track_caller]
+fn reads<T: Mapped + PartialEq + Debug>(cases: impl IntoIterator<Item = (&'static str, T)>) {
+    for (php, expected) in cases {
+        assert_eq!(from_php::<T>(php).as_ref(), Ok(&expected), "{php}");
+    }
+}
+
+/// Asserts that `T` cannot be read from any of `cases`, and why.
+#[track_caller]
+fn refuses<T: Mapped + PartialEq + Debug>(cases: &[(&str, &str)]) {
+    for (php, why) in cases {
+        let error = from_php::<T>(php).unwrap_err();
+        assert!(error.contains(why), "{php}: {error}");
+    }
+}
+
+#[test]
+fn ints() {
+    reads::<i64>([
+        ("i:5;", 5),
+        ("d:5;", 5),
+        ("b:1;", 1),
+        ("N;", 0),
+        (r#"s:4:"1117";"#, 1117),
+        (r#"s:7:" -1117 ";"#, -1117),
+        (r#"s:3:"1e3";"#, 1000),
+        (r#"s:4:"+5.0";"#, 5),
+        (r#"s:20:"-9223372036854775808";"#, i64::MIN),
+    ]);
+    reads::<u64>([(r#"s:20:"18446744073709551615";"#, u64::MAX)]);
+    refuses::<i64>(&[
+        ("a:0:{}", "expected an int64, got an array"),
+        ("d:1.5;", "expected an int64, got the float 1.5"),
+        ("d:NAN;", "expected an int64, got the float NaN"),
+        ("d:1.0E+19;", "expected an int64, got the float 1e19"),
+        (r#"s:0:"";"#, "expected an int64, got the string \"\""),
+        (r#"s:3:"12x";"#, "expected an int64, got the string \"12x\""),
+        (r#"s:4:"0x1A";"#, "expected an int64"),
+        (r#"s:2:"--";"#, "expected an int64"),
+        (r#"s:19:"9223372036854775808";"#, "expected an int64"),
+    ]);
+    refuses::<i32>(&[("i:2147483648;", "expected an int32, got the int 2147483648")]);
+    refuses::<u32>(&[("i:-1;", "expected a uint32, got the int -1")]);
+    let error = from_json::<i64>("18446744073709551615").unwrap_err();
+    assert!(error.starts_with("expected an int64, got the int 18446744073709551615"), "{error}");
+}
+
+#[test]
+fn bools() {
+    reads::<bool>([
+        ("b:1;", true),
+        ("i:1;", true),
+        ("i:0;", false),
+        ("d:1;", true),
+        ("N;", false),
+        (r#"s:1:"1";"#, true),
+        (r#"s:1:"0";"#, false),
+        (r#"s:0:"";"#, false),
+        (r#"s:4:"true";"#, true),
+        (r#"s:5:"false";"#, false),
+    ]);
+    refuses::<bool>(&[
+        (r#"s:5:"maybe";"#, "expected a bool, got the string \"maybe\""),
+        ("i:2;", "expected a bool, got the int 2"),
+        ("a:0:{}", "expected a bool, got an array"),
+    ]);
+}
+
+#[test]
+fn floats() {
+    reads::<f64>([
+        ("d:1.5;", 1.5),
+        ("i:3;", 3.0),
+        ("b:1;", 1.0),
+        (r#"s:5:"1.5e1";"#, 15.0),
+        (r#"s:2:".5";"#, 0.5),
+        ("d:INF;", f64::INFINITY),
+    ]);
+    reads::<f32>([("d:0.1;", 0.1), ("d:INF;", f32::INFINITY)]);
+    refuses::<f32>(&[("d:1.0E+300;", "expected a float, got the float 1e300")]);
+    refuses::<f64>(&[(r#"s:1:".";"#, "expected a double, got the string \".\"")]);
+}
+
+#[test]
+fn strings() {
+    reads::<String>([
+        (r#"s:1:"x";"#, "x".to_owned()),
+        ("i:5;", "5".to_owned()),
+        ("d:1.5;", "1.5".to_owned()),
+        ("d:2;", "2".to_owned()),
+        ("d:1.0E+25;", "1.0E+25".to_owned()),
+        ("b:1;", "1".to_owned()),
+        ("b:0;", String::new()),
+        ("N;", String::new()),
+    ]);
+    refuses::<String>(&[("a:0:{}", "expected a string, got an array")]);
+    assert!(from_php::<String>(b"s:1:\"\xff\";").unwrap_err().contains("expected a string"));
+}
+
+#[test]
+fn bytes() {
+    assert_eq!(from_php::<Vec<u8>>(b"s:1:\"\xff\";").unwrap(), [0xff]);
+    assert_eq!(from_php::<Vec<u8>>("i:5;").unwrap(), b"5");
+    for base64 in ["+/8=", "+/8", "-_8=", "-_8"] {
+        assert_eq!(from_json::<Vec<u8>>(format!("\"{base64}\"")).unwrap(), [0xfb, 0xff]);
+    }
+    assert!(from_json::<Vec<u8>>(r#""*""#).unwrap_err().contains("expected bytes"));
+    assert!(from_json::<Vec<u8>>("5").unwrap_err().contains("expected bytes"));
+}
+
+#[test]
+fn enums() {
+    let color = |php: &str| {
+        let message = format!(r#"a:1:{{s:5:"color";{php}}}"#);
+        from_php::<Scalars>(message).map(|scalars| scalars.color)
+    };
+    for (php, expected) in [
+        ("i:1;", 1),
+        ("i:99;", 99),
+        (r#"s:1:"1";"#, 1),
+        (r#"s:9:"COLOR_RED";"#, 1),
+        (r#"s:13:"COLOR_CRIMSON";"#, 1),
+        ("N;", 0),
+    ] {
+        assert_eq!(color(php), Ok(expected), "{php}");
+    }
+    let error = color(r#"s:4:"BLUE";"#).unwrap_err();
+    assert!(
+        error.contains("expected a name or number of everything.Color, got the string \"BLUE\""),
+        "{error}"
+    );
+}
+
+#[test]
+fn messages() {
+    reads::<Point>([
+        ("a:0:{}", Point::default()),
+        ("N;", Point::default()),
+        (r#"a:1:{s:1:"y";i:2;}"#, Point { x: 0, y: 2 }),
+        // Unknown keys are skipped, whatever they hold; PDO adds numbers.
+        (r#"a:3:{s:1:"z";a:1:{i:0;N;}i:0;i:7;s:1:"x";i:1;}"#, Point { x: 1, y: 0 }),
+        // The last of two wins.
+        (r#"a:2:{s:1:"x";i:1;s:1:"x";i:2;}"#, Point { x: 2, y: 0 }),
+    ]);
+    refuses::<Point>(&[
+        ("a:1:{i:0;i:7;}", "expected a message (everything.Point), got a list"),
+        ("i:7;", "expected a message (everything.Point), got the int 7"),
+        ("b:0;", "expected a message (everything.Point), got false"),
+    ]);
+    assert_eq!(from_json::<Point>("[]"), Ok(Point::default()));
+    assert!(from_json::<Point>("[1]").unwrap_err().contains("got a list"));
+    assert!(from_json::<Point>(r#"{"x":1} x"#).unwrap_err().contains("trailing"));
+    let camel: Maps = from_json(r#"{"byInt":{"1":"a"}}"#).unwrap();
+    assert!(camel.by_int.is_empty());
+}
+
+#[test]
+fn lists() {
+    let ints = |php: &str| from_php::<Vec<i64>>(php);
+    assert_eq!(ints("a:0:{}"), Ok(vec![]));
+    assert_eq!(ints("N;"), Ok(vec![]));
+    assert_eq!(ints("a:2:{i:3;i:7;i:1;N;}"), Ok(vec![7, 0]));
+    assert!(
+        ints(r#"a:1:{s:1:"a";i:7;}"#)
+            .unwrap_err()
+            .contains("expected a list, got an array with the key \"a\"")
+    );
+    assert!(ints("i:7;").unwrap_err().contains("expected a list, got the int 7"));
+    // What json_encode makes of a PHP array with holes.
+    let lists: Lists = from_json(r#"{"ints":{"1":5,"3":"6"}}"#).unwrap();
+    assert_eq!(lists.ints, [5, 6]);
+}
+
+#[test]
+fn maps() {
+    type ByInt = HashMap<i32, String>;
+    assert_eq!(from_php::<ByInt>("a:0:{}"), Ok(HashMap::new()));
+    assert_eq!(
+        from_php::<ByInt>(r#"a:2:{i:0;s:1:"a";i:1;s:1:"b";}"#),
+        Ok(HashMap::from([(0, "a".into()), (1, "b".into())]))
+    );
+    assert_eq!(from_json::<ByInt>("[]"), Ok(HashMap::new()));
+    assert!(from_json::<ByInt>(r#"["a"]"#).unwrap_err().contains("expected a map, got a list"));
+    assert!(from_json::<ByInt>(r#"{"x":"a"}"#).unwrap_err().contains("expected an int32"));
+    assert_eq!(
+        from_php::<HashMap<bool, i64>>("a:2:{i:0;i:1;i:1;i:2;}"),
+        Ok(HashMap::from([(false, 1), (true, 2)]))
+    );
+    assert_eq!(from_php::<HashMap<String, i64>>("a:1:{i:5;i:1;}"), Ok(HashMap::from([("5".into(), 1)])));
+}
+
+#[test]
+fn times() {
+    let seconds = |seconds| Timestamp { seconds, nanos: 0 };
+    reads::<Timestamp>([
+        (r#"s:20:"1970-01-01T00:00:10Z";"#, seconds(10)),
+        (r#"s:25:"1970-01-01T01:00:10+01:00";"#, seconds(10)),
+        (r#"s:19:"1970-01-01 00:00:10";"#, seconds(10)),
+        ("i:10;", seconds(10)),
+        (r#"s:2:"10";"#, seconds(10)),
+        ("d:-0.5;", Timestamp { seconds: -1, nanos: 500_000_000 }),
+    ]);
+    refuses::<Timestamp>(&[
+        (r#"s:9:"yesterday";"#, "expected a timestamp, got the string \"yesterday\""),
+        (r#"s:22:"+99999-01-01T00:00:10Z";"#, "expected a timestamp"),
+        ("i:9223372036854775807;", "expected a timestamp"),
+        ("d:1.0E+300;", "expected a timestamp"),
+        ("b:1;", "expected a timestamp, got true"),
+    ]);
+    reads::<Duration>([
+        (r#"s:4:"1.5s";"#, Duration { seconds: 1, nanos: 500_000_000 }),
+        ("d:-1.5;", Duration { seconds: -1, nanos: -500_000_000 }),
+        ("i:3;", Duration { seconds: 3, nanos: 0 }),
+        (r#"s:1:"3";"#, Duration { seconds: 3, nanos: 0 }),
+    ]);
+    refuses::<Duration>(&[
+        (r#"s:2:"1m";"#, "expected a duration"),
+        ("i:9223372036854775807;", "expected a duration"),
+    ]);
+}
+
+#[test]
+fn field_masks() {
+    let mask = FieldMask { paths: vec!["a".into(), "b.c".into()] };
+    assert_eq!(from_php::<FieldMask>(r#"s:6:"a, b.c";"#), Ok(mask.clone()));
+    assert_eq!(from_php::<FieldMask>(r#"a:2:{i:0;s:1:"a";i:1;s:3:"b.c";}"#), Ok(mask));
+    assert_eq!(from_php::<FieldMask>(r#"s:0:"";"#), Ok(FieldMask::default()));
+}
+
+#[test]
+fn values_take_everything() {
+    for (php, json) in [
+        ("N;", "null"),
+        ("i:1;", "1"),
+        (r#"s:1:"a";"#, r#""a""#),
+        ("a:2:{i:0;b:1;i:1;a:0:{}}", "[true,[]]"),
+        (r#"a:2:{i:0;i:1;s:1:"a";N;}"#, r#"{"0":1,"a":null}"#),
+    ] {
+        let value: Value = from_php(php).unwrap();
+        assert_eq!(crate::to_json(&value), json);
+        let back: Value = from_json(json).unwrap();
+        assert_eq!(back, value);
+    }
+}
+
+#[test]
+fn errors_say_where() {
+    let tree = r#"{"left":{"others":[{},{"name":[]}]}}"#;
+    let error = from_json::<Tree>(tree).unwrap_err();
+    assert!(error.starts_with("left.others[1].name: expected a string, got an array"), "{error}");
+
+    let tree = r#"a:1:{s:4:"left";a:1:{s:6:"others";a:1:{i:0;a:1:{s:4:"name";a:0:{}}}}}"#;
+    let error = from_php::<Tree>(tree).unwrap_err();
+    assert!(error.contains("left.others[0].name"), "{error}");
+    assert!(error.contains("expected a string, got an array"), "{error}");
+
+    let error = from_json::<Maps>(r#"{"points":{"home":{"x":"far"}}}"#).unwrap_err();
+    assert!(error.starts_with("points.home.x: expected an int32, got the string \"far\""), "{error}");
+
+    let error = from_json::<Optionals>(r#"{"int32":4294967296}"#).unwrap_err();
+    assert!(error.starts_with("int32: expected an int32, got the int 4294967296"), "{error}");
+}
+
+#[test]
+fn errors_neither_flood_a_log_nor_forge_its_lines() {
+    let long = "k\\n".repeat(100_000);
+    for json in [
+        format!(r#"{{"points":{{"{long}":7}}}}"#),
+        format!(r#"{{"by_string":{{"a":"{long}"}}}}"#),
+        format!(r#"{{"points":{{"a":{{"{long}":[}}}}}}"#),
+        format!("{}{}", r#"{"left":"#.repeat(200), "}".repeat(200)),
+    ] {
+        for error in
+            [from_json::<Maps>(&json).unwrap_err(), from_json::<Tree>(&json).err().unwrap_or_default()]
+        {
+            assert!(error.len() < 500, "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+}
