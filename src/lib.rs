@@ -20,6 +20,13 @@
 //! The examples of the repository are packages to copy: `quickstart`,
 //! `legacy-server` (untyped handlers for PHP callers) and `php-interop`.
 
+// Generated code says `::dora`, in this crate as in every other.
+#[cfg(feature = "schema")]
+extern crate self as dora;
+
+#[cfg(feature = "schema")]
+pub mod schema;
+
 /// What generated code uses; not for anyone else.
 #[doc(hidden)]
 pub use dora_core::codegen;

@@ -52,8 +52,8 @@ pub struct RequestOrigin {
     pub kind: PacketKind,
     /// The peer's address.
     pub peer: SocketAddr,
-    /// When it was received.
-    pub received: Instant,
+    /// When the server took it up.
+    pub begun: Instant,
     /// The door it came through: `tcp`.
     pub protocol: &'static str,
     /// The whole call as it was packed, further fields beside name and

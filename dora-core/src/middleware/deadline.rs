@@ -58,9 +58,8 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        // A call from a peer begins when it was received: one look at the clock
-        // serves all calls of a read.
-        let now = request.head().origin.as_ref().map_or_else(Instant::now, |origin| origin.received);
+        // The listener has just looked at the clock, for all calls of a read.
+        let now = request.head().origin.as_ref().map_or_else(Instant::now, |origin| origin.begun);
         let most = Deadline::from_instant(now, self.most);
         let deadline = request.deadline().map_or(most, |deadline| deadline.min(most));
         if deadline.has_passed(now) {

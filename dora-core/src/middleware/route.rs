@@ -131,3 +131,116 @@ impl Service<Request> for Router {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::call::body::Body;
+    use crate::call::code::Code;
+    use crate::call::mode::Mode;
+    use crate::pack::message::open;
+    use crate::pack::value::Value;
+
+    const fn method(path: &'static str, name: &'static str, aliases: &'static [&'static str]) -> Method {
+        let (service, mode) = ("t.Users", Mode::Wait);
+        Method { service, name, path, aliases, idempotent: false, timeout: None, mode }
+    }
+
+    static USERS: ServiceDescriptor = ServiceDescriptor {
+        name: "t.Users",
+        version: "1.2",
+        group: None,
+        interface: Some("App\\Users"),
+        methods: &[
+            method("/t.Users/GetUser", "GetUser", &["/user/get", "user.get"]),
+            method("/t.Users/Count", "Count", &[]),
+        ],
+    };
+
+    static CLASH: ServiceDescriptor = ServiceDescriptor {
+        name: "t.Others",
+        version: "1.0",
+        group: None,
+        interface: None,
+        methods: &[method("/t.Others/A", "A", &["user.get"])],
+    };
+
+    /// Answers with the index it was called by.
+    struct Echo(&'static ServiceDescriptor);
+
+    impl Mount for Echo {
+        fn descriptor(&self) -> &'static ServiceDescriptor {
+            self.0
+        }
+
+        fn call(&self, index: usize, _: Request) -> BoxFuture<Response> {
+            let index = i64::try_from(index).expect("small");
+            Box::pin(async move { Ok(Response::new(Body::message(Value::from(index)))) })
+        }
+    }
+
+    fn users() -> RouterBuilder {
+        let mut builder = RouterBuilder::default();
+        builder.add(Echo(&USERS));
+        builder
+    }
+
+    async fn ask(router: &Router, name: &str) -> Result<Value, Status> {
+        let mut request = Request::new(Body::message(Value::Null));
+        request.head_mut().method = name.to_owned().into();
+        open(router.clone().oneshot(request).await?.into_body())
+    }
+
+    #[tokio::test]
+    async fn a_method_is_reached_by_each_of_its_names() {
+        let router = users().build().expect("no name is claimed twice");
+        let names = [
+            ("/t.Users/GetUser", 0),
+            ("/user/get", 0),
+            ("user.get", 0),
+            ("1.2::App\\Users::getUser", 0),
+            ("1.2::App\\Users::GetUser", 0),
+            ("/t.Users/Count", 1),
+            ("1.2::App\\Users::count", 1),
+        ];
+        for (name, index) in names {
+            assert_eq!(ask(&router, name).await.expect(name), Value::from(index));
+        }
+    }
+
+    #[tokio::test]
+    async fn other_names_are_not_implemented() {
+        let router = users().build().expect("no name is claimed twice");
+        for name in ["", "/T.Users/GetUser", "GetUser", "/user/get/", "1.1::App\\Users::getUser", "a\nb"] {
+            let status = ask(&router, name).await.expect_err(name);
+            assert_eq!(status.code(), Code::Unimplemented);
+            assert!(!status.message().contains('\n'), "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_dynamic_handler_gets_the_other_names() {
+        let mut builder = users();
+        builder.dynamic(|request: Request| async move {
+            let name = request.method().as_str().to_owned();
+            Ok(Response::new(Body::message(Value::from(name))))
+        });
+        let router = builder.build().expect("no name is claimed twice");
+        assert_eq!(ask(&router, "user.get").await.expect("a service"), Value::from(0));
+        assert_eq!(ask(&router, "user.put").await.expect("the handler"), Value::from("user.put"));
+    }
+
+    #[test]
+    fn a_name_has_one_method() {
+        let mut builder = users();
+        builder.add(Echo(&CLASH));
+        let error = builder.build().err().expect("user.get is claimed twice");
+        assert_eq!(error.to_string(), r#"/t.Users/GetUser and /t.Others/A are both called "user.get""#);
+        let mut twice = users();
+        twice.add(Echo(&USERS));
+        assert_eq!(twice.descriptors().count(), 2);
+        assert!(twice.build().is_err(), "a service is mounted once");
+    }
+}

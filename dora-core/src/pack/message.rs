@@ -133,3 +133,94 @@ fn open_message<M: Message>(message: Arc<dyn PackMessage>) -> Result<M, Status> 
     message.pack(Packer::Php, &mut bytes).map_err(|error| Status::internal(error.to_string()))?;
     M::unpack(&Packed { packer: Packer::Php, bytes: bytes.into() })
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::call::BoxFuture;
+    use crate::call::body::Deferred;
+    use crate::call::code::Code;
+    use crate::call::response::Response;
+    use crate::value;
+
+    fn packed<M: Message>(packer: Packer, message: &M) -> Body {
+        let mut out = Vec::new();
+        message.pack(packer, &mut out).expect("it can be packed");
+        Body::packed(packer, out.into())
+    }
+
+    #[test]
+    fn a_body_opens_as_what_was_packed() {
+        for packer in [Packer::Php, Packer::Json, Packer::Protobuf] {
+            let message = prost_types::Duration { seconds: 3, nanos: 5 };
+            assert_eq!(open::<prost_types::Duration>(packed(packer, &message)).expect("the same"), message);
+            let message = value!({ "a" => [1, true, null], "b" => "text" });
+            assert_eq!(open::<Value>(packed(packer, &message)).expect("the same"), message);
+        }
+    }
+
+    #[test]
+    fn protobuf_lengths_are_exact() {
+        let duration = prost_types::Duration { seconds: -3, nanos: -5 };
+        let value = value!({ "a" => 1 });
+        for message in [&duration as &dyn PackMessage, &value] {
+            let mut out = Vec::new();
+            message.pack(Packer::Protobuf, &mut out).expect("it can be packed");
+            assert_eq!(out.len(), message.packed_len(Packer::Protobuf));
+        }
+    }
+
+    #[test]
+    fn another_message_is_an_error_that_names_the_packing() {
+        let wrong: [(Packer, &'static [u8]); 4] = [
+            (Packer::Php, b"a:1:{i:0;i:1;}"),
+            (Packer::Json, b"[1]"),
+            (Packer::Protobuf, b"\xff"),
+            (Packer::Json, b"{"),
+        ];
+        for (packer, bytes) in wrong {
+            let body = Body::packed(packer, Bytes::from_static(bytes));
+            let status = open::<prost_types::Timestamp>(body).expect_err("it is no timestamp");
+            assert_eq!(status.code(), Code::InvalidArgument);
+            assert!(status.message().contains(&packer.to_string()), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_message_of_this_process_is_handed_over_unpacked() {
+        let value = value!({ "text" => "a long enough text to be on the heap" });
+        let address = |value: &Value| value.get("text").and_then(Value::as_bytes).map(<[u8]>::as_ptr);
+        let before = address(&value);
+        let opened: Value = open(Body::message(value)).expect("the same type");
+        assert_eq!(address(&opened), before, "moved, not copied");
+    }
+
+    #[test]
+    fn a_message_that_others_hold_is_cloned() {
+        let message: Arc<dyn PackMessage> = Arc::new(Value::from("x"));
+        let opened: Value = open(Body::Message(Arc::clone(&message))).expect("the same type");
+        assert_eq!(opened, Value::from("x"));
+        assert_eq!(open::<Value>(Body::Message(message)).expect("it is still there"), opened);
+    }
+
+    #[test]
+    fn another_type_with_the_same_fields_is_converted() {
+        let typed = prost_types::Struct {
+            fields: [("a".to_owned(), prost_types::Value::from(1.5))].into_iter().collect(),
+        };
+        assert_eq!(open::<Value>(Body::message(typed.clone())).expect("an array"), value!({ "a" => 1.5 }));
+        let back: prost_types::Struct = open(Body::message(value!({ "a" => 1.5 }))).expect("a struct");
+        assert_eq!(back, typed);
+        let status = open::<prost_types::Struct>(Body::message(Value::from("x"))).expect_err("no struct");
+        assert_eq!(status.code(), Code::InvalidArgument);
+    }
+
+    #[test]
+    fn a_promise_is_no_message() {
+        let never: BoxFuture<Response<Body>> = Box::pin(std::future::pending());
+        let status = open::<Value>(Body::Deferred(Deferred::new(never))).expect_err("not there yet");
+        assert_eq!(status.code(), Code::Internal);
+    }
+}

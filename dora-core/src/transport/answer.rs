@@ -26,14 +26,22 @@ impl Manner {
         let Err(error) = self.frame(encoder, &packet, out) else { return };
         let status = Status::resource_exhausted(format!("the answer does not fit: {error}"));
         let data = match packet.data {
-            ResponseData::One(_) => ResponseData::One(Err(status)),
+            ResponseData::One(_) => ResponseData::One(Err(status.clone())),
             ResponseData::Many(results) => {
                 ResponseData::Many(results.into_iter().map(|(key, _)| (key, Err(status.clone()))).collect())
             }
             other => other,
         };
-        // Errors are small: this fits any limit that its own request fitted.
-        self.frame(encoder, &ResponsePacket { data, ..packet }, out).unwrap_or(());
+        let Err(_) = self.frame(encoder, &ResponsePacket { data, ..packet }, out) else { return };
+        // Not even the errors fit, with all their keys: one for the whole packet.
+        let packet = ResponsePacket {
+            guid: packet.guid,
+            code: status.raw_code(),
+            message: status.message().to_owned().into(),
+            is_result: packet.is_result,
+            data: ResponseData::Empty,
+        };
+        self.frame(encoder, &packet, out).unwrap_or(());
     }
 
     fn frame(

@@ -289,7 +289,7 @@ impl Exchange {
         let link = &self.handle.link;
         let body = ready!(link.poll_answer(&self.ticket, cx))?;
         self.answered = true;
-        link.end_turn(self.turn.take());
+        self.turn = None;
         Poll::Ready(accept(link, &self.ticket, body, shape, expected))
     }
 
@@ -355,6 +355,5 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let link = &self.handle.link;
         link.close(&self.ticket, !self.answered && link.endpoint.is_serial());
-        link.end_turn(self.turn.take());
     }
 }

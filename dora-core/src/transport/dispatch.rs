@@ -5,8 +5,10 @@ use std::future::Future;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use tower::Service;
 
+use crate::call::deadline::Deadline;
 use crate::call::dora_code;
 use crate::call::mode::{Mode, PacketKind};
 use crate::call::packer::Packer;
@@ -27,6 +29,14 @@ use super::packet::{From, Run, run};
 use super::running::{Finished, Reply};
 use super::session::Session;
 
+/// A request packet, and whom to answer.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    packet: RequestPacket,
+    deadline: Option<Deadline>,
+    reply: Reply,
+}
+
 impl<S> Session<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
@@ -44,6 +54,14 @@ where
         moved
     }
 
+    /// Begins the packet that waits for a place, if there is one; whether it did.
+    pub(super) fn begin_held(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(arrived) = self.held.take() else { return false };
+        self.now = Instant::now();
+        self.begin(arrived, cx);
+        self.held.is_none()
+    }
+
     /// Takes one frame from a peer: answers it, or starts what it asks for.
     pub(super) fn on_frame(&mut self, frame: Frame, cx: &mut Context<'_>) {
         self.tally.requests += 1;
@@ -57,7 +75,10 @@ where
         match self.unpack(frame.body, zipped, &mut manner) {
             Ok(packet) => {
                 let guid = packet.guid.or(frame.guid);
-                self.begin(packet, Reply { manner, guid }, cx);
+                // What waited here has used up some of its caller's time.
+                let deadline =
+                    packet.timeout.map(|timeout| Deadline::from_instant(self.received_at, timeout));
+                self.begin(Arrived { packet, deadline, reply: Reply { manner, guid } }, cx);
             }
             Err(Refused { guid, status }) => {
                 self.refuse(Reply { manner, guid: guid.or(frame.guid) }, status);
@@ -88,8 +109,15 @@ where
         }
     }
 
-    fn begin(&mut self, packet: RequestPacket, reply: Reply, cx: &mut Context<'_>) {
-        let calls = packet.calls.len();
+    fn begin(&mut self, arrived: Arrived, cx: &mut Context<'_>) {
+        let calls = arrived.packet.calls.len();
+        if calls <= self.shared.config.max_calls
+            && self.work.calls().saturating_add(calls) > self.shared.config.max_calls
+        {
+            self.held = Some(arrived);
+            return;
+        }
+        let Arrived { packet, deadline, reply } = arrived;
         let config = &self.shared.config;
         let running = self.shared.stats.running();
         if calls > config.max_calls || running.saturating_add(calls) > self.shared.max_running {
@@ -110,7 +138,8 @@ where
             return self.answer(reply, dora_code::NO_CALLS, message, ResponseData::Empty, true);
         }
         let guid = reply.guid.unwrap_or(Guid::ZERO);
-        let run = run(&self.service, packet, From { guid, peer: self.peer, received: self.active });
+        let from = From { guid, peer: self.peer, begun: self.now, deadline };
+        let run = run(&self.service, packet, from);
         match mode {
             Mode::Wait => self.start(run, calls, reply, cx),
             Mode::NoResult | Mode::Deferred => {
@@ -165,9 +194,7 @@ where
                 (dora_code::WRONG_LENGTH, message, Generation::Guid, Some(Guid::ZERO))
             }
             FrameError::Signature { generation, guid, .. } => {
-                // A frame of this generation that is too short for its guid.
-                let guid = guid.or((*generation == Generation::Guid).then_some(Guid::ZERO));
-                (dora_code::SIGNATURE, dora_code::SIGNATURE_MESSAGE, *generation, guid)
+                (dora_code::SIGNATURE, dora_code::SIGNATURE_MESSAGE, *generation, *guid)
             }
         };
         let manner = Manner {

@@ -31,11 +31,14 @@ use super::outbox::Outbox;
 pub(super) async fn drive(link: Arc<Link>) {
     let mut failures = 0;
     while wanted(&link).await {
-        let (status, written) = match expiring(&link, connect(&link)).await {
+        match expiring(&link, connect(&link)).await {
             Ok(stream) => {
                 failures = 0;
+                link.drop_expired();
                 link.attempted(None);
-                Connection::new(&link, stream).run().await
+                if let Some((status, written)) = Connection::new(&link, stream).run().await {
+                    link.fail(&status, written);
+                }
             }
             Err(status) => {
                 link.core().state = State::Down(status.clone());
@@ -44,10 +47,8 @@ pub(super) async fn drive(link: Arc<Link>) {
                 failures += 1;
                 sleep(backoff(failures)).await;
                 link.core().state = State::Open;
-                continue;
             }
-        };
-        link.fail(&status, written);
+        }
     }
 }
 
@@ -83,12 +84,22 @@ async fn connect(link: &Link) -> Result<TcpStream, Status> {
     };
     match timeout(endpoint.connect_timeout, TcpStream::connect(endpoint.authority())).await {
         Ok(Ok(stream)) => {
-            prepare(&stream).map_err(|error| failed(error.to_string()))?;
+            prepare(&stream)
+                .and_then(|()| notice_silence(&stream))
+                .map_err(|error| failed(error.to_string()))?;
             Ok(stream)
         }
         Ok(Err(error)) => Err(failed(error.to_string())),
         Err(_) => Err(failed(format!("no connection within {:?}", endpoint.connect_timeout))),
     }
+}
+
+/// Keepalive is not sent while requests are unacknowledged: without this, those
+/// of a server that vanished would go into a dead connection for a quarter of an hour.
+fn notice_silence(stream: &TcpStream) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    SockRef::from(stream).set_tcp_user_timeout(Some(Duration::from_secs(60)))?;
+    Ok(())
 }
 
 /// Runs `future`, and ends calls whose deadline passes meanwhile.
@@ -106,23 +117,18 @@ async fn expiring<T>(link: &Link, future: impl Future<Output = T>) -> T {
     .await
 }
 
-/// Ends calls whose deadline has passed; ready when `idle` has, or when a call
-/// that ended has spoiled the connection.
+/// Ends calls whose deadline has passed; ready when `idle` has.
 fn poll_deadlines(link: &Link, alarm: &mut Alarm, idle: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
     loop {
         let earliest = link.core().table.earliest();
         let Some(due) = earliest.into_iter().chain(idle).min() else { return Poll::Pending };
         ready!(alarm.poll(due, cx));
         let now = Instant::now();
-        let spoiled = link.expire(now);
-        if spoiled || idle.is_some_and(|idle| idle <= now) {
+        link.expire(now);
+        if idle.is_some_and(|idle| idle <= now) {
             return Poll::Ready(());
         }
     }
-}
-
-fn no_longer_needed() -> io::Error {
-    io::Error::other("no longer needed")
 }
 
 /// A standing connection.
@@ -163,10 +169,12 @@ impl<'a> Connection<'a> {
     }
 
     /// Runs until the connection ends: why, for the calls that were on it, and
-    /// how many bytes were written.
-    async fn run(mut self) -> (Status, u64) {
-        let end = poll_fn(|cx| self.poll(cx)).await;
-        let core = self.link.core();
+    /// how many bytes were written; `None` when there were none and it was let go.
+    async fn run(mut self) -> Option<(Status, u64)> {
+        let end = poll_fn(|cx| self.poll(cx)).await?;
+        let mut core = self.link.core();
+        // From here on nobody writes what `written` does not know.
+        core.writer = None;
         let written = core.queued - core.out.len() as u64 - self.outbox.waiting() as u64;
         if core.abandoned && core.table.cancelled() > 0 {
             // Nobody will read the answers: a reset tells the server to stop
@@ -179,13 +187,30 @@ impl<'a> Connection<'a> {
             Err(error) => error.to_string(),
         };
         let status = Status::unavailable(format!("the connection is lost: {reason}"));
-        (self.link.status(status.with_raw_code(dora_code::TIMEOUT)), written)
+        Some((self.link.status(status.with_raw_code(dora_code::TIMEOUT)), written))
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<()>>> {
+        if let Some(end) = self.poll_io(cx).transpose() {
+            return Poll::Ready(Some(end));
+        }
+        let quiet =
+            self.inbox.is_empty() && self.outbox.waiting() == 0 && self.link.core().table.awaited() == 0;
+        let idle = quiet.then(|| self.active + self.link.endpoint.idle_timeout);
+        ready!(poll_deadlines(self.link, &mut self.alarm, idle, cx));
+        if self.link.let_go() {
+            return Poll::Ready(None);
+        }
+        // Somebody calls at this very moment.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads and writes what can be; something when the connection has ended.
+    fn poll_io(&mut self, cx: &mut Context<'_>) -> io::Result<Option<()>> {
         loop {
             match self.poll_read(cx)? {
-                Poll::Ready(0) => return Poll::Ready(Ok(())),
+                Poll::Ready(0) => return Ok(Some(())),
                 Poll::Ready(_) => {
                     self.active = Instant::now();
                     self.deliver()?;
@@ -193,19 +218,15 @@ impl<'a> Connection<'a> {
                 Poll::Pending => {
                     let (wrote, over) = self.poll_write(cx)?;
                     if over {
-                        return Poll::Ready(Err(no_longer_needed()));
+                        return Err(io::Error::other("no longer needed"));
                     }
                     if !wrote {
-                        break;
+                        return Ok(None);
                     }
                     self.active = Instant::now();
                 }
             }
         }
-        let quiet =
-            self.inbox.is_empty() && self.outbox.waiting() == 0 && self.link.core().table.awaited() == 0;
-        let idle = quiet.then(|| self.active + self.link.endpoint.idle_timeout);
-        poll_deadlines(self.link, &mut self.alarm, idle, cx).map(|()| Err(no_longer_needed()))
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<usize>> {
@@ -221,9 +242,9 @@ impl<'a> Connection<'a> {
 
     /// Hands all whole frames to their callers, under one lock.
     fn deliver(&mut self) -> io::Result<()> {
-        loop {
+        let end = loop {
             match self.inbox.next_frame() {
-                Ok(None) => break,
+                Ok(None) => break Ok(()),
                 Ok(Some(Frame { guid, body, .. })) => {
                     let guid = guid.or_else(|| guid_of(&body, &self.link.endpoint.limits));
                     self.answers.push((guid, Ok(body)));
@@ -232,23 +253,29 @@ impl<'a> Connection<'a> {
                     let status = Status::raw(dora_code::SIGNATURE, "the answer's signature is wrong");
                     self.answers.push((guid, Err(self.link.status(status))));
                 }
-                Err(error) => return Err(io::Error::other(error)),
+                // What came before it is still good.
+                Err(error) => break Err(io::Error::other(error)),
             }
-        }
+        };
         let mut core = self.link.core();
         if core.spoiled {
             // An answer without a guid may be to the call that spoiled it.
-            return Err(no_longer_needed());
+            return Err(io::Error::other("no longer needed"));
         }
         for (guid, answer) in self.answers.drain(..) {
             self.wakers.extend(match guid {
                 Some(guid) => core.table.deliver(&guid, answer),
+                // It is the given-up call's, not the next one's.
+                None if core.spoiled => {
+                    core.table.late += 1;
+                    None
+                }
                 None => core.table.deliver_only(answer),
             });
         }
         drop(core);
         self.wakers.drain(..).for_each(Waker::wake);
-        Ok(())
+        end
     }
 
     /// Writes what the callers have queued: whether anything was, and whether
@@ -284,5 +311,19 @@ impl<'a> Connection<'a> {
             self.writer = Some(writer);
         }
         Ok((sent > 0, false))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_server_that_vanished_is_noticed_while_requests_are_unacknowledged() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let stream = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connects");
+        notice_silence(&stream).expect("a socket");
+        assert_eq!(SockRef::from(&stream).tcp_user_timeout().ok(), Some(Some(Duration::from_secs(60))));
     }
 }

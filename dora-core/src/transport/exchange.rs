@@ -112,7 +112,8 @@ fn encode(link: &Link, packet: &RequestPacket, guid: &Guid, out: &mut Vec<u8>) -
 pub(super) fn read(body: Bytes, shape: Shape, limits: &Limits) -> Result<ResponsePacket, Status> {
     let body = match compress::is_gzip(&body) {
         true => compress::inflate(&body, limits.bytes)
-            .map_err(|error| Status::data_loss(format!("the answer does not inflate: {error}")))?,
+            .map_err(|error| Status::data_loss(format!("the answer does not inflate: {error}")))
+            .map_err(|status| status.with_origin(Origin::Connection))?,
         false => body,
     };
     decode_response(&body, shape, limits)

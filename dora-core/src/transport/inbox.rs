@@ -71,3 +71,80 @@ impl Inbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    const MAX: usize = 2 << 20;
+
+    fn inbox() -> Inbox {
+        Inbox::new(Decoder::new(MAX, None))
+    }
+
+    fn read(inbox: &mut Inbox, mut stream: &[u8]) -> usize {
+        let polled = inbox.poll_read(&mut stream, &mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(Ok(count)) = polled else { panic!("a slice is always ready") };
+        count
+    }
+
+    #[test]
+    fn memory_follows_what_came_and_not_what_was_claimed() {
+        let mut inbox = inbox();
+        let claim = u32::try_from(MAX - 4).expect("2 MiB");
+        read(&mut inbox, &claim.to_be_bytes());
+        assert!(inbox.next_frame().expect("it may come yet").is_none());
+        for came in 5..2000 {
+            read(&mut inbox, b"x");
+            let room = inbox.buffer.capacity();
+            assert!(room <= 2 * (came + SMALLEST_CHUNK), "{room} bytes are held for {came}");
+        }
+    }
+
+    #[test]
+    fn a_large_frame_is_read_in_few_pieces() {
+        let mut inbox = inbox();
+        let mut frame = vec![b'x'; MAX];
+        frame[..4].copy_from_slice(&u32::try_from(MAX - 4).expect("2 MiB").to_be_bytes());
+        let (mut rest, mut reads) = (&*frame, 0);
+        while !rest.is_empty() {
+            let count = read(&mut inbox, rest);
+            rest = &rest[count..];
+            reads += 1;
+        }
+        let body = inbox.next_frame().expect("it is whole").expect("it is whole").body;
+        assert_eq!(body.len(), MAX - 36);
+        assert!(reads <= 20, "{reads} reads");
+    }
+
+    #[test]
+    fn an_empty_buffer_is_given_back() {
+        let mut inbox = inbox();
+        let (mut nothing, _other_end) = tokio::io::duplex(1);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(inbox.poll_read(&mut nothing, &mut cx).is_pending());
+        assert_eq!(inbox.buffer.capacity(), 0, "nothing is held while nothing comes");
+        read(&mut inbox, b"\x00\x00");
+        inbox.release();
+        assert_eq!(&*inbox.buffer, b"\x00\x00", "a frame has begun");
+        assert!(!inbox.is_empty());
+    }
+
+    #[test]
+    fn chunks_grow_with_the_traffic_and_shrink_again() {
+        let mut inbox = inbox();
+        let flood = vec![0; 4 << 20];
+        for _ in 0..20 {
+            read(&mut inbox, &flood);
+            inbox.buffer.clear();
+        }
+        assert_eq!(inbox.chunk, LARGEST_CHUNK);
+        for _ in 0..20 {
+            read(&mut inbox, b"x");
+            inbox.buffer.clear();
+        }
+        assert_eq!(inbox.chunk, SMALLEST_CHUNK);
+    }
+}

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use bytes::BytesMut;
 use parking_lot::Mutex;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::call::dora_code;
@@ -42,17 +43,25 @@ pub(super) struct Core {
     /// Somebody waits for a connection without having sent anything.
     pub(super) wanted: bool,
     /// The connection stands.
-    pub(super) connected: bool,
+    connected: bool,
     /// The connection's task, when it waits.
     pub(super) driver: Option<Waker>,
     /// A caller was cancelled or timed out where answers cannot be told apart:
     /// the connection is to be made anew.
     pub(super) spoiled: bool,
-    /// The turn of the call that spoiled the connection: the next call waits
-    /// until the connection is gone.
-    turn: Option<OwnedSemaphorePermit>,
     /// No channel is left.
     pub(super) abandoned: bool,
+}
+
+impl Core {
+    /// Gives the connection up, if it stands: its next answer could not be told
+    /// from another call's. One call is made at a time then, so that what is
+    /// queued is the given-up call's.
+    fn spoil(&mut self) {
+        self.out.clear();
+        self.spoiled = self.connected;
+        self.writer = None;
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -62,19 +71,6 @@ pub(super) enum State {
     /// A connection attempt failed a moment ago: calls fail at once until the
     /// next attempt.
     Down(Status),
-}
-
-impl Core {
-    /// After a call that ended without its answer, where answers cannot be told
-    /// apart.
-    fn spoil(&mut self) {
-        if self.connected {
-            self.spoiled = true;
-        } else {
-            // Its request is all that waits, and need not be sent any more.
-            self.out.clear();
-        }
-    }
 }
 
 impl Link {
@@ -90,7 +86,6 @@ impl Link {
             connected: false,
             driver: None,
             spoiled: false,
-            turn: None,
             abandoned: false,
         };
         let attempts = watch::Sender::new(None);
@@ -154,6 +149,11 @@ impl Link {
     /// Too many bytes wait already for a peer that does not read.
     pub(super) fn submit(&self, ticket: &Ticket, frame: &mut Vec<u8>) -> Result<(), Status> {
         let mut core = self.core.lock();
+        if !core.table.is_awaited(&ticket.guid) {
+            // The connection was lost, or the deadline passed, while the request
+            // was packed: its caller was told that it was not sent.
+            return Ok(());
+        }
         if core.out.len() + frame.len() > self.endpoint.max_buffered.max(frame.len()) {
             let waiting = core.out.len();
             drop(core);
@@ -199,32 +199,29 @@ impl Link {
         }
     }
 
-    /// Ends the turn of a call that is over. Where it spoiled the connection, the
-    /// next turn begins when that is gone.
-    pub(super) fn end_turn(&self, turn: Option<OwnedSemaphorePermit>) {
-        let Some(turn) = turn else { return };
+    /// Lets go of a connection that nobody uses; whether it is so.
+    pub(super) fn let_go(&self) -> bool {
         let mut core = self.core.lock();
-        if core.spoiled {
-            core.turn = Some(turn);
+        if core.table.awaited() > 0 || !core.out.is_empty() {
+            return false;
         }
+        core.writer = None;
+        core.connected = false;
+        true
     }
 
-    /// Ends the calls whose deadline has passed; whether that leaves the
-    /// connection spoiled.
-    pub(super) fn expire(&self, now: Instant) -> bool {
+    /// Ends the calls whose deadline has passed.
+    pub(super) fn expire(&self, now: Instant) {
         let message = format!("{}: no answer before the deadline", dora_code::TIMEOUT_MESSAGE);
         let status = self.status(Status::raw(dora_code::TIMEOUT, message));
         let mut wakers = Vec::new();
         let mut core = self.core.lock();
         let expired = core.table.expire(now, &status, &mut wakers);
-        // An answer without a guid would go to the next call.
         if expired && self.endpoint.is_serial() {
             core.spoil();
         }
-        let spoiled = core.spoiled;
         drop(core);
         wakers.into_iter().for_each(Waker::wake);
-        spoiled
     }
 
     /// Tells the task that no channel is left.
@@ -253,17 +250,124 @@ impl Link {
         let mut core = self.core.lock();
         core.writer = None;
         core.connected = false;
-        core.table.fail(status, written, &mut wakers);
-        core.out.clear();
-        core.spoiled = false;
-        let turn = core.turn.take();
+        if std::mem::take(&mut core.spoiled) {
+            // What was queued since is whole, and the next connection's.
+            core.table.fail_sent(status, written, &mut wakers);
+        } else {
+            core.table.fail(status, written, &mut wakers);
+            core.out.clear();
+        }
         drop(core);
         wakers.into_iter().for_each(Waker::wake);
-        drop(turn);
+    }
+
+    /// Takes the requests out of the queue that nobody waits for any more: work
+    /// that has expired never starts. Only while no connection stands, when the
+    /// queue holds whole frames.
+    pub(super) fn drop_expired(&self) {
+        let core = &mut *self.core.lock();
+        if core.table.cancelled() == 0 {
+            return;
+        }
+        let queued = std::mem::take(&mut core.out);
+        let mut rest = BytesMut::from(&queued[..]);
+        let decoder = self.endpoint.decoder();
+        let mut start = 0;
+        while let Ok(Some(frame)) = decoder.decode(&mut rest) {
+            let end = queued.len() - rest.len();
+            if frame.guid.is_none_or(|guid| core.table.is_awaited(&guid)) {
+                core.out.extend_from_slice(&queued[start..end]);
+            }
+            start = end;
+        }
+        core.table.forget_cancelled();
     }
 
     /// A status about the connection to this peer.
     pub(super) fn status(&self, status: Status) -> Status {
         status.with_origin(Origin::Connection).with_peer(Arc::clone(&self.peer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::code::Code;
+    use crate::wire::header::Generation;
+
+    fn link(change: impl FnOnce(Endpoint) -> Endpoint) -> Link {
+        Link::new(change(Endpoint::new("127.0.0.1:1").expect("host:port").php()))
+    }
+
+    fn frame(link: &Link, ticket: &Ticket) -> Vec<u8> {
+        let mut out = Vec::new();
+        let frame = link.encoder.begin(link.endpoint.generation, &ticket.guid, &mut out);
+        out.extend_from_slice(b"a:1:{s:4:\"type\";s:20:\"01234567890123456789\";}");
+        link.encoder.finish(&frame, &mut out).expect("small");
+        out
+    }
+
+    fn send(link: &Link) -> (Ticket, Vec<u8>) {
+        let ticket = link.open(None, 1).expect("open");
+        let frame = frame(link, &ticket);
+        link.submit(&ticket, &mut frame.clone()).expect("queued");
+        (ticket, frame)
+    }
+
+    fn answer(link: &Link, ticket: &Ticket) -> Poll<Answer> {
+        link.poll_answer(ticket, &Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn what_was_called_unsent_is_never_sent() {
+        let link = link(|endpoint| endpoint);
+        let ticket = link.open(None, 1).expect("open");
+        // While the request is being packed the connection is lost.
+        link.fail(&Status::unavailable("lost"), 0);
+        link.submit(&ticket, &mut frame(&link, &ticket)).expect("ignored");
+        assert!(link.core().out.is_empty());
+        let Poll::Ready(Err(status)) = answer(&link, &ticket) else { panic!("it has ended") };
+        assert!(status.is_unsent() && status.code() == Code::Unavailable);
+    }
+
+    #[test]
+    fn requests_that_were_given_up_leave_the_queue() {
+        let link = link(|endpoint| endpoint.signed());
+        let (first, first_frame) = send(&link);
+        let (second, _) = send(&link);
+        let (third, third_frame) = send(&link);
+        link.drop_expired();
+        assert_eq!(link.core().out.len(), 3 * first_frame.len(), "all are awaited");
+        link.close(&second, false);
+        link.drop_expired();
+        assert_eq!(link.core().out, [first_frame, third_frame].concat());
+        assert!(answer(&link, &first).is_pending() && answer(&link, &third).is_pending());
+    }
+
+    #[test]
+    fn a_given_up_call_without_a_guid_takes_its_connection_and_not_the_next_call() {
+        let link = link(|endpoint| endpoint.generation(Generation::Plain));
+        let (first, _) = send(&link);
+        link.attempted(None);
+        link.core().out.clear();
+        link.close(&first, true);
+        let (second, second_frame) = send(&link);
+        let written = link.core().queued - second_frame.len() as u64;
+        link.fail(&Status::unavailable("no longer needed"), written);
+        assert!(answer(&link, &second).is_pending());
+        assert_eq!(link.core().out, second_frame, "the next connection's");
+        assert!(!link.core().spoiled);
+    }
+
+    #[test]
+    fn a_connection_in_use_is_not_let_go() {
+        let link = link(|endpoint| endpoint);
+        link.attempted(None);
+        let (ticket, _) = send(&link);
+        assert!(!link.let_go());
+        link.core().out.clear();
+        assert!(!link.let_go(), "an answer is awaited");
+        link.close(&ticket, false);
+        assert!(link.let_go());
     }
 }

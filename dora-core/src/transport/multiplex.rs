@@ -92,6 +92,12 @@ impl Table {
         self.cancelled
     }
 
+    /// Whether somebody waits for an answer with this guid.
+    pub(super) fn is_awaited(&self, guid: &Guid) -> bool {
+        let slot = index_of(guid).and_then(|index| self.slots.get(index));
+        slot.is_some_and(|slot| slot.open && slot.guid == *guid && slot.awaited > 0)
+    }
+
     /// The moment to call [`expire`](Self::expire).
     pub(super) fn earliest(&self) -> Option<Instant> {
         self.earliest
@@ -181,15 +187,25 @@ impl Table {
     /// Ends all calls. Those whose request begins at or after `written` surely
     /// never reached the peer.
     pub(super) fn fail(&mut self, status: &Status, written: u64, wakers: &mut Vec<Waker>) {
-        for slot in self.slots.iter_mut().filter(|slot| slot.open && slot.awaited > 0) {
-            let status = status.clone();
-            let status = if slot.offset >= written { status.unsent() } else { status };
-            slot.awaited = 1;
-            wakers.extend(slot.settle(Err(status)));
-        }
-        self.awaited = 0;
-        self.cancelled = 0;
+        self.fail_sent(status, written, wakers);
+        self.fail_sent(&status.clone().unsent(), u64::MAX, wakers);
         self.earliest = None;
+    }
+
+    /// Nothing was sent that a cancelled call asked for.
+    pub(super) fn forget_cancelled(&mut self) {
+        self.cancelled = 0;
+    }
+
+    /// Ends the calls whose request begins before `written`.
+    pub(super) fn fail_sent(&mut self, status: &Status, written: u64, wakers: &mut Vec<Waker>) {
+        let awaited = self.slots.iter_mut().filter(|slot| slot.open && slot.awaited > 0);
+        for slot in awaited.filter(|slot| slot.offset < written || written == u64::MAX) {
+            self.awaited -= usize::from(slot.awaited);
+            slot.awaited = 1;
+            wakers.extend(slot.settle(Err(status.clone())));
+        }
+        self.cancelled = 0;
     }
 
     fn slot(&mut self, ticket: &Ticket) -> Option<&mut Slot> {

@@ -62,3 +62,50 @@ impl Outbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_slow_reader_leaves_is_sent_later_and_in_order() {
+        let (mut near, mut far) = tokio::io::duplex(64 << 10);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut outbox = Outbox::default();
+        let sent: Vec<u8> = (0..300_000_u32).map(|n| n as u8).collect();
+        let (mut came, mut count) = (Vec::new(), 0);
+        for frame in sent.chunks(1000) {
+            outbox.buffer().extend_from_slice(frame);
+            let _ = outbox.poll_flush(&mut near, &mut cx, &mut count);
+            if outbox.waiting() > 100_000 {
+                let mut piece = vec![0; 50_000];
+                far.read_exact(&mut piece).await.expect("it is there");
+                came.extend(piece);
+            }
+            assert!(outbox.bytes.len() <= 2 * outbox.waiting() + 2 * KEPT, "what was written is not kept");
+        }
+        while came.len() < sent.len() {
+            let _ = outbox.poll_flush(&mut near, &mut cx, &mut count);
+            came.push(far.read_u8().await.expect("it is there"));
+        }
+        assert!(came == sent);
+        assert_eq!((count, outbox.waiting()), (sent.len() as u64, 0));
+        assert!(outbox.bytes.capacity() <= KEPT, "a large buffer is not kept");
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_takes_nothing_is_an_error() {
+        let (mut near, far) = tokio::io::duplex(8);
+        drop(far);
+        let mut outbox = Outbox::default();
+        outbox.buffer().push(1);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(outbox.poll_flush(&mut near, &mut cx, &mut 0), Poll::Ready(Err(_))));
+        outbox.release();
+        assert_eq!(outbox.waiting(), 1, "only an empty buffer is given back");
+    }
+}

@@ -27,12 +27,13 @@ pin_project! {
     }
 }
 
-/// Whence a packet came.
+/// Whence a packet came, and when.
 #[derive(Clone, Copy)]
 pub(super) struct From {
     pub(super) guid: Guid,
     pub(super) peer: SocketAddr,
-    pub(super) received: Instant,
+    pub(super) begun: Instant,
+    pub(super) deadline: Option<Deadline>,
 }
 
 /// Starts no call yet: each begins at its first poll.
@@ -43,8 +44,7 @@ pub(super) fn run<S>(service: &S, packet: RequestPacket, from: From) -> Run<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>> + Clone,
 {
-    let From { guid, peer, received } = from;
-    let deadline = packet.timeout.map(|timeout| Deadline::from_instant(received, timeout));
+    let From { guid, peer, begun, deadline } = from;
     let kind = packet.kind;
     let request = |call: Call, metadata| {
         let head = RequestHead {
@@ -52,7 +52,7 @@ where
             metadata,
             deadline,
             mode: kind.mode(),
-            origin: Some(RequestOrigin { guid, kind, peer, received, protocol: "tcp", raw: call.raw }),
+            origin: Some(RequestOrigin { guid, kind, peer, begun, protocol: "tcp", raw: call.raw }),
             ..RequestHead::default()
         };
         Oneshot::new(service.clone(), Request::from_parts(Box::new(head), call.param))

@@ -58,6 +58,18 @@ struct Ended {
     push: Option<(Reply, ResponseData)>,
 }
 
+/// Background calls that count as running until this is dropped.
+struct Counted {
+    calls: usize,
+    stats: Arc<Stats>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.stats.calls_ended(self.calls);
+    }
+}
+
 /// What there is to send: the result of a waited packet, or one to push.
 pub(super) struct Finished {
     pub(super) reply: Reply,
@@ -91,7 +103,7 @@ where
     }
 
     /// Runs a packet that its caller does not wait for: it runs to its end
-    /// whatever becomes of the connection, or until the server closes.
+    /// whatever becomes of the connection, or to the end of the server's shutdown.
     pub(super) fn spawn(&mut self, run: Run<S>, calls: usize, push: Option<Reply>, mut watcher: Watcher) {
         let background = self.background.get_or_insert_with(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
@@ -101,15 +113,17 @@ where
         let stats = Arc::clone(&self.stats);
         self.background_calls += calls;
         stats.calls_started(calls);
+        let counted = Counted { calls, stats };
         tokio::spawn(async move {
             let data = tokio::select! {
                 biased;
-                data = run => Some(data),
-                () = watcher.reached(Phase::Closing) => None,
+                data = run => data,
+                () = watcher.reached(Phase::Closing) => return,
             };
-            stats.calls_ended(calls);
+            drop(counted);
             // The connection may be gone: its result is then nobody's.
-            let _ = sender.send(Ended { calls, push: push.zip(data) });
+            let _ = sender.send(Ended { calls, push: push.map(|reply| (reply, data)) });
+            drop(watcher);
         });
     }
 

@@ -24,6 +24,7 @@ use crate::wire::encoder::Encoder;
 use super::alarm::Alarm;
 use super::config::SessionConfig;
 use super::control::Control;
+use super::dispatch::Arrived;
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::running::Work;
@@ -53,9 +54,20 @@ pub(super) struct Session<S: Service<Request>> {
     inbox: Inbox,
     stream: TcpStream,
     alarm: Alarm,
+    probe: Alarm,
+    probe_at: Option<Instant>,
+    /// A packet that waits for a place among the running calls.
+    pub(super) held: Option<Arrived>,
+    /// When bytes last came; no request that is here came later.
+    pub(super) received_at: Instant,
+    /// The present, as good as of this pass: one look at the clock for all calls
+    /// of a read.
+    pub(super) now: Instant,
     /// When bytes last moved.
-    pub(super) active: Instant,
-    /// When the frame that is being received began.
+    active: Instant,
+    /// Since when the peer takes none of its answers.
+    stalled_since: Option<Instant>,
+    /// Since when the frame that is being received is awaited.
     frame_since: Option<Instant>,
     state: State,
 }
@@ -65,7 +77,7 @@ enum State {
     Open,
     /// The peer sends no more; what it asked for is still answered.
     Ended,
-    /// The server drains: closed when idle, from this moment on.
+    /// The server drains: not read, and closed when idle, from this moment on.
     Draining(Instant),
     /// Out of step: what is to be sent is sent, then both sides close.
     Closing,
@@ -74,6 +86,10 @@ enum State {
 /// How long, after its last word, a server waits for the peer to close, so that
 /// the last word is not lost to a reset.
 const FAREWELL: Duration = Duration::from_millis(500);
+
+/// How often a connection that is not read, and would so not be seen to break,
+/// is looked after while calls run for it.
+const PROBE: Duration = Duration::from_secs(1);
 
 impl<S> Session<S>
 where
@@ -98,7 +114,13 @@ where
             watcher,
             stream,
             alarm: Alarm::default(),
+            probe: Alarm::default(),
+            probe_at: None,
+            held: None,
+            received_at: Instant::now(),
+            now: Instant::now(),
             active: Instant::now(),
+            stalled_since: None,
             frame_since: None,
             state: State::Open,
         }
@@ -122,7 +144,8 @@ where
             }
         };
         match ended {
-            Ok(()) if self.state == State::Closing => self.farewell().await,
+            // Requests may be on their way that nobody will read.
+            Ok(()) if matches!(self.state, State::Closing | State::Draining(_)) => self.farewell().await,
             Ok(()) => {}
             Err(error) => tracing::debug!(peer = %self.peer, %error, "connection lost"),
         }
@@ -149,14 +172,22 @@ where
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = loop {
             let mut moved = self.may_answer() && self.poll_work(cx);
-            moved |= self.poll_read(cx)?;
-            moved |= self.take_frames(cx);
+            moved |= self.may_answer() && self.begin_held(cx);
+            let read = self.poll_read(cx)?;
+            if !read && !self.inbox.is_empty() {
+                self.now = Instant::now();
+            }
+            moved |= read | self.take_frames(cx);
             let flushed = self.poll_flush(cx)?;
             if !moved {
                 break flushed;
             }
+            self.active = Instant::now();
         };
         self.shared.stats.add(&std::mem::take(&mut self.tally));
+        self.stalled_since = (!flushed).then(|| self.stalled_since.unwrap_or_else(Instant::now));
+        self.frame_since = (!self.inbox.is_empty() && self.may_begin())
+            .then(|| self.frame_since.unwrap_or_else(Instant::now));
         if flushed && self.work.is_idle() && self.is_over() {
             return Poll::Ready(Ok(()));
         }
@@ -164,7 +195,8 @@ where
             self.inbox.release();
             self.outbox.release();
         }
-        self.poll_alarm(flushed, cx)
+        self.poll_probe(cx)?;
+        self.poll_alarm(cx)
     }
 
     /// Whether the peer takes its answers, so that more may be made for it.
@@ -173,12 +205,21 @@ where
     }
 
     fn may_begin(&self) -> bool {
-        self.may_answer() && self.work.calls() < self.shared.config.max_calls
+        self.may_answer() && self.held.is_none() && self.work.calls() < self.shared.config.max_calls
+    }
+
+    fn may_read(&self) -> bool {
+        let open = match self.state {
+            State::Open => true,
+            // Else a busy peer would keep the server from ending.
+            State::Draining(linger) => Instant::now() < linger,
+            State::Ended | State::Closing => false,
+        };
+        open && self.may_begin()
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        let open = matches!(self.state, State::Open | State::Draining(_));
-        if !open || !self.may_begin() || self.stream.poll_read_ready(cx)?.is_pending() {
+        if !self.may_read() || self.stream.poll_read_ready(cx)?.is_pending() {
             return Ok(false);
         }
         match self.inbox.poll_read(&mut self.stream, cx)? {
@@ -189,6 +230,8 @@ where
             }
             Poll::Ready(count) => {
                 self.tally.received += count as u64;
+                self.now = Instant::now();
+                self.received_at = self.now;
                 Ok(true)
             }
         }
@@ -196,10 +239,6 @@ where
 
     fn take_frames(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
-        if !self.inbox.is_empty() {
-            // One look at the clock for all calls of a read.
-            self.active = Instant::now();
-        }
         while self.state != State::Closing && self.may_begin() {
             match self.inbox.next_frame() {
                 Ok(None) => break,
@@ -216,12 +255,6 @@ where
             self.frame_since = None;
             moved = true;
         }
-        if self.inbox.is_empty() || moved {
-            self.frame_since = None;
-        }
-        if !self.inbox.is_empty() && self.frame_since.is_none() {
-            self.frame_since = Some(Instant::now());
-        }
         moved
     }
 
@@ -230,6 +263,7 @@ where
         let flushed = self.outbox.poll_flush(&mut self.stream, cx, &mut self.tally.sent)?.is_ready();
         if self.tally.sent > sent {
             self.active = Instant::now();
+            self.stalled_since = None;
         }
         Ok(flushed)
     }
@@ -239,11 +273,28 @@ where
         match self.state {
             State::Open => false,
             State::Ended | State::Closing => true,
-            State::Draining(linger) => self.inbox.is_empty() && linger <= Instant::now(),
+            State::Draining(linger) => linger <= Instant::now(),
         }
     }
 
-    fn poll_alarm(&mut self, flushed: bool, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Notices that a connection broke which is not read, so that its calls end.
+    fn poll_probe(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.may_read() || self.work.is_idle() {
+            self.probe_at = None;
+            return Ok(());
+        }
+        let mut due = *self.probe_at.get_or_insert_with(|| Instant::now() + PROBE);
+        while self.probe.poll(due, cx).is_ready() {
+            if let Some(error) = self.stream.take_error()? {
+                return Err(error);
+            }
+            due = Instant::now() + PROBE;
+            self.probe_at = Some(due);
+        }
+        Ok(())
+    }
+
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let config = &self.shared.config;
         let mut due = None;
         let mut earlier = |moment: Instant, why: &'static str| {
@@ -251,17 +302,17 @@ where
                 due = Some((moment, why));
             }
         };
-        if !flushed {
-            earlier(self.active + config.stall_timeout, "the peer does not take its answers");
+        if let Some(since) = self.stalled_since {
+            earlier(since + config.stall_timeout, "the peer does not take its answers");
         } else if self.work.is_idle() {
             earlier(self.active + config.idle_timeout, "idle");
+            if let State::Draining(linger) = self.state {
+                earlier(linger, "drained");
+            }
         }
         // Frames that wait for running calls are not late.
-        if let Some(since) = self.frame_since.filter(|_| self.work.calls() < config.max_calls) {
+        if let Some(since) = self.frame_since {
             earlier(since + config.frame_timeout, "a frame that began did not end");
-        }
-        if let (State::Draining(linger), true) = (self.state, self.work.is_idle()) {
-            earlier(linger, "drained");
         }
         let Some((moment, why)) = due else { return Poll::Pending };
         if self.alarm.poll(moment, cx).is_pending() {

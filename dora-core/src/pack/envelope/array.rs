@@ -35,8 +35,8 @@ pub(super) trait ArrayFormat {
     /// when `value` is something else.
     fn pairs(value: &Bytes, limits: &Limits) -> Result<Option<Vec<(CallKey, Bytes)>>, String>;
     /// What is tried once with a body that does not decode: the same body in
-    /// other words.
-    fn second_chance(_body: &Bytes, _limits: &Limits) -> Option<Bytes> {
+    /// other words, or why there is none.
+    fn second_chance(_body: &Bytes, _limits: &Limits) -> Option<Result<Bytes, String>> {
         None
     }
     /// An integer.
@@ -90,7 +90,8 @@ pub(super) fn decode_request<F: ArrayFormat>(
         Ok(pairs) => pairs.ok_or_else(|| undecodable("the body is no array"))?,
         Err(reason) => {
             return match F::second_chance(body, limits) {
-                Some(body) => decode_request::<F>(&body, limits),
+                Some(Ok(body)) => decode_request::<F>(&body, limits),
+                Some(Err(reason)) => Err(undecodable(reason)),
                 None => Err(undecodable(reason)),
             };
         }
@@ -303,6 +304,7 @@ struct Envelope {
 
 fn read_envelope<F: ArrayFormat>(value: &Bytes, limits: &Limits) -> Result<Envelope, String> {
     let pairs = F::pairs(value, limits)?.ok_or("a packet is no array")?;
+    let mut code = None;
     let mut envelope = Envelope {
         guid: None,
         code: 0,
@@ -316,7 +318,7 @@ fn read_envelope<F: ArrayFormat>(value: &Bytes, limits: &Limits) -> Result<Envel
         let CallKey::Str(key) = key else { continue };
         match &*key {
             b"guid" => envelope.guid = F::string(&value).and_then(|guid| Guid::from_bytes(&guid)),
-            b"code" => envelope.code = read_code::<F>(&value)?,
+            b"code" => code = Some(read_code::<F>(&value)?),
             b"msg" => envelope.message = F::string(&value).unwrap_or_default(),
             b"isresult" => envelope.is_result = F::int(&value) == Some(1) || F::is_true(&value),
             b"data" => envelope.data = value,
@@ -325,6 +327,8 @@ fn read_envelope<F: ArrayFormat>(value: &Bytes, limits: &Limits) -> Result<Envel
             _ => {}
         }
     }
+    // Else any array would be a success.
+    envelope.code = code.ok_or("a packet has no code")?;
     Ok(envelope)
 }
 
@@ -347,7 +351,8 @@ pub(super) fn decode_response<F: ArrayFormat>(
         Ok(envelope) => envelope,
         Err(reason) => {
             return match F::second_chance(body, limits) {
-                Some(body) => decode_response::<F>(&body, shape, limits),
+                Some(Ok(body)) => decode_response::<F>(&body, shape, limits),
+                Some(Err(reason)) => Err(unreadable(reason)),
                 None => Err(unreadable(reason)),
             };
         }

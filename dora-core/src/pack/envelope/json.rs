@@ -22,10 +22,11 @@ impl ArrayFormat for Json {
     const NULL: &'static [u8] = b"null";
     const EMPTY: &'static [u8] = b"[]";
 
-    fn pairs(value: &Bytes, _: &Limits) -> Result<Option<Vec<(CallKey, Bytes)>>, String> {
+    fn pairs(value: &Bytes, limits: &Limits) -> Result<Option<Vec<(CallKey, Bytes)>>, String> {
         if !matches!(value.trim_ascii_start().first(), Some(b'{' | b'[')) {
             return Ok(None);
         }
+        check(value, limits)?;
         let Pairs(pairs) = serde_json::from_slice(value).map_err(|error| error.to_string())?;
         let pairs = pairs.into_iter().map(|(key, raw)| (key, value.slice_ref(raw.get().as_bytes())));
         Ok(Some(last_of_equals(pairs.collect())))
@@ -83,6 +84,40 @@ impl ArrayFormat for Json {
     }
 }
 
+/// Holds nesting and number of values to the limits, before anything is kept.
+/// What is no JSON is left to the parser.
+fn check(json: &[u8], limits: &Limits) -> Result<(), String> {
+    let (mut depth, mut nodes) = (0usize, 1usize);
+    let (mut quoted, mut escaped, mut opened) = (false, false, false);
+    for byte in json {
+        // A list has a value more than commas, unless it is empty.
+        if opened && !byte.is_ascii_whitespace() {
+            opened = false;
+            nodes = nodes.saturating_add(usize::from(!matches!(byte, b'}' | b']')));
+        }
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'{' | b'[' => {
+                depth = depth.saturating_add(1);
+                opened = true;
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b',' => nodes = nodes.saturating_add(1),
+            _ => {}
+        }
+        if depth > limits.depth {
+            return Err(format!("nested deeper than {} levels", limits.depth));
+        }
+        if nodes > limits.nodes {
+            return Err(format!("over {} values", limits.nodes));
+        }
+    }
+    Ok(())
+}
+
 /// The unparsed members of an object, or elements of a list.
 struct Pairs<'a>(Vec<(CallKey, &'a RawValue)>);
 
@@ -127,5 +162,20 @@ fn key_of(key: Cow<'_, str>) -> CallKey {
     match key.parse::<i64>() {
         Ok(number) if number.to_string() == key => CallKey::Int(number),
         _ => CallKey::Str(Bytes::from(key.into_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nesting_and_values_are_held_to_the_limits() {
+        let limits = Limits { depth: 2, nodes: 4, ..Limits::default() };
+        for good in [r#"{"a":[1,2]}"#, "[[],[]]", r#"["[[[\"[[[\\"]"#, r#"{"a":",,,,,,,,","b":1}"#] {
+            assert_eq!(check(good.as_bytes(), &limits), Ok(()), "{good}");
+        }
+        assert_eq!(check(b"[[[", &limits), Err("nested deeper than 2 levels".to_owned()));
+        assert_eq!(check(b"[1,2,[ 4]]", &limits), Err("over 4 values".to_owned()));
     }
 }

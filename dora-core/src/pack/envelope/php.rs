@@ -39,9 +39,13 @@ impl ArrayFormat for Php {
         Ok(Some(last_of_equals(kept)))
     }
 
-    fn second_chance(body: &Bytes, limits: &Limits) -> Option<Bytes> {
-        // A body without references comes out as it went in: no third chance.
-        normalize(body, limits).ok().filter(|normal| normal != body).map(Bytes::from)
+    fn second_chance(body: &Bytes, limits: &Limits) -> Option<Result<Bytes, String>> {
+        match normalize(body, limits) {
+            // A body without references comes out as it went in: no third chance.
+            Ok(normal) => (normal != *body).then(|| Ok(normal.into())),
+            // The first reader stops at a reference, which is no fault by itself.
+            Err(error) => Some(Err(error.to_string())),
+        }
     }
 
     fn int(value: &Bytes) -> Option<i64> {

@@ -87,6 +87,9 @@ pub(super) fn decode_request(body: &Bytes, limits: &Limits) -> Result<RequestPac
     };
     packet.kind = kind;
     packet.calls = match (kind, calls) {
+        (PacketKind::Calls { mode: Mode::Wait, multi: true, .. }, None) => {
+            return Err(Refused::new(Status::raw(dora_code::NO_CALLS, dora_code::NO_CALLS_MESSAGE)));
+        }
         (PacketKind::Calls { multi: true, .. }, Some(Calls::One(call))) => {
             Calls::Many(vec![(CallKey::Int(0), call)])
         }

@@ -1,0 +1,155 @@
+//! A server that is told to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use dora_core::call::code::Code;
+use dora_core::call::dora_code;
+use dora_core::call::mode::Mode;
+use dora_core::call::request::Request;
+use dora_core::call::status::Status;
+use dora_core::pack::value::Value;
+use dora_core::server::Server;
+use dora_core::value;
+use tokio::net::TcpStream;
+
+use crate::support::{Gate, PATIENCE, call, eventually, frame, packet, serve, soon};
+
+#[tokio::test]
+async fn what_runs_is_answered_and_then_all_is_closed() {
+    let gate = Gate::closed();
+    let mut server = serve(gate.server()).await;
+    let mut idle = server.raw().await;
+    let mut raw = server.raw().await;
+    raw.send(&frame(&call("/gate"))).await;
+    raw.send(&frame(&packet(Mode::Deferred, "/gate"))).await;
+    assert_eq!(raw.answer().await.code, dora_code::ACCEPTED);
+    gate.until_running(2).await;
+    server.stop();
+    idle.assert_closed().await;
+    assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens");
+    gate.open(2);
+    let answers = [raw.answer().await, raw.answer().await];
+    assert_eq!(answers.iter().filter(|answer| answer.is_result).count(), 1, "the later result is pushed");
+    raw.assert_closed().await;
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn an_answer_is_sent_to_the_end_to_a_slow_reader() {
+    const LARGE: usize = 1 << 20;
+    let server = Server::builder()
+        .dynamic(|_: Request<Value>| async { Ok::<_, Status>(Value::from("x".repeat(LARGE))) })
+        .max_buffered_per_connection(64 << 20);
+    let mut server = serve(server).await;
+    let mut raw = server.raw().await;
+    raw.send(&frame(&call("/large")).repeat(20)).await;
+    eventually("all is asked", || server.stats().requests == 20).await;
+    server.stop();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for _ in 0..20 {
+        raw.result().await.expect("whole");
+    }
+    raw.assert_closed().await;
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_asks_on_and_on_does_not_keep_the_server() {
+    let server = Server::builder().dynamic(|request: Request<Value>| async move {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok::<_, Status>(request.into_body())
+    });
+    let mut server = serve(server.drain_timeout(Duration::from_secs(3600))).await;
+    let raw = server.raw().await;
+    let (mut reader, mut writer) = raw.stream.into_split();
+    let request = frame(&call("/a"));
+    let asking = tokio::spawn(async move {
+        use tokio::io::AsyncWriteExt;
+        while writer.write_all(&request).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    });
+    let reading = tokio::spawn(async move { tokio::io::copy(&mut reader, &mut tokio::io::sink()).await });
+    eventually("it is answered", || server.stats().answers > 10).await;
+    server.stop();
+    server.ended().await;
+    drop(soon(reading).await);
+    soon(asking).await.expect("no panic");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_no_accepted_call_is_lost() {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&ended);
+    let server = Server::builder().dynamic(move |request: Request<Value>| {
+        let count = Arc::clone(&count);
+        async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            count.fetch_add(1, Ordering::SeqCst);
+            Ok::<_, Status>(request.into_body())
+        }
+    });
+    let mut server = serve(server).await;
+    let answered = Arc::new(AtomicUsize::new(0));
+    let mut callers = Vec::new();
+    for _ in 0..4 {
+        let channel = server.channel().await;
+        for _ in 0..16 {
+            let (client, answered) = (channel.dynamic(), Arc::clone(&answered));
+            callers.push(tokio::spawn(async move {
+                loop {
+                    match client.call("/a", value!(1)).await {
+                        Ok(_) => answered.fetch_add(1, Ordering::SeqCst),
+                        Err(status) => return status,
+                    };
+                }
+            }));
+        }
+    }
+    eventually("a load runs", || answered.load(Ordering::SeqCst) > 500).await;
+    server.stop();
+    for caller in callers {
+        let status = soon(caller).await.expect("no panic");
+        assert_eq!(status.code(), Code::Unavailable, "{status}");
+    }
+    server.ended().await;
+    assert_eq!(
+        answered.load(Ordering::SeqCst),
+        ended.load(Ordering::SeqCst),
+        "every handler's answer arrived"
+    );
+}
+
+#[tokio::test]
+async fn stuck_calls_are_cancelled_at_the_drain_timeout() {
+    let gate = Gate::closed();
+    let mut server = serve(gate.server().drain_timeout(Duration::from_millis(200))).await;
+    let mut raw = server.raw().await;
+    for mode in [Mode::Wait, Mode::NoResult, Mode::Deferred] {
+        raw.send(&frame(&packet(mode, "/gate"))).await;
+    }
+    gate.until_running(3).await;
+    server.stop();
+    server.ended().await;
+    gate.until_running(0).await;
+    assert_eq!(gate.finished.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_background_call_of_a_client_that_is_gone_is_waited_for() {
+    let gate = Gate::closed();
+    let mut server = serve(gate.server().drain_timeout(PATIENCE)).await;
+    let mut raw = server.raw().await;
+    raw.send(&frame(&packet(Mode::NoResult, "/gate"))).await;
+    gate.until_running(1).await;
+    raw.reset();
+    eventually("closed", || server.stats().closed == 1).await;
+    server.stop();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(gate.running.load(Ordering::SeqCst), 1, "it runs on");
+    gate.open(1);
+    server.ended().await;
+    assert_eq!(gate.finished.load(Ordering::SeqCst), 1);
+}

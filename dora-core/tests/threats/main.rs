@@ -1,0 +1,21 @@
+//! Faults and attacks: what a peer may do to a server or a client, and what must
+//! come of it. One module for each theme, over real sockets of this machine.
+
+mod accept;
+mod cancel;
+mod dead_peer;
+mod deadlines;
+mod drain;
+mod floods;
+mod garbage;
+mod guids;
+mod gzip;
+mod handlers;
+mod lengths;
+mod names;
+mod nesting;
+mod packers;
+mod signature;
+mod slow_reader;
+mod support;
+mod trickle;

@@ -1,0 +1,113 @@
+//! Bodies that are small to send and large to read.
+
+use dora_core::call::dora_code;
+use dora_core::call::mode::Mode;
+use dora_core::call::packer::Packer;
+
+use crate::support::{echo, frame_of, multi, pack, serve};
+
+/// Each body is refused with `reason`, and the connection goes on.
+async fn assert_refused(bodies: &[(Vec<u8>, &str)]) {
+    let server = serve(echo()).await;
+    let mut raw = server.raw().await;
+    for (body, reason) in bodies {
+        raw.send(&frame_of(body)).await;
+        let (code, message) = raw.refusal().await;
+        let shown = body[..body.len().min(60)].escape_ascii();
+        assert_eq!(code, dora_code::NO_CALLS, "{shown}: {message}");
+        assert!(message.contains(reason), "{shown}: {message}");
+        assert!(message.len() > dora_code::NO_CALLS_MESSAGE.len(), "a reason is given for {shown}");
+        raw.assert_usable().await;
+    }
+    assert_eq!(server.stats().refused_packets, bodies.len() as u64);
+}
+
+#[tokio::test]
+async fn php_claims_and_bombs_are_refused() {
+    let in_param = |value: &str| {
+        format!("a:2:{{s:3:\"api\";a:1:{{s:3:\"one\";a:2:{{s:4:\"name\";s:5:\"/echo\";s:5:\"param\";{value}}}}}s:4:\"type\";s:3:\"W_S\";}}")
+            .into_bytes()
+    };
+    let nested = |levels: usize| "a:1:{i:0;".repeat(levels) + "N;" + &"}".repeat(levels);
+    assert_refused(&[
+        (b"a:2147483647:{".to_vec(), ""),
+        (b"a:9999999999999999999:{}".to_vec(), ""),
+        (b"s:2147483647:\"\";".to_vec(), ""),
+        (nested(200_000).into_bytes(), "nested too deeply"),
+        (in_param(&nested(100_000)), "nested too deeply"),
+        ("a:1:{i:0;".repeat(200_000).into_bytes(), ""),
+        (in_param("a:2147483647:{}"), ""),
+        (in_param("s:99999999:\"x\";"), ""),
+        (in_param("O:8:\"stdClass\":0:{}"), "object"),
+        (in_param("C:11:\"ArrayObject\":0:{}"), "object"),
+        (in_param("E:7:\"Suit:Up\";"), ""),
+        (in_param("R:1;"), ""),
+        (in_param("r:1;"), ""),
+        (in_param("R:99999;"), ""),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn references_that_multiply_are_refused() {
+    // Each level refers to the one before it twice: 2^40 values if copied.
+    let mut levels = String::from("a:3:{s:1:\"0\";i:1;");
+    for level in 1..40 {
+        levels = format!("a:2:{{i:0;{levels}i:1;R:{level};}}");
+    }
+    assert_refused(&[(levels.into_bytes(), "")]).await;
+}
+
+#[tokio::test]
+async fn json_bombs_are_refused() {
+    let in_param = |value: &str| {
+        format!(r#"{{"api":{{"one":{{"name":"/echo","param":{value}}}}},"type":"W_S"}}"#).into_bytes()
+    };
+    let many = format!("[{}1]", "1,".repeat(900_000));
+    assert_refused(&[
+        (in_param(&("[".repeat(200_000) + &"]".repeat(200_000))), "64"),
+        (in_param(&(r#"{"a":"#.repeat(200_000) + "1" + &"}".repeat(200_000))), "64"),
+        (br#"{"api":"#.repeat(200_000), "64"),
+        (format!(r#"{{"api":{many},"type":"W_M"}}"#).into_bytes(), "values"),
+        (in_param(&many), "values"),
+        (b"{\"api\":{\"one\":".to_vec(), ""),
+        (b"{\"api\"\xff".to_vec(), ""),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn quoted_brackets_are_no_nesting() {
+    let server = serve(echo()).await;
+    let mut raw = server.raw().await;
+    let text = r#"\"[{\\"#.repeat(1000);
+    let body = format!(r#"{{"api":{{"one":{{"name":"/echo","param":"{text}"}}}},"type":"W_S"}}"#);
+    raw.send(&frame_of(body.as_bytes())).await;
+    raw.result().await.expect("answered");
+}
+
+#[tokio::test]
+async fn protobuf_garbage_is_refused() {
+    assert_refused(&[
+        (vec![8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], ""),
+        (vec![8, 1, 0x12, 0xff, 0xff, 0xff, 0xff, 0x0f], ""),
+        (vec![8, 1, 0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], ""),
+        ([8, 1, 0x0b].repeat(100_000), ""),
+        (vec![8, 1, 0x12, 2, 0x0a, 9], ""),
+        (vec![8], ""),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn more_calls_than_the_limit_are_refused() {
+    let packet = multi(Mode::Wait, "/echo", 1025);
+    for packer in [Packer::Php, Packer::Json] {
+        assert_refused(&[(pack(&packet, packer), "1024")]).await;
+    }
+    let server = serve(echo()).await;
+    let mut raw = server.raw().await;
+    raw.send(&frame_of(&pack(&multi(Mode::Wait, "/echo", 1024), Packer::Php))).await;
+    raw.frame().await;
+    raw.assert_usable().await;
+}

@@ -1,0 +1,130 @@
+//! Generated clients directly on generated servers: no port, nothing packed.
+
+// The golden files have a deprecated method, to see that it is one.
+#![allow(dead_code, deprecated, unreachable_pub)]
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use dora::{Code, Mode, Request, Response, Status, Value, value};
+use tower::ServiceExt;
+use tower::timeout::Timeout;
+
+mod greeter {
+    dora::include_proto!("golden.client");
+}
+
+mod users {
+    dora::include_proto!("golden.options");
+}
+
+use greeter::HelloRequest;
+use greeter::greeter_client::GreeterClient;
+use greeter::greeter_server::{Greeter, GreeterServer};
+use users::users_client::UsersClient;
+use users::users_server::{Users, UsersServer};
+
+/// Greets, and notes how it was asked.
+#[derive(Default)]
+struct Noting {
+    asked: Mutex<Vec<(String, Mode, bool)>>,
+}
+
+impl Noting {
+    fn note<T>(&self, request: &Request<T>) {
+        assert_eq!(request.peer(), None, "it came over no wire");
+        let head = request.head();
+        let asked = (head.method.to_string(), head.mode, head.deadline.is_some());
+        self.asked.lock().expect("no panic").push(asked);
+    }
+}
+
+impl Greeter for Noting {
+    async fn hello(&self, request: Request<HelloRequest>) -> Result<Response<String>, Status> {
+        self.note(&request);
+        match &*request.body().name {
+            "" => Err(Status::raw(1231, "who?")),
+            name => Ok(format!("Hello {name}").into()),
+        }
+    }
+
+    async fn r#move(&self, _: Request<HelloRequest>) -> Result<Response<HelloRequest>, Status> {
+        std::future::pending().await
+    }
+}
+
+impl Users for Noting {
+    async fn count(&self, request: Request<()>) -> Result<Response<()>, Status> {
+        self.note(&request);
+        Ok(().into())
+    }
+
+    async fn service(&self, request: Request<()>) -> Result<Response<()>, Status> {
+        self.note(&request);
+        Ok(().into())
+    }
+}
+
+fn ada() -> HelloRequest {
+    HelloRequest { name: "Ada".into() }
+}
+
+#[tokio::test]
+async fn every_mode_works_without_a_wire() {
+    let client = GreeterClient::new(GreeterServer::new(Noting::default()));
+    assert_eq!(client.hello(ada()).await.expect("greeted"), "Hello Ada");
+    client.hello(ada()).no_result().await.expect("accepted");
+    let pending = client.hello(ada()).deferred().await.expect("accepted");
+    assert_eq!(pending.await.expect("greeted"), "Hello Ada");
+    let status = client.hello(HelloRequest::default()).await.expect_err("it has no name");
+    assert_eq!((status.raw_code(), status.message()), (1231, "who?"));
+}
+
+#[tokio::test]
+async fn options_of_the_proto_reach_the_server() {
+    let server = std::sync::Arc::new(Noting::default());
+    let client = UsersClient::new(UsersServer::from_arc(server.clone()));
+    client.count(()).wait().await.expect("counted");
+    drop(client.count(()).await.expect("accepted"));
+    client.service(()).await.expect("accepted");
+    let asked = std::mem::take(&mut *server.asked.lock().expect("no panic"));
+    let count = "/golden.options.Users/Count".to_owned();
+    assert_eq!(
+        asked,
+        [
+            (count.clone(), Mode::Wait, true),
+            (count, Mode::Deferred, true),
+            ("/golden.options.Users/Service".to_owned(), Mode::NoResult, false)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_server_is_called_by_legacy_name_and_with_values_too() {
+    let users = dora::DynamicClient::new(UsersServer::new(Noting::default()));
+    for name in ["/user/count", "user.count", "/golden.options.Users/Count"] {
+        assert_eq!(users.call(name, value!([])).await.expect(name), value!([]));
+    }
+    let status = users.call("/user/other", Value::Null).await.expect_err("there is none");
+    assert_eq!(status.code(), Code::Unimplemented);
+    let greeter = dora::DynamicClient::new(GreeterServer::new(Noting::default()));
+    let hello = greeter.call("/golden.client.Greeter/Hello", value!({ "name" => "Ada" })).await;
+    assert_eq!(hello.expect("greeted"), value!("Hello Ada"));
+    let wrong = greeter.call("/golden.client.Greeter/Hello", value!({ "name" => [1] })).await;
+    let wrong = wrong.expect_err("a list is no name");
+    assert_eq!(wrong.code(), Code::InvalidArgument);
+    assert!(wrong.message().contains("name"), "{wrong}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn layers_of_tower_stand_between() {
+    let slow = Timeout::new(GreeterServer::new(Noting::default()), Duration::from_secs(1));
+    let status = GreeterClient::new(slow).r#move(ada()).await.expect_err("it never ends");
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    let renamed = GreeterServer::new(Noting::default()).map_response(|mut response: Response<_>| {
+        response.metadata_mut().append("via", "layer");
+        response
+    });
+    let response = GreeterClient::new(renamed).hello(ada()).response().await.expect("greeted");
+    assert_eq!(response.metadata().get("via"), Some("layer"));
+}

@@ -1,0 +1,363 @@
+//! Real answers to the real client: it gives its caller what the PHP client gave,
+//! one layer deeper.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dora_core::call::BoxFuture;
+use dora_core::call::batch::{BatchRequest, BatchResponse};
+use dora_core::call::body::Body;
+use dora_core::call::deadline::Deadline;
+use dora_core::call::mode::Mode;
+use dora_core::call::request::{Request, RequestHead};
+use dora_core::call::response::Response;
+use dora_core::call::status::{Origin, Status};
+use dora_core::pack::packet::CallResult;
+use dora_core::pack::value::Value;
+use dora_core::stub::pending::Pending;
+use dora_core::transport::channel::Channel;
+use dora_core::transport::endpoint::Endpoint;
+use dora_integration_tests::exact::Exact;
+use dora_integration_tests::raw::{Dialect, MAX_PACKET, Peer};
+use dora_integration_tests::vectors::{Case, Outcome, Recording, Sent, Side, load_all};
+use tower::ServiceExt as _;
+
+use crate::convert::{dialect_of, has_object, int, limits, pairs, text, to_exact, to_value, value_of};
+use crate::decode::check_result;
+use crate::fake::{Fake, next_request, replace};
+
+/// What the fake server does next.
+enum Step {
+    /// Reads the request that was recorded under this guid.
+    Take(Vec<u8>),
+    /// Answers it with this body.
+    Give(Vec<u8>, Vec<u8>),
+}
+
+#[tokio::test]
+async fn callers_get_what_php_callers_got_one_layer_deeper() {
+    let mut replayed = 0;
+    for recording in load_all().expect("every recording loads") {
+        if !recording.file.starts_with("client-") {
+            continue;
+        }
+        for case in recording.cases.iter().filter(|case| can_be_sent(case)) {
+            replay(&recording, case).await;
+            replayed += 1;
+        }
+    }
+    assert!(replayed > 280, "{replayed}");
+}
+
+/// The rest is refused before it is sent: see `faults.rs`.
+fn can_be_sent(case: &Case) -> bool {
+    let mut requests = case.sent().filter(|sent| sent.from == Side::Client).peekable();
+    let empty = Exact::Array(Vec::new());
+    let good = |sent: &Sent| {
+        let whole = !sent.partial && sent.bytes.len() <= MAX_PACKET;
+        whole && value_of(sent).is_some_and(|value| value.get("api") != Some(&empty))
+    };
+    requests.peek().is_some() && requests.all(good)
+}
+
+async fn replay(recording: &Recording, case: &Case) {
+    let name = format!("{}, case {}", recording.file, case.name);
+    let dialect = dialect_of(recording);
+    let fake = Fake::run({
+        let (script, dialect) = (script(case), dialect.clone());
+        move |peer| play(peer, &dialect, script)
+    });
+    let channel = endpoint(&fake.address.to_string(), &dialect).connect().await.expect(&name);
+    let mut later = Vec::new();
+    let mut returned = case.calls.iter().filter(|call| call.call != "async");
+    for request in case.sent().filter(|sent| sent.from == Side::Client) {
+        let value = value_of(request).expect("a recorded request");
+        let answers: Vec<_> = case
+            .sent()
+            .filter(|sent| sent.from == Side::Server && sent.decoded.guid == request.decoded.guid)
+            .filter_map(value_of)
+            .collect();
+        // The PHP client wraps the first answer once more, but for control commands.
+        let call = returned.next().expect("a call for each request");
+        if let (Outcome::Returned(outcome), Some(answer)) = (&call.outcome, answers.first())
+            && !has_object(answer)
+        {
+            let bare = matches!(&*call.call, "stat" | "reload");
+            assert_eq!(if bare { Some(outcome) } else { outcome.get("data") }, Some(answer), "{name}");
+        }
+        make(&channel, &value, &answers, &mut later, &name).await;
+    }
+    for (pending, wanted) in later {
+        pending.check(&wanted, &name).await;
+    }
+    assert_eq!(channel.dropped_answers().unknown, 0, "{name}");
+    drop(channel);
+    let requests: BTreeMap<Vec<u8>, ([u8; 32], Vec<u8>)> = fake.end().await;
+    for sent in case.sent().filter(|sent| sent.from == Side::Client) {
+        let (guid, body) = &requests[&sent.decoded.guid];
+        assert_as_php(sent, guid, body, &name);
+    }
+}
+
+/// A client set as the PHP client was.
+pub(crate) fn endpoint(address: &str, dialect: &Dialect) -> Endpoint {
+    let mut endpoint = Endpoint::new(address).expect("an address").php().limits(limits());
+    endpoint = endpoint.timeout(Duration::from_secs(10));
+    if let Some(salt) = &dialect.salt {
+        endpoint = endpoint.salt(salt);
+    }
+    if dialect.gzip { endpoint.gzip() } else { endpoint }
+}
+
+fn script(case: &Case) -> Vec<Step> {
+    let mut positions = BTreeMap::new();
+    let step = |sent: &Sent| {
+        let guid = sent.decoded.guid.clone();
+        if sent.from == Side::Client {
+            let value = value_of(sent).expect("a recorded request");
+            positions.insert(guid.clone(), keys(&value));
+            return Step::Take(guid);
+        }
+        let body = sent.decoded.serialized.clone().expect("a recorded answer");
+        let keys = positions.get(&guid).map(Vec::as_slice).unwrap_or_default();
+        Step::Give(guid, renumbered(body, keys))
+    };
+    case.sent().map(step).collect()
+}
+
+/// The keys of a multi request, serialized, in order.
+fn keys(request: &Exact) -> Vec<String> {
+    if !text(request, "type").ends_with("_M") {
+        return Vec::new();
+    }
+    let key = |(key, _): &(Exact, Exact)| match key {
+        Exact::Int(key) => format!("i:{key};"),
+        Exact::Str(key) => {
+            format!("s:{}:\"{}\";", key.len(), str::from_utf8(key).expect("a key of text"))
+        }
+        other => panic!("no key: {other:?}"),
+    };
+    pairs(request.get("api").expect("api")).iter().map(key).collect()
+}
+
+/// A batch numbers its calls, where a PHP caller names them.
+fn renumbered(mut body: Vec<u8>, keys: &[String]) -> Vec<u8> {
+    for (at, key) in keys.iter().enumerate() {
+        let result = |key: &str| format!("{key}a:4:{{s:4:\"guid\";").into_bytes();
+        // Marked, so that a key does not become another call's.
+        body = replace(&body, &result(key), &result(&format!("#{at}")));
+    }
+    for at in 0..keys.len() {
+        body = replace(&body, format!("#{at}a:4:").as_bytes(), format!("i:{at};a:4:").as_bytes());
+    }
+    body
+}
+
+fn play(peer: &mut Peer, dialect: &Dialect, script: Vec<Step>) -> BTreeMap<Vec<u8>, ([u8; 32], Vec<u8>)> {
+    let mut requests = BTreeMap::new();
+    for step in script {
+        match step {
+            Step::Take(recorded) => {
+                requests.insert(recorded, next_request(peer, dialect));
+            }
+            Step::Give(recorded, body) => {
+                let (guid, _) = &requests[&recorded];
+                let body = replace(&body, &recorded, guid);
+                peer.send(&dialect.frame(guid, &body)).expect("sent");
+            }
+        }
+    }
+    requests
+}
+
+/// A result that is awaited at the end, as `getAsyncData` is called.
+enum Later {
+    One(Pending<Value>),
+    /// With the keys that the PHP caller gave its calls.
+    Many(BoxFuture<Vec<CallResult>>, Vec<Exact>),
+}
+
+impl Later {
+    async fn check(self, wanted: &Exact, name: &str) {
+        assert_eq!(wanted.get("isresult"), Some(&1.into()), "{name}");
+        match self {
+            Self::One(pending) => check_one(pending.await, wanted, name),
+            Self::Many(results, keys) => check_many(results.await, wanted, &keys, name),
+        }
+    }
+}
+
+/// Makes the recorded call and checks what comes back.
+async fn make(
+    channel: &Channel,
+    request: &Exact,
+    answers: &[Exact],
+    later: &mut Vec<(Later, Exact)>,
+    name: &str,
+) {
+    let kind = text(request, "type");
+    let calls = pairs(request.get("api").expect("api"));
+    // Nobody answers: the caller's own patience ends it.
+    let timeout = Duration::from_millis(if answers.is_empty() { 50 } else { 10_000 });
+    let silence = silence();
+    let wanted = answers.first().unwrap_or(&silence);
+    let push = answers.get(1).cloned();
+    if kind.ends_with("_M") {
+        let keys: Vec<_> = calls.iter().map(|(key, _)| key.clone()).collect();
+        let calls = calls.iter().map(|(_, call)| request_of(call)).collect();
+        let mode = match kind {
+            "W_M" => Mode::Wait,
+            "AN_M" => Mode::NoResult,
+            _ => Mode::Deferred,
+        };
+        let deadline = Some(Deadline::after(timeout));
+        let batch = BatchRequest { calls, mode, deadline, ..BatchRequest::default() };
+        return match channel.clone().oneshot(batch).await {
+            Ok(BatchResponse::Results(results)) => check_many(Ok(results), wanted, &keys, name),
+            Ok(BatchResponse::Accepted) => assert_eq!(int(wanted, "code"), 100_001, "{name}"),
+            Ok(BatchResponse::Deferred(results)) => {
+                later.push((Later::Many(results, keys), push.expect("a result")));
+            }
+            Err(status) => check_many(Err(status), wanted, &keys, name),
+        };
+    }
+    let (_, call) = &calls[0];
+    let api = text(call, "name").to_owned();
+    if kind == "SC" {
+        let value = channel.control(&api).await.expect(name);
+        return assert_eq!(Some(&to_exact(&value)), wanted.get("data"), "{name}");
+    }
+    let call = channel.dynamic().call(api, param_of(call)).timeout(timeout);
+    match kind {
+        "W_S" => check_one(call.await, wanted, name),
+        "AN_S" => {
+            call.no_result().await.expect(name);
+            assert_eq!(int(wanted, "code"), 100_001, "{name}");
+        }
+        _ => {
+            let pending = call.deferred().await.expect(name);
+            later.push((Later::One(pending), push.expect("a result")));
+        }
+    }
+}
+
+/// What the PHP client makes of no answer.
+fn silence() -> Exact {
+    Exact::map([
+        ("code", 100_009.into()),
+        ("msg", "the recive wrong or timeout".into()),
+        ("data", Exact::Array(Vec::new())),
+    ])
+}
+
+/// The call of a recorded packet. What is no call is one without a name.
+fn request_of(call: &Exact) -> Request {
+    let method = match call.get("name") {
+        Some(_) => text(call, "name").to_owned(),
+        None => String::new(),
+    };
+    let head = RequestHead { method: method.into(), ..RequestHead::default() };
+    Request::from_parts(Box::new(head), Body::message(param_of(call)))
+}
+
+/// Its parameter; null where that has objects, which nothing here can send.
+fn param_of(call: &Exact) -> Value {
+    call.get("param").filter(|param| !has_object(param)).map(to_value).unwrap_or_default()
+}
+
+fn check_one(result: Result<Value, Status>, packet: &Exact, name: &str) {
+    if let Some(status) = refusal(&result, packet, name) {
+        return drop(status);
+    }
+    let result = result.map(|value| Response::new(Body::message(value)));
+    if let Err(status) = &result {
+        assert_eq!(status.origin(), Origin::Service, "{name}: {status}");
+    }
+    check_result(result, packet.get("data").expect("data"), same_but_guids, name);
+}
+
+/// The recorded packets are in the order of completion, the results in that of
+/// the calls.
+fn check_many(results: Result<Vec<CallResult>, Status>, packet: &Exact, keys: &[Exact], name: &str) {
+    if refusal(&results, packet, name).is_some() {
+        return;
+    }
+    let results = results.unwrap_or_else(|status| panic!("{name}: {status}"));
+    let packets = pairs(packet.get("data").expect("data"));
+    assert_eq!((results.len(), packets.len()), (keys.len(), keys.len()), "{name}");
+    for (result, key) in results.into_iter().zip(keys) {
+        let packet = packets.iter().find(|(known, _)| known == key);
+        check_result(result, &packet.expect("a packet for each call").1, same_but_guids, name);
+    }
+}
+
+/// `/t/task` returns the guid, which is not the recorded one.
+fn same_but_guids(ours: &Exact, recorded: &Exact) -> bool {
+    fn masked(value: &Exact) -> Exact {
+        match value {
+            Exact::Array(entries) => {
+                let entry = |(key, value): &(Exact, Exact)| match (key, value) {
+                    (key, Exact::Str(guid)) if *key == "guid".into() && guid.len() == 32 => {
+                        (key.clone(), Exact::Null)
+                    }
+                    (key, value) => (key.clone(), masked(value)),
+                };
+                Exact::Array(entries.iter().map(entry).collect())
+            }
+            other => other.clone(),
+        }
+    }
+    masked(ours) == masked(recorded)
+}
+
+/// Checks an error that the packet as a whole is; `None` where it is none.
+fn refusal<T>(result: &Result<T, Status>, packet: &Exact, name: &str) -> Option<Status> {
+    let code = int(packet, "code");
+    let objects = has_object(packet);
+    if code == 0 && !objects {
+        return None;
+    }
+    let Err(status) = result else { panic!("{name}: no error") };
+    if objects {
+        let message = status.message();
+        assert!(message.contains("objects and enums are refused in data.data"), "{name}: {message}");
+        return Some(status.clone());
+    }
+    assert_eq!(status.raw_code(), code, "{name}");
+    assert!(status.message().starts_with(text(packet, "msg")), "{name}: {status}");
+    Some(status.clone())
+}
+
+/// Checks that the client wrote what the PHP client did, and behind it only keys
+/// that PHP does not know.
+fn assert_as_php(sent: &Sent, guid: &[u8; 32], body: &[u8], name: &str) {
+    let recorded = value_of(sent).expect("a recorded request");
+    if has_object(&recorded) || name.contains("precision17") {
+        return;
+    }
+    let wanted = sent.decoded.serialized.as_deref().expect("a request");
+    let wanted = replace(wanted, &sent.decoded.guid, guid);
+    let ours = dora_integration_tests::serialized::read(body).expect(name);
+    let wanted_value = dora_integration_tests::serialized::read(&wanted).expect(name);
+    let kind = text(&wanted_value, "type");
+    // A call that is waited for says how long it is.
+    let waits = kind.starts_with("W_") || kind == "SC";
+    let extra = pairs(&ours).get(3).map(|(key, _)| key);
+    assert_eq!(extra, waits.then(|| Exact::from("timeout")).as_ref(), "{name}");
+    if kind.ends_with("_M") {
+        let calls = |value: &Exact| -> Vec<Exact> {
+            let calls = pairs(value.get("api").expect("api"));
+            calls.iter().map(|(_, call)| call.clone()).collect()
+        };
+        let whole = calls(&wanted_value).iter().all(|call| matches!(call, Exact::Array(f) if f.len() == 2));
+        assert!(!whole || calls(&ours) == calls(&wanted_value), "{name}");
+        return;
+    }
+    let mut expected = wanted.clone();
+    if let Some((_, Exact::Int(timeout))) = pairs(&ours).get(3) {
+        expected[2] = b'4';
+        expected.pop();
+        expected.extend(format!("s:7:\"timeout\";i:{timeout};}}").into_bytes());
+    }
+    assert!(body == expected, "{name}:\n{}\n{}", body.escape_ascii(), expected.escape_ascii());
+}

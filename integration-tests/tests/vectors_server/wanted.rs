@@ -1,0 +1,103 @@
+//! What a recorded answer says of ours.
+
+use dora_integration_tests::exact::Exact;
+use dora_integration_tests::serialized;
+use dora_integration_tests::vectors::Sent;
+
+use crate::legacy::Answer;
+
+/// The numbers of `getStat` that every Swoole gives.
+const STATS: [&str; 6] =
+    ["start_time", "connection_num", "accept_count", "close_count", "tasking_num", "request_count"];
+
+/// Whether the bytes of our answer can be compared, and not only its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bytes {
+    /// The original wrote as we do.
+    Same,
+    /// It wrote floats with 17 digits.
+    OldFloats,
+}
+
+/// The value of a recorded frame, read by the tests' own reader.
+pub(crate) fn value_of(sent: &Sent) -> Option<Exact> {
+    sent.decoded.serialized.as_ref().map(|bytes| serialized::read(bytes).expect("a recorded value"))
+}
+
+/// Checks our answer against the recorded one, but for the guid in the header.
+pub(crate) fn assert_recorded(answer: &Answer, recorded: &Sent, bytes: Bytes, case: &str) {
+    let wanted = value_of(recorded).expect("a recorded answer");
+    if wanted.at(&["data", "server"]).is_some() {
+        return assert_stats(&answer.value(), &wanted, case);
+    }
+    let (ours, theirs) = (in_order(answer.value()), in_order(without_objects(&wanted)));
+    // A large value is not printed.
+    assert!(ours == theirs, "{case}:\n{}\n{}", shortened(&ours), shortened(&theirs));
+    let serialized = recorded.decoded.serialized.as_deref().unwrap_or_default();
+    let one = matches!(wanted.get("data"), Some(data) if data.get("code").is_some() || is_empty(data));
+    if bytes == Bytes::Same && one && !has_object(&wanted) && !has_reference(serialized) {
+        assert!(answer.body == serialized, "{case}: {}", answer.body.escape_ascii());
+    }
+}
+
+/// `getStat` differs from run to run; its shape does not.
+fn assert_stats(ours: &Exact, theirs: &Exact, case: &str) {
+    let keys = |value: &Exact| match value {
+        Exact::Array(entries) => entries.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>(),
+        other => panic!("{case}: {other:?}"),
+    };
+    assert_eq!(keys(ours), keys(theirs), "{case}");
+    for field in ["guid", "code", "msg"] {
+        assert_eq!(ours.get(field), theirs.get(field), "{case}");
+    }
+    let log = ["data", "logqueue"];
+    assert_eq!(ours.at(&log).map(keys), theirs.at(&log).map(keys), "{case}");
+    for name in STATS {
+        let number = ours.at(&["data", "server", name]);
+        assert!(matches!(number, Some(Exact::Int(0..))), "{case}: {name} is {number:?}");
+    }
+}
+
+/// Objects of the original are plain arrays of their public fields.
+fn without_objects(value: &Exact) -> Exact {
+    let (Exact::Array(entries) | Exact::Object { properties: entries, .. }) = value else {
+        return value.clone();
+    };
+    let public = |(key, _): &&(Exact, Exact)| !matches!((value, key), (Exact::Object { .. }, Exact::Str(name)) if name.starts_with(b"\0"));
+    let entries = entries.iter().filter(public);
+    Exact::Array(entries.map(|(key, value)| (key.clone(), without_objects(value))).collect())
+}
+
+/// The results of a multi call come in the order of completion.
+fn in_order(packet: Exact) -> Exact {
+    let Exact::Array(mut entries) = packet else { return packet };
+    for (_, data) in &mut entries {
+        if let Exact::Array(results) = data
+            && results.iter().all(|(_, result)| result.get("code").is_some())
+        {
+            results.sort_by_key(|(key, _)| format!("{key:?}"));
+        }
+    }
+    Exact::Array(entries)
+}
+
+/// Whether there is an object anywhere in `value`.
+pub(crate) fn has_object(value: &Exact) -> bool {
+    match value {
+        Exact::Object { .. } => true,
+        Exact::Array(entries) => entries.iter().any(|(_, value)| has_object(value)),
+        _ => false,
+    }
+}
+
+fn has_reference(serialized: &[u8]) -> bool {
+    serialized.windows(3).any(|bytes| matches!(bytes, [b';' | b'{', b'r' | b'R', b':']))
+}
+
+fn is_empty(value: &Exact) -> bool {
+    matches!(value, Exact::Array(entries) if entries.is_empty())
+}
+
+fn shortened(value: &Exact) -> String {
+    format!("{value:?}").chars().take(2_000).collect()
+}
