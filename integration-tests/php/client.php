@@ -55,19 +55,7 @@ function execute(DoraClient $client, array $call): array
     };
 }
 
-$options = options(
-    $argv,
-    ['host', 'port', 'generation', 'salt', 'timeout'],
-    ['sign', 'gzip', 'legacy-types'],
-);
-$client = new DoraClient($options['host'] ?? '127.0.0.1', (int) $options['port'], [
-    'generation' => $options['generation'] ?? DoraFrame::GUID,
-    'signed' => isset($options['sign']),
-    'salt' => $options['salt'] ?? DoraFrame::DEFAULT_SALT,
-    'gzip' => isset($options['gzip']),
-    'timeout' => (float) ($options['timeout'] ?? 3.0),
-    'legacyTypes' => isset($options['legacy-types']),
-]);
+$client = clientOf($argv);
 $calls = json_decode(stream_get_contents(STDIN), true, 4096, JSON_THROW_ON_ERROR);
 foreach ($calls as $call) {
     if ($call['call'] === 'pause') {

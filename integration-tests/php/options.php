@@ -3,7 +3,7 @@
 declare(strict_types=1);
 
 /**
- * The command line of client.php and server.php.
+ * The command line of the scripts here.
  *
  * @param string[] $values names of options that take a value
  * @param string[] $flags names of options that do not
@@ -24,4 +24,22 @@ function options(array $argv, array $values, array $flags): array
         }
     }
     return $options;
+}
+
+/** The client that the command line of a client's script describes. */
+function clientOf(array $argv): DoraClient
+{
+    $options = options(
+        $argv,
+        ['host', 'port', 'generation', 'salt', 'timeout'],
+        ['sign', 'gzip', 'legacy-types'],
+    );
+    return new DoraClient($options['host'] ?? '127.0.0.1', (int) $options['port'], [
+        'generation' => $options['generation'] ?? DoraFrame::GUID,
+        'signed' => isset($options['sign']),
+        'salt' => $options['salt'] ?? DoraFrame::DEFAULT_SALT,
+        'gzip' => isset($options['gzip']),
+        'timeout' => (float) ($options['timeout'] ?? 3.0),
+        'legacyTypes' => isset($options['legacy-types']),
+    ]);
 }

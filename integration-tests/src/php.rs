@@ -27,8 +27,17 @@ impl PhpServer {
     ///
     /// When PHP is missing, or the server does not start.
     pub fn start(dialect: &Dialect) -> anyhow::Result<Self> {
+        Self::start_on(0, dialect)
+    }
+
+    /// As [`start`](Self::start), on this port: of a server that was there before.
+    ///
+    /// # Errors
+    ///
+    /// When PHP is missing, or the port is taken.
+    pub fn start_on(port: u16, dialect: &Dialect) -> anyhow::Result<Self> {
         let mut command = script("server.php", dialect)?;
-        let mut process = Process::spawn(command.args(["--port", "0"]))?;
+        let mut process = Process::spawn(command.args(["--port", &port.to_string()]))?;
         let line = process.line(PATIENCE)?.unwrap_or_default();
         let port = line.strip_prefix("listening ");
         let Some(port) = port.and_then(|port| port.parse().ok()) else {
@@ -77,7 +86,18 @@ impl PhpClient {
     ///
     /// When PHP is missing, or the script fails or says anything unasked.
     pub fn run(&self, calls: &Value) -> anyhow::Result<Vec<Outcome>> {
-        let mut command = script("client.php", &self.dialect)?;
+        let lines = self.run_script("client.php", calls.to_string().as_bytes())?;
+        lines.iter().map(|line| outcome(line).with_context(|| line.clone())).collect()
+    }
+
+    /// Runs a script of `php/` that takes the options of `client.php`, and
+    /// returns the lines it printed.
+    ///
+    /// # Errors
+    ///
+    /// When PHP is missing, or the script fails or says anything unasked.
+    pub fn run_script(&self, name: &str, input: &[u8]) -> anyhow::Result<Vec<String>> {
+        let mut command = script(name, &self.dialect)?;
         command
             .args(["--host", &self.address.ip().to_string()])
             .args(["--port", &self.address.port().to_string()])
@@ -86,15 +106,15 @@ impl PhpClient {
             command.arg("--legacy-types");
         }
         let mut process = Process::spawn(&mut command)?;
-        process.feed(calls.to_string().as_bytes())?;
-        let mut outcomes = Vec::new();
+        process.feed(input)?;
+        let mut lines = Vec::new();
         while let Some(line) = process.line(self.timeout + PATIENCE)? {
-            outcomes.push(outcome(&line).with_context(|| line.clone())?);
+            lines.push(line);
         }
         let status = process.wait(PATIENCE)?;
         let errors = process.errors();
-        ensure!(status.success() && errors.is_empty(), "client.php: {status}\n{errors}");
-        Ok(outcomes)
+        ensure!(status.success() && errors.is_empty(), "{name}: {status}\n{}\n{errors}", lines.join("\n"));
+        Ok(lines)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::call::packer::Packer;
 use crate::call::status::Status;
 
 use super::limits::Limits;
-use super::mapped::{Mapped, ToSerde, from_json, locate};
+use super::mapped::{Mapped, PathError, ToSerde, from_json, from_php};
 use super::php;
 use super::value::Value;
 
@@ -57,14 +57,10 @@ impl<T: prost::Message + Mapped + Clone + Default + 'static> Message for T {
         match packed.packer {
             Packer::Protobuf => Self::decode(bytes).map_err(|error| wrong(packed.packer, error)),
             Packer::Json => from_json(&bytes).map_err(|error| wrong(packed.packer, error)),
-            Packer::Php => {
-                let reader = || php::Deserializer::new(&bytes, &WALKED);
-                let read = reader().and_then(|mut reader| Self::deserialize(&mut reader));
-                read.map_err(|error| match reader() {
-                    Ok(mut again) => wrong(packed.packer, locate::<Self, _>(&mut again, error)),
-                    Err(error) => wrong(packed.packer, error),
-                })
-            }
+            Packer::Php => from_php(&bytes, &WALKED).map_err(|error| {
+                let path = error.path().to_owned();
+                wrong(packed.packer, PathError { path, error: error.with_path(String::new()) })
+            }),
         }
     }
 }

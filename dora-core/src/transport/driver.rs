@@ -258,6 +258,10 @@ impl<'a> Connection<'a> {
             }
         };
         let mut core = self.link.core();
+        if core.spoiled {
+            // An answer without a guid may be to the call that spoiled it.
+            return Err(io::Error::other("no longer needed"));
+        }
         for (guid, answer) in self.answers.drain(..) {
             self.wakers.extend(match guid {
                 Some(guid) => core.table.deliver(&guid, answer),

@@ -43,6 +43,8 @@ struct Slot {
     open: bool,
     /// Answers still to come: one, or with the later result two.
     awaited: u8,
+    /// The first answer has come.
+    answered: bool,
     answers: [Option<Answer>; 2],
     deadline: Option<Instant>,
     waker: Option<Waker>,
@@ -123,11 +125,11 @@ impl Table {
         slot.settle(answer)
     }
 
-    /// Hands an answer without a guid to the only call that waits for one.
+    /// Hands an answer without a guid to the only call that waits for its first.
     pub(super) fn deliver_only(&mut self, answer: Answer) -> Option<Waker> {
-        let only = self.slots.iter().find(|slot| slot.open && slot.awaited > 0).map(|slot| slot.guid);
-        match only {
-            Some(guid) if self.awaited == 1 => self.deliver(&guid, answer),
+        let mut waiting = self.slots.iter().filter(|slot| slot.open && slot.awaited > 0 && !slot.answered);
+        match (waiting.next().map(|slot| slot.guid), waiting.next()) {
+            (Some(guid), None) => self.deliver(&guid, answer),
             _ => {
                 self.unknown += 1;
                 None
@@ -218,6 +220,7 @@ impl Slot {
             guid: Guid::ZERO,
             open: false,
             awaited: 0,
+            answered: false,
             answers: [None, None],
             deadline: None,
             waker: None,
@@ -227,6 +230,7 @@ impl Slot {
 
     fn settle(&mut self, answer: Answer) -> Option<Waker> {
         self.awaited -= 1;
+        self.answered = true;
         let [first, second] = &mut self.answers;
         *(if first.is_none() { first } else { second }) = Some(answer);
         self.waker.take()

@@ -103,7 +103,15 @@ fn an_answer_without_guid_goes_to_the_only_call_or_to_none() {
     let first = table.open(None, 1);
     table.deliver_only(Ok(Bytes::from_static(b"mine")));
     assert_eq!(body(poll(&mut table, &first)), "mine");
+    let deferred = table.open(None, 2);
+    table.deliver_only(Ok(Bytes::from_static(b"ack")));
+    assert_eq!(body(poll(&mut table, &deferred)), "ack");
+    table.deliver_only(Ok(Bytes::from_static(b"a result has a guid")));
+    assert!(poll(&mut table, &deferred).is_pending());
+    let second = table.open(None, 1);
+    table.deliver_only(Ok(Bytes::from_static(b"not the deferred result")));
+    assert_eq!(body(poll(&mut table, &second)), "not the deferred result");
     let _ = (table.open(None, 1), table.open(None, 1));
     table.deliver_only(Ok(Bytes::from_static(b"whose?")));
-    assert_eq!(table.unknown, 1);
+    assert_eq!(table.unknown, 2);
 }

@@ -119,7 +119,7 @@ impl PhpError {
         self
     }
 
-    pub(super) fn with_path(mut self, path: String) -> Self {
+    pub(in crate::pack) fn with_path(mut self, path: String) -> Self {
         self.0.path = path;
         self
     }

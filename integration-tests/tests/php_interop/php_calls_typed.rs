@@ -1,0 +1,93 @@
+//! A PHP client calls a typed service.
+
+use std::time::Duration;
+
+use dora_integration_tests::exact::Exact;
+use dora_integration_tests::php::PhpClient;
+use dora_integration_tests::raw::Dialect;
+use serde_json::json;
+
+use crate::packets::{accepted, async_results, empty, ok, packet, run, single, thrown};
+use crate::server;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arrays_arrive_as_messages_and_come_back_as_php_wants_them() {
+    for dialect in Dialect::all() {
+        let address = server::start(&dialect).await;
+        for legacy_types in [false, true] {
+            let client = PhpClient { legacy_types, ..PhpClient::new(address, dialect.clone()) };
+            let lines = client.run_script("typed.php", b"").expect("all arrays are as expected");
+            let [line] = &lines[..] else { panic!("{lines:?}") };
+            assert!(line.ends_with(" arrays"), "{line}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_mode_works_in_every_dialect() {
+    for dialect in Dialect::all() {
+        let address = server::start(&dialect).await;
+        let client = PhpClient::new(address, dialect.clone());
+        let results = run(
+            &client,
+            &json!([
+                {"call": "single", "name": "/t/sleep", "param": {"us": "1000"}},
+                {"call": "single", "name": "/interop.v1.Reference/Sleep", "param": {"us": 1}},
+                {"call": "multi", "calls": {
+                    "slow": {"name": "/t/sleep", "param": {"us": 30_000}},
+                    "bad": {"name": "/t/throw_cn"},
+                }},
+                {"call": "single", "name": "/t/sleep", "param": {"us": 1}, "mode": "noresult"},
+                {"call": "single", "name": "/t/sleep", "param": {"us": 30_000}, "mode": "async"},
+                {"call": "multi", "calls": {"a": {"name": "/t/throw"}}, "mode": "async"},
+                {"call": "async"},
+                {"call": "single", "name": "/t/throw"},
+                {"call": "stat"},
+                {"call": "reload"},
+            ]),
+        );
+        let slept = |us: i64| Exact::map([("slept", us.into())]);
+        assert_eq!(results[0], single(slept(1000)), "{dialect:?}");
+        assert_eq!(results[1], single(slept(1)), "{dialect:?}");
+        let multi = results[2].at(&["data", "data"]).expect("results");
+        assert_eq!(multi.get("slow"), Some(&ok(slept(30_000))));
+        assert_eq!(multi.get("bad"), Some(&packet(-42, "业务异常: 库存不足", empty())));
+        for call in [3, 4, 5] {
+            assert_eq!(results[call], accepted(), "{dialect:?}");
+        }
+        let [bad, slow] = async_results(&results[6])[..] else {
+            panic!("{dialect:?}: {:?}", results[6]);
+        };
+        assert_eq!(bad.at(&["data", "a"]), Some(&packet(1231, "asbddddfds", empty())));
+        assert_eq!(slow.get("data"), Some(&ok(slept(30_000))));
+        assert_eq!(results[7], thrown(1231, "asbddddfds"), "{dialect:?}");
+        for state in &results[8..] {
+            assert_eq!(state.at(&["data", "server", "accept_count"]), Some(&1.into()), "{dialect:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_typed_service_cannot_answer_is_an_error_of_that_call_alone() {
+    let address = server::start(&Dialect::GUID).await;
+    let client = PhpClient { timeout: Duration::from_secs(5), ..PhpClient::new(address, Dialect::GUID) };
+    let results = run(
+        &client,
+        &json!([
+            {"call": "single", "name": "/t/error"},
+            {"call": "single", "name": "/t/no_such_api"},
+            {"call": "single", "name": "/t/big", "param": {"n": 2_200_000}},
+            {"call": "single", "name": "/t/task", "param": {"word": "still there"}},
+        ]),
+    );
+    let of = |call: usize, field: &str| results[call].at(&["data", "data", field]);
+    for (call, code) in [(0, 100_213), (1, 100_212), (2, 100_208)] {
+        assert_eq!(of(call, "code"), Some(&Exact::Int(code)), "{:?}", results[call]);
+        assert_eq!(of(call, "data"), Some(&empty()));
+    }
+    let param = Exact::map([("word", "still there".into())]);
+    let api = Exact::map([("name", "/t/task".into()), ("param", param)]);
+    let task = of(3, "data").expect("a task");
+    assert_eq!(task.get("type"), Some(&"W_S".into()));
+    assert_eq!(task.get("api"), Some(&api));
+}
