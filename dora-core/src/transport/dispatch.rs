@@ -10,6 +10,7 @@ use tower::Service;
 
 use crate::call::deadline::Deadline;
 use crate::call::dora_code;
+use crate::call::method::MethodName;
 use crate::call::mode::{Mode, PacketKind};
 use crate::call::packer::Packer;
 use crate::call::request::Request;
@@ -162,8 +163,11 @@ where
     }
 
     fn command(&mut self, packet: RequestPacket, reply: Reply) {
-        let Calls::One(call) = packet.calls else { return };
-        match self.shared.control.run(&call.name, &self.shared.stats) {
+        let command = match packet.calls {
+            Calls::One(call) => call.name,
+            Calls::Many(_) => MethodName::default(),
+        };
+        match self.shared.control.run(&command, &self.shared.stats) {
             Ok(value) => {
                 let message = dora_code::OK_MESSAGE.into();
                 self.answer(reply, dora_code::OK, message, ResponseData::Value(value), false);
@@ -194,7 +198,9 @@ where
                 (dora_code::WRONG_LENGTH, message, Generation::Guid, Some(Guid::ZERO))
             }
             FrameError::Signature { generation, guid, .. } => {
-                (dora_code::SIGNATURE, dora_code::SIGNATURE_MESSAGE, *generation, *guid)
+                // A frame of this generation that is too short for its guid.
+                let guid = guid.or((*generation == Generation::Guid).then_some(Guid::ZERO));
+                (dora_code::SIGNATURE, dora_code::SIGNATURE_MESSAGE, *generation, guid)
             }
         };
         let manner = Manner {
