@@ -174,12 +174,15 @@ impl<'a> Connection<'a> {
         let end = poll_fn(|cx| self.poll(cx)).await?;
         let mut core = self.link.core();
         // From here on nobody writes what `written` does not know.
-        core.writer = None;
+        let writer = core.writer.take().or_else(|| self.writer.take());
         let written = core.queued - core.out.len() as u64 - self.outbox.waiting() as u64;
         if core.abandoned && core.table.cancelled() > 0 {
             // Nobody will read the answers: a reset tells the server to stop
             // working on them.
             let _ = SockRef::from(self.reader.as_ref()).set_linger(Some(Duration::ZERO));
+            // Dropped, it would first say that nothing more is sent: a server then
+            // still answers.
+            writer.into_iter().for_each(OwnedWriteHalf::forget);
         }
         drop(core);
         let reason = match end {

@@ -87,14 +87,14 @@ async fn work_that_expired_while_it_waited_never_starts() {
 }
 
 #[tokio::test]
-async fn work_that_expired_before_there_was_a_connection_is_not_sent() {
+async fn a_call_that_could_not_be_sent_is_not_sent_later() {
     let names: Arc<Mutex<Vec<String>>> = Arc::default();
     let seen = Arc::clone(&names);
     let server = Server::builder().dynamic(move |request: Request<Value>| {
         seen.lock().push(request.method().to_string());
         async move { Ok::<_, Status>(request.into_body()) }
     });
-    // The server comes up a while after the calls were made.
+    // The server comes up after the first call has failed.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     drop(listener);
