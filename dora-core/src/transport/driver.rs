@@ -262,17 +262,13 @@ impl<'a> Connection<'a> {
         };
         let mut core = self.link.core();
         if core.spoiled {
-            // An answer without a guid may be to the call that spoiled it.
+            // An answer without a guid may be the given-up call's, not the next one's.
+            core.table.late += self.answers.len() as u64;
             return Err(io::Error::other("no longer needed"));
         }
         for (guid, answer) in self.answers.drain(..) {
             self.wakers.extend(match guid {
                 Some(guid) => core.table.deliver(&guid, answer),
-                // It is the given-up call's, not the next one's.
-                None if core.spoiled => {
-                    core.table.late += 1;
-                    None
-                }
                 None => core.table.deliver_only(answer),
             });
         }

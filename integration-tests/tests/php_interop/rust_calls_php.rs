@@ -193,14 +193,14 @@ async fn batches_run_side_by_side_and_fail_one_by_one() {
         let client = ReferenceClient::new(channel.clone());
         let sleep = |us| client.sleep(SleepRequest { us });
         let batch = || {
-            let typed = channel.batch().call(sleep(150_000)).call(client.throw(()));
+            let typed = channel.batch().call(sleep(600_000)).call(client.throw(()));
             typed.call(client.task(Word::default())).call(channel.dynamic().call("/t/echo", 5))
         };
         let start = Instant::now();
         let (slept, thrown, task, five) =
-            batch().call(sleep(150_001)).send().await.map(first_four).expect("sent");
-        assert!(start.elapsed() < Duration::from_millis(280), "one after the other: {:?}", start.elapsed());
-        assert_eq!(slept.expect("slept").slept, 150_000);
+            batch().call(sleep(600_001)).send().await.map(first_four).expect("sent");
+        assert!(start.elapsed() < Duration::from_millis(1_150), "one after the other: {:?}", start.elapsed());
+        assert_eq!(slept.expect("slept").slept, 600_000);
         let status = thrown.expect_err("PHP throws");
         assert_eq!((status.raw_code(), status.origin()), (1231, Origin::Service));
         assert_eq!(status.peer(), Some(channel.peer()));
@@ -209,7 +209,7 @@ async fn batches_run_side_by_side_and_fail_one_by_one() {
 
         batch().no_result().await.expect("accepted");
         let (slept, _, task, _) = batch().deferred().await.expect("accepted").await.expect("results");
-        assert_eq!(slept.expect("slept").slept, 150_000);
+        assert_eq!(slept.expect("slept").slept, 600_000);
         assert_eq!(task.expect("a task").r#type, "AM_M");
     })
     .await;
@@ -247,7 +247,7 @@ async fn fifty_calls_share_one_connection() {
         for (asked, answered) in join_all(calls).await {
             assert_eq!(asked, answered);
         }
-        assert!(start.elapsed() < Duration::from_secs(1), "one after the other: {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(3), "one after the other: {:?}", start.elapsed());
         let state = channel.control("getStat").await.expect("the state");
         let count = |name| state.get("server").and_then(|server| server.get(name)).and_then(Value::as_int);
         assert_eq!((count("accept_count"), count("request_count")), (Some(1), Some(51)));

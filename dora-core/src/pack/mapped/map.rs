@@ -14,7 +14,7 @@ use super::key::KeySeed;
 use super::number;
 
 /// A type that a `map` may have as key.
-trait MapKey: Scalar + Eq + Hash {
+trait MapKey: Scalar + Ord + Hash {
     fn write<S: Serializer>(&self, serializer: S, human_readable: bool) -> Result<S::Ok, S::Error>;
 }
 
@@ -26,7 +26,10 @@ where
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let human_readable = serializer.is_human_readable();
         let mut map = serializer.serialize_map(Some(self.len()))?;
-        for (key, value) in self {
+        // By key: PHP's arrays have an order, and `===` looks at it.
+        let mut entries: Vec<_> = self.iter().collect();
+        entries.sort_unstable_by_key(|&(key, _)| key);
+        for (key, value) in entries {
             map.serialize_entry(&KeyToSerde(key, human_readable), &ToSerde::new(value))?;
         }
         map.end()
