@@ -53,7 +53,6 @@ pub struct MethodName(Name);
 #[derive(Clone)]
 enum Name {
     Static(&'static str),
-    // Holds UTF-8 only: see the constructors.
     Shared(Bytes),
 }
 
@@ -64,22 +63,26 @@ impl MethodName {
         Self(Name::Static(name))
     }
 
-    /// The name in `bytes`, without a copy. PHP strings are bytes: what is not
-    /// UTF-8 is replaced by U+FFFD, and so names no method.
+    /// The name in `bytes`, without a copy. PHP strings are bytes, and need not
+    /// be UTF-8.
     #[must_use]
-    pub fn from_bytes(bytes: Bytes) -> Self {
-        match std::str::from_utf8(&bytes) {
-            Ok(_) => Self(Name::Shared(bytes)),
-            Err(_) => Self(Name::Shared(String::from_utf8_lossy(&bytes).into_owned().into())),
-        }
+    pub const fn from_bytes(bytes: Bytes) -> Self {
+        Self(Name::Shared(bytes))
     }
 
-    /// The name as text.
+    /// The name as text. One that is not UTF-8 is U+FFFD, which no method is
+    /// called.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or("\u{fffd}")
+    }
+
+    /// The name as it stands on the wire.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            Name::Static(name) => name,
-            Name::Shared(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+            Name::Static(name) => name.as_bytes(),
+            Name::Shared(bytes) => bytes,
         }
     }
 }
@@ -112,7 +115,7 @@ impl Default for MethodName {
 
 impl PartialEq for MethodName {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -120,20 +123,20 @@ impl Eq for MethodName {}
 
 impl Hash for MethodName {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
+        self.as_bytes().hash(state);
     }
 }
 
 /// Escaped: a name is a peer's text and may stand in a log.
 impl fmt::Display for MethodName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.as_str().escape_debug())
+        write!(f, "{}", String::from_utf8_lossy(self.as_bytes()).escape_debug())
     }
 }
 
 impl fmt::Debug for MethodName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
+        fmt::Debug::fmt(&String::from_utf8_lossy(self.as_bytes()), f)
     }
 }
 

@@ -40,7 +40,7 @@ type Dynamic = Box<dyn Fn(Request) -> BoxFuture<Response> + Send + Sync>;
 
 #[derive(Default)]
 struct Routes {
-    methods: foldhash::HashMap<Box<str>, Route>,
+    methods: foldhash::HashMap<Box<[u8]>, Route>,
     dynamic: Option<Dynamic>,
 }
 
@@ -74,13 +74,13 @@ impl RouterBuilder {
     /// # Errors
     /// Two methods are called by one name.
     pub fn build(self) -> Result<Router, DuplicateName> {
-        let mut methods: foldhash::HashMap<Box<str>, Route> = foldhash::HashMap::default();
+        let mut methods: foldhash::HashMap<Box<[u8]>, Route> = foldhash::HashMap::default();
         for service in self.services {
             let descriptor = service.descriptor();
             for (index, method) in descriptor.methods.iter().enumerate() {
                 for name in names(descriptor, method) {
                     let route = Route { service: Arc::clone(&service), index };
-                    if let Some(first) = methods.insert(name.clone().into(), route) {
+                    if let Some(first) = methods.insert(name.as_bytes().into(), route) {
                         let first = first.service.descriptor().methods.get(first.index);
                         let first = first.map_or("?", |first| first.path);
                         return Err(DuplicateName { name, first, second: method.path });
@@ -119,7 +119,7 @@ impl Service<Request> for Router {
     }
 
     fn call(&mut self, request: Request) -> BoxFuture<Response> {
-        if let Some(route) = self.0.methods.get(request.method().as_str()) {
+        if let Some(route) = self.0.methods.get(request.method().as_bytes()) {
             return route.service.call(route.index, request);
         }
         match &self.0.dynamic {

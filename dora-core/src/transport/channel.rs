@@ -4,10 +4,9 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 use tower::Service;
 
 use crate::call::BoxFuture;
@@ -103,7 +102,7 @@ impl Channel {
             ..RequestPacket::default()
         };
         let turn = self.turn(None).await?;
-        let mut exchange = Exchange::begin(self, packet, None, turn)?;
+        let mut exchange = Exchange::begin(self, packet, None, turn).await?;
         match exchange.first(Shape::Value, dora_code::OK).await? {
             ResponseData::Value(value) => open(value),
             _ => Err(exchange.unexpected()),
@@ -125,12 +124,6 @@ impl Channel {
         }
     }
 
-    fn start(&self, request: Request) -> Result<(Exchange, Mode), Status> {
-        let (packet, deadline) = self.single(request);
-        let mode = packet.kind.mode();
-        Exchange::begin(self, packet, deadline, None).map(|exchange| (exchange, mode))
-    }
-
     fn single(&self, mut request: Request) -> (RequestPacket, Option<Deadline>) {
         let deadline = request.deadline();
         let mode = request.head().mode;
@@ -148,8 +141,9 @@ impl Channel {
         let (packet, deadline) = self.single(request);
         let mode = packet.kind.mode();
         let turn = self.turn(deadline).await?;
-        let exchange = Exchange::begin(&self, packet, deadline, turn)?;
-        CallFuture { state: State::Waiting { exchange: Some(exchange), mode } }.await
+        let mut exchange = Exchange::begin(&self, packet, deadline, turn).await?;
+        let data = exchange.first(Shape::One, acceptable(mode)).await?;
+        exchange.finish(data, mode)
     }
 
     async fn send_batch(self, batch: BatchRequest) -> Result<BatchResponse, Status> {
@@ -168,7 +162,7 @@ impl Channel {
             metadata,
         };
         let turn = self.turn(deadline).await?;
-        let mut exchange = Exchange::begin(&self, packet, deadline, turn)?;
+        let mut exchange = Exchange::begin(&self, packet, deadline, turn).await?;
         match mode {
             Mode::Wait => {
                 let data = exchange.first(Shape::Many, dora_code::OK).await?;
@@ -208,10 +202,7 @@ impl Service<Request> for Channel {
         let state = if self.0.turn.is_some() {
             State::Turn { future: Box::pin(self.clone().in_turn(request)) }
         } else {
-            match self.start(request) {
-                Ok((exchange, mode)) => State::Waiting { exchange: Some(exchange), mode },
-                Err(status) => State::Failed { status: Some(status) },
-            }
+            State::Unsent { channel: self.clone(), request }
         };
         CallFuture { state }
     }
@@ -238,9 +229,10 @@ pub struct CallFuture {
 }
 
 enum State {
-    Waiting { exchange: Option<Exchange>, mode: Mode },
+    Unsent { channel: Channel, request: Request },
+    Waiting { exchange: Exchange, mode: Mode },
     Turn { future: BoxFuture<Response> },
-    Failed { status: Option<Status> },
+    Ended,
 }
 
 impl Future for CallFuture {
@@ -248,16 +240,35 @@ impl Future for CallFuture {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.state {
-            State::Turn { future } => future.as_mut().poll(cx),
-            State::Failed { status } => Poll::Ready(Err(status.take().unwrap_or_else(polled_again))),
-            State::Waiting { exchange: slot, mode } => {
-                let Some(exchange) = slot else { return Poll::Ready(Err(polled_again())) };
-                let expected = if *mode == Mode::Wait { dora_code::OK } else { dora_code::ACCEPTED };
-                let data = ready!(exchange.poll(Shape::One, expected, cx));
-                let Some(exchange) = slot.take() else { return Poll::Ready(Err(polled_again())) };
-                Poll::Ready(data.and_then(|data| exchange.finish(data, *mode)))
+            State::Turn { future } => return future.as_mut().poll(cx),
+            State::Ended => return Poll::Ready(Err(polled_again())),
+            State::Unsent { .. } => {}
+            State::Waiting { exchange, mode } => {
+                let data = ready!(exchange.poll(Shape::One, acceptable(*mode), cx.waker()));
+                let State::Waiting { exchange, mode } = std::mem::replace(&mut self.state, State::Ended)
+                else {
+                    return Poll::Ready(Err(polled_again()));
+                };
+                return Poll::Ready(data.and_then(|data| exchange.finish(data, mode)));
             }
         }
+        // Sent at the first poll, when there is somebody to wake.
+        let State::Unsent { channel, request } = std::mem::replace(&mut self.state, State::Ended) else {
+            return Poll::Ready(Err(polled_again()));
+        };
+        let (packet, deadline) = channel.single(request);
+        let mode = packet.kind.mode();
+        let exchange = Exchange::send(channel.0, packet, deadline, None, cx.waker())?;
+        self.state = State::Waiting { exchange, mode };
+        Poll::Pending
+    }
+}
+
+/// The code of a first answer that is none of an error.
+const fn acceptable(mode: Mode) -> i64 {
+    match mode {
+        Mode::Wait => dora_code::OK,
+        Mode::NoResult | Mode::Deferred => dora_code::ACCEPTED,
     }
 }
 
@@ -269,32 +280,51 @@ fn polled_again() -> Status {
 struct Exchange {
     handle: Arc<Handle>,
     ticket: Ticket,
-    /// The first answer is there: what still comes has a guid of its own.
-    answered: bool,
+    progress: Progress,
     turn: Option<OwnedSemaphorePermit>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Sent,
+    /// The first answer is there: what still comes has a guid of its own.
+    Answered,
+    /// The last answer is there, and the place given back.
+    Done,
+}
+
 impl Exchange {
-    fn begin(
+    async fn begin(
         channel: &Channel,
         packet: RequestPacket,
         deadline: Option<Deadline>,
         turn: Option<OwnedSemaphorePermit>,
     ) -> Result<Self, Status> {
-        let ticket = send(&channel.0.link, packet, deadline, Instant::now())?;
-        Ok(Self { handle: Arc::clone(&channel.0), ticket, answered: false, turn })
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        Self::send(Arc::clone(&channel.0), packet, deadline, turn, &waker)
     }
 
-    fn poll(&mut self, shape: Shape, expected: i64, cx: &Context<'_>) -> Poll<Result<ResponseData, Status>> {
+    fn send(
+        handle: Arc<Handle>,
+        packet: RequestPacket,
+        deadline: Option<Deadline>,
+        turn: Option<OwnedSemaphorePermit>,
+        waker: &Waker,
+    ) -> Result<Self, Status> {
+        let ticket = send(&handle.link, packet, deadline, waker)?;
+        Ok(Self { handle, ticket, progress: Progress::Sent, turn })
+    }
+
+    fn poll(&mut self, shape: Shape, expected: i64, waker: &Waker) -> Poll<Result<ResponseData, Status>> {
         let link = &self.handle.link;
-        let body = ready!(link.poll_answer(&self.ticket, cx))?;
-        self.answered = true;
+        let (answer, last) = ready!(link.poll_answer(&self.ticket, waker));
+        self.progress = if last { Progress::Done } else { Progress::Answered };
         self.turn = None;
-        Poll::Ready(accept(link, &self.ticket, body, shape, expected))
+        Poll::Ready(answer.and_then(|body| accept(link, &self.ticket, body, shape, expected)))
     }
 
     async fn first(&mut self, shape: Shape, expected: i64) -> Result<ResponseData, Status> {
-        poll_fn(|cx| self.poll(shape, expected, cx)).await
+        poll_fn(|cx| self.poll(shape, expected, cx.waker())).await
     }
 
     /// The later result of a deferred packet.
@@ -353,7 +383,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let link = &self.handle.link;
-        link.close(&self.ticket, !self.answered && link.endpoint.is_serial());
+        if self.progress != Progress::Done {
+            let link = &self.handle.link;
+            link.close(&self.ticket, self.progress == Progress::Sent && link.endpoint.is_serial());
+        }
     }
 }

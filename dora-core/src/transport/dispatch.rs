@@ -26,7 +26,7 @@ use crate::wire::error::FrameError;
 use crate::wire::header::Generation;
 
 use super::answer::Manner;
-use super::packet::{From, Run, run};
+use super::packet::{From, Run, begin, run};
 use super::running::{Finished, Reply};
 use super::session::Session;
 
@@ -59,7 +59,8 @@ where
     pub(super) fn begin_held(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(arrived) = self.held.take() else { return false };
         self.now = Instant::now();
-        self.begin(arrived, cx);
+        let Arrived { packet, deadline, reply } = *arrived;
+        self.begin(packet, deadline, reply, cx);
         self.held.is_none()
     }
 
@@ -79,7 +80,7 @@ where
                 // What waited here has used up some of its caller's time.
                 let deadline =
                     packet.timeout.map(|timeout| Deadline::from_instant(self.received_at, timeout));
-                self.begin(Arrived { packet, deadline, reply: Reply { manner, guid } }, cx);
+                self.begin(packet, deadline, Reply { manner, guid }, cx);
             }
             Err(Refused { guid, status }) => {
                 self.refuse(Reply { manner, guid: guid.or(frame.guid) }, status);
@@ -110,15 +111,20 @@ where
         }
     }
 
-    fn begin(&mut self, arrived: Arrived, cx: &mut Context<'_>) {
-        let calls = arrived.packet.calls.len();
+    fn begin(
+        &mut self,
+        packet: RequestPacket,
+        deadline: Option<Deadline>,
+        reply: Reply,
+        cx: &mut Context<'_>,
+    ) {
+        let calls = packet.calls.len();
         if calls <= self.shared.config.max_calls
             && self.work.calls().saturating_add(calls) > self.shared.config.max_calls
         {
-            self.held = Some(arrived);
+            self.held = Some(Box::new(Arrived { packet, deadline, reply }));
             return;
         }
-        let Arrived { packet, deadline, reply } = arrived;
         let config = &self.shared.config;
         let running = self.shared.stats.running();
         if calls > config.max_calls || running.saturating_add(calls) > self.shared.max_running {
@@ -140,25 +146,32 @@ where
         }
         let guid = reply.guid.unwrap_or(Guid::ZERO);
         let from = From { guid, peer: self.peer, begun: self.now, deadline };
-        let run = run(&self.service, packet, from);
-        match mode {
-            Mode::Wait => self.start(run, calls, reply, cx),
-            Mode::NoResult | Mode::Deferred => {
-                self.acknowledge(reply);
-                let push = (mode == Mode::Deferred).then_some(reply);
-                self.work.spawn(run, calls, push, self.watcher.clone());
-            }
+        if mode == Mode::Wait {
+            let run = begin(&mut self.service, packet, from, cx);
+            return self.start(run, calls, reply, cx);
         }
+        self.acknowledge(reply);
+        let push = (mode == Mode::Deferred).then_some(reply);
+        self.work.spawn(run(&self.service, packet, from), calls, push, self.watcher.clone());
     }
 
     /// Polls once; most handlers are done then and need not be parked.
     fn start(&mut self, run: Run<S>, calls: usize, reply: Reply, cx: &mut Context<'_>) {
-        let mut run = Box::pin(run);
-        match run.as_mut().poll(cx) {
+        // The box of a run that was done at once serves the next one.
+        let mut place = match self.spare.take() {
+            Some(mut place) => {
+                place.set(run);
+                place
+            }
+            None => Box::pin(run),
+        };
+        match place.as_mut().poll(cx) {
             Poll::Ready(data) => {
                 self.answer(reply, dora_code::OK, dora_code::OK_MESSAGE.into(), data, false);
+                place.set(Run::Ended { status: None });
+                self.spare = Some(place);
             }
-            Poll::Pending => self.work.park(run, calls, reply),
+            Poll::Pending => self.work.park(place, calls, reply),
         }
     }
 

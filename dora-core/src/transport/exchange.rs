@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -47,16 +48,18 @@ fn remaining(deadline: Deadline, mode: Mode, now: Instant) -> Option<Duration> {
     (mode == Mode::Wait).then(|| deadline.remaining(now))
 }
 
-/// Packs `packet` and hands it to the connection; the ticket for its answers.
+/// Packs `packet` and hands it to the connection; the ticket for its answers, of
+/// which `waker` is told.
 ///
 /// `deadline` is when the first answer must be there; without one the endpoint's
-/// timeout counts from `now`.
+/// timeout counts from now.
 pub(super) fn send(
     link: &Link,
     mut packet: RequestPacket,
     deadline: Option<Deadline>,
-    now: Instant,
+    waker: &Waker,
 ) -> Result<Ticket, Status> {
+    let now = Instant::now();
     let mode = packet.kind.mode();
     let deadline = deadline.unwrap_or_else(|| Deadline::from_instant(now, link.endpoint.timeout));
     if deadline.has_passed(now) {
@@ -76,7 +79,7 @@ pub(super) fn send(
     frame.clear();
     let sent = encode(link, &packet, &ticket.guid, &mut frame)
         .map_err(|status| status.with_peer(Arc::clone(&link.peer)).unsent())
-        .and_then(|()| link.submit(&ticket, &mut frame));
+        .and_then(|()| link.submit(&ticket, &mut frame, waker));
     if frame.capacity() <= KEPT {
         FRAME.set(frame);
     }

@@ -1,7 +1,7 @@
 //! What the callers of a channel and the task of its connection share.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 
 use bytes::BytesMut;
 use parking_lot::Mutex;
@@ -143,15 +143,18 @@ impl Link {
     }
 
     /// Sends a request frame: at once when nothing else is going on, else with
-    /// the frames of other callers, by the connection's task.
+    /// the frames of other callers, by the connection's task. `waker` is woken by
+    /// its answer.
     ///
     /// # Errors
     /// Too many bytes wait already for a peer that does not read.
-    pub(super) fn submit(&self, ticket: &Ticket, frame: &mut Vec<u8>) -> Result<(), Status> {
+    pub(super) fn submit(&self, ticket: &Ticket, frame: &mut Vec<u8>, waker: &Waker) -> Result<(), Status> {
         let mut core = self.core.lock();
         if !core.table.is_awaited(&ticket.guid) {
             // The connection was lost, or the deadline passed, while the request
-            // was packed: its caller was told that it was not sent.
+            // was packed: its caller is told that it was not sent.
+            drop(core);
+            waker.wake_by_ref();
             return Ok(());
         }
         if core.out.len() + frame.len() > self.endpoint.max_buffered.max(frame.len()) {
@@ -161,7 +164,7 @@ impl Link {
             return Err(self.status(status).unsent());
         }
         let offset = core.queued;
-        core.table.set_offset(ticket, offset);
+        core.table.submitted(ticket, offset, waker);
         core.queued += frame.len() as u64;
         let mut written = 0;
         if core.out.is_empty() && core.table.awaited() == 1 {
@@ -182,9 +185,9 @@ impl Link {
         Ok(())
     }
 
-    /// The next answer of a call.
-    pub(super) fn poll_answer(&self, ticket: &Ticket, cx: &Context<'_>) -> Poll<Answer> {
-        self.core.lock().table.poll(ticket, cx)
+    /// The next answer of a call, and whether it was the last.
+    pub(super) fn poll_answer(&self, ticket: &Ticket, waker: &Waker) -> Poll<(Answer, bool)> {
+        self.core.lock().table.poll(ticket, waker)
     }
 
     /// Gives a call's place back. `spoils`: an answer that still comes could not
@@ -310,12 +313,12 @@ mod tests {
     fn send(link: &Link) -> (Ticket, Vec<u8>) {
         let ticket = link.open(None, 1).expect("open");
         let frame = frame(link, &ticket);
-        link.submit(&ticket, &mut frame.clone()).expect("queued");
+        link.submit(&ticket, &mut frame.clone(), Waker::noop()).expect("queued");
         (ticket, frame)
     }
 
     fn answer(link: &Link, ticket: &Ticket) -> Poll<Answer> {
-        link.poll_answer(ticket, &Context::from_waker(Waker::noop()))
+        link.poll_answer(ticket, Waker::noop()).map(|(answer, _)| answer)
     }
 
     #[test]
@@ -324,7 +327,7 @@ mod tests {
         let ticket = link.open(None, 1).expect("open");
         // While the request is being packed the connection is lost.
         link.fail(&Status::unavailable("lost"), 0);
-        link.submit(&ticket, &mut frame(&link, &ticket)).expect("ignored");
+        link.submit(&ticket, &mut frame(&link, &ticket), Waker::noop()).expect("ignored");
         assert!(link.core().out.is_empty());
         let Poll::Ready(Err(status)) = answer(&link, &ticket) else { panic!("it has ended") };
         assert!(status.is_unsent() && status.code() == Code::Unavailable);

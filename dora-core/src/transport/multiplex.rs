@@ -4,7 +4,7 @@
 //! digits of its guid, so an answer is found without hashing; the whole guid is
 //! compared before anything is handed over.
 
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -75,10 +75,11 @@ impl Table {
         Ticket { index, guid: slot.guid }
     }
 
-    /// Notes where in the stream the request begins.
-    pub(super) fn set_offset(&mut self, ticket: &Ticket, offset: u64) {
+    /// Notes where in the stream the request begins, and who waits for its answer.
+    pub(super) fn submitted(&mut self, ticket: &Ticket, offset: u64, waker: &Waker) {
         if let Some(slot) = self.slot(ticket) {
             slot.offset = offset;
+            slot.waker = Some(waker.clone());
         }
     }
 
@@ -137,20 +138,27 @@ impl Table {
         }
     }
 
-    /// The next answer of a call. After it, an answer that is still to come has
-    /// no deadline: the caller has its acknowledgement.
-    pub(super) fn poll(&mut self, ticket: &Ticket, cx: &Context<'_>) -> Poll<Answer> {
+    /// The next answer of a call, and whether it was the last: its place is given
+    /// back with it. After the first of two, the second has no deadline: the
+    /// caller has its acknowledgement.
+    pub(super) fn poll(&mut self, ticket: &Ticket, waker: &Waker) -> Poll<(Answer, bool)> {
         let Some(slot) = self.slot(ticket) else {
-            return Poll::Ready(Err(Status::internal("a call was asked for more answers than it has")));
+            let status = Status::internal("a call was asked for more answers than it has");
+            return Poll::Ready((Err(status), true));
         };
         let [first, second] = &mut slot.answers;
         if let Some(answer) = first.take().or_else(|| second.take()) {
             slot.deadline = None;
-            return Poll::Ready(answer);
+            let last = slot.awaited == 0 && slot.answers[1].is_none();
+            if last {
+                slot.reset();
+                self.free.push(ticket.index);
+            }
+            return Poll::Ready((answer, last));
         }
         match &mut slot.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => slot.waker = Some(cx.waker().clone()),
+            Some(known) => known.clone_from(waker),
+            None => slot.waker = Some(waker.clone()),
         }
         Poll::Pending
     }

@@ -7,6 +7,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -27,6 +28,7 @@ use super::control::Control;
 use super::dispatch::Arrived;
 use super::inbox::Inbox;
 use super::outbox::Outbox;
+use super::packet::Run;
 use super::running::Work;
 use super::shutdown::{Phase, Watcher};
 use super::stats::{Stats, Tally};
@@ -57,7 +59,9 @@ pub(super) struct Session<S: Service<Request>> {
     probe: Alarm,
     probe_at: Option<Instant>,
     /// A packet that waits for a place among the running calls.
-    pub(super) held: Option<Arrived>,
+    pub(super) held: Option<Box<Arrived>>,
+    /// Room for the next run.
+    pub(super) spare: Option<Pin<Box<Run<S>>>>,
     /// When bytes last came; no request that is here came later.
     pub(super) received_at: Instant,
     /// The present, as good as of this pass: one look at the clock for all calls
@@ -117,6 +121,7 @@ where
             probe: Alarm::default(),
             probe_at: None,
             held: None,
+            spare: None,
             received_at: Instant::now(),
             now: Instant::now(),
             active: Instant::now(),
@@ -194,6 +199,7 @@ where
         if flushed && self.inbox.is_empty() {
             self.inbox.release();
             self.outbox.release();
+            self.spare = None;
         }
         self.poll_probe(cx)?;
         self.poll_alarm(cx)

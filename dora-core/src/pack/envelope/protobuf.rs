@@ -161,7 +161,7 @@ pub(super) fn encode_request(packet: &RequestPacket, out: &mut Vec<u8>) -> Resul
 
 fn encode_call(key: Option<&CallKey>, call: &Call, out: &mut Vec<u8>) -> Result<(), PackError> {
     let param = body_len(&call.param, Packer::Protobuf);
-    let len = bytes_len(CALL_NAME, call.name.len())
+    let len = bytes_len(CALL_NAME, call.name.as_bytes().len())
         .saturating_add(bytes_len(CALL_PARAM, param))
         .saturating_add(key.map_or(0, |key| CALL_KEY.len(key)));
     put_len(REQUEST_CALLS, len, out);
