@@ -98,10 +98,11 @@ impl<L> Server<L> {
         self
     }
 
-    /// Adds a tower layer around all services; the one added last is outermost.
-    pub fn layer<N>(self, layer: N) -> Server<Stack<L, N>> {
+    /// Adds a tower layer around all services; the one added first is outermost,
+    /// as in tower's `ServiceBuilder`.
+    pub fn layer<N>(self, layer: N) -> Server<Stack<N, L>> {
         Server {
-            layer: Stack::new(self.layer, layer),
+            layer: Stack::new(layer, self.layer),
             router: self.router,
             session: self.session,
             listener: self.listener,

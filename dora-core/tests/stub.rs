@@ -107,7 +107,7 @@ async fn the_nearest_deadline_counts_and_begins_when_awaited() {
         call
     };
     for (timeout, deadline, seconds) in
-        [(Some(9), Some(20), 9.), (Some(9), Some(4), 4.), (None, Some(4), 4.), (None, None, 0.5)]
+        [(Some(9), Some(20), 9.), (Some(9), Some(4), 4.), (None, Some(4), 0.5), (None, None, 0.5)]
     {
         call(timeout, deadline).await.expect("an echo");
         let left = notes.take().deadline.expect("it has one").remaining(Instant::now());

@@ -1,6 +1,6 @@
 //! The numbers that PHP Dora-RPC puts into `code`, and how they map to [`Code`].
 //!
-//! Source: Dora-RPC's `Const.php`; the table of `ARCHITECTURE.md` repeats it.
+//! Source: Dora-RPC's `Const.php`.
 
 use super::code::Code;
 

@@ -40,7 +40,10 @@ where
     type Future = CatchPanicFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.inner.poll_ready(cx).map_err(|error| Status::from_error(error.into()))
+        match catch_unwind(AssertUnwindSafe(|| self.inner.poll_ready(cx))) {
+            Ok(ready) => ready.map_err(|error| Status::from_error(error.into())),
+            Err(panic) => Poll::Ready(Err(report(&*panic))),
+        }
     }
 
     fn call(&mut self, request: Request) -> Self::Future {

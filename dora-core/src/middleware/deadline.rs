@@ -2,11 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tower::util::Oneshot;
 use tower::{Layer, Service};
 
 use crate::call::deadline::Deadline;
@@ -47,14 +48,16 @@ pub struct WithDeadline<S> {
 
 impl<S> Service<Request> for WithDeadline<S>
 where
-    S: Service<Request, Response = Response, Error: Into<BoxError>>,
+    S: Service<Request, Response = Response, Error: Into<BoxError>> + Clone,
 {
     type Response = Response;
     type Error = Status;
-    type Future = DeadlineFuture<S::Future>;
+    type Future = DeadlineFuture<S>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.inner.poll_ready(cx).map_err(|error| Status::from_error(error.into()))
+    /// Always ready: to wait for the inner service is part of a call, and under
+    /// its deadline.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
@@ -67,31 +70,43 @@ where
         }
         // Calls that the handler makes are given what remains.
         request.head_mut().deadline = Some(deadline);
-        DeadlineFuture { state: State::Running { future: self.inner.call(request), deadline, sleep: None } }
+        let mut cx = Context::from_waker(Waker::noop());
+        let state = match self.inner.poll_ready(&mut cx) {
+            Poll::Ready(Ok(())) => State::Running { future: self.inner.call(request), deadline, sleep: None },
+            Poll::Ready(Err(error)) => State::Refused { status: Some(Status::from_error(error.into())) },
+            Poll::Pending => {
+                // What waits is taken along: it may stand in a queue already.
+                let next = self.inner.clone();
+                let future = Oneshot::new(std::mem::replace(&mut self.inner, next), request);
+                State::Waiting { future, sleep: Box::pin(sleep_until(deadline.instant())) }
+            }
+        };
+        DeadlineFuture { state }
     }
 }
 
 pin_project! {
     /// The future of [`WithDeadline`].
-    pub struct DeadlineFuture<F> {
+    pub struct DeadlineFuture<S: Service<Request>> {
         #[pin]
-        state: State<F>,
+        state: State<S>,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
-    enum State<F> {
+    enum State<S: Service<Request>> {
         Expired,
+        Refused { status: Option<Status> },
+        Waiting { #[pin] future: Oneshot<S, Request>, sleep: Pin<Box<Sleep>> },
         // Most handlers are done at their first poll and never need the timer.
-        Running { #[pin] future: F, deadline: Deadline, sleep: Option<Pin<Box<Sleep>>> },
+        Running { #[pin] future: S::Future, deadline: Deadline, sleep: Option<Pin<Box<Sleep>>> },
     }
 }
 
-impl<F, E> Future for DeadlineFuture<F>
+impl<S> Future for DeadlineFuture<S>
 where
-    F: Future<Output = Result<Response, E>>,
-    E: Into<BoxError>,
+    S: Service<Request, Response = Response, Error: Into<BoxError>>,
 {
     type Output = Result<Response, Status>;
 
@@ -99,6 +114,16 @@ where
         match self.project().state.project() {
             StateProjection::Expired => {
                 Poll::Ready(Err(expired("the deadline passed before the call began")))
+            }
+            StateProjection::Refused { status } => {
+                Poll::Ready(Err(status.take().unwrap_or_else(|| expired("the call has ended already"))))
+            }
+            StateProjection::Waiting { future, sleep } => {
+                // First, so that what expired while it waited never starts.
+                if sleep.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Err(expired("the deadline passed before the service was ready")));
+                }
+                future.poll(cx).map_err(|error| Status::from_error(error.into()))
             }
             StateProjection::Running { future, deadline, sleep } => {
                 if let Poll::Ready(result) = future.poll(cx) {
@@ -148,6 +173,24 @@ mod tests {
         assert_eq!(after.as_secs(), 60, "without a deadline, and never longer");
         let (_, after) = call(Some(Duration::from_secs(100))).await;
         assert_eq!(after.as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_the_service_is_under_the_deadline_and_leaks_no_place() {
+        let slow = service_fn(|_: Request| async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            Ok::<_, Status>(Response::new(Body::packed(Packer::Php, Bytes::new())))
+        });
+        let limited = tower::limit::ConcurrencyLimitLayer::new(1).layer(slow);
+        let mut service = DeadlineLayer::new(Duration::from_secs(60)).layer(limited);
+        let start = Instant::now();
+        let first = tokio::spawn(service.call(request(None)));
+        let second = service.call(request(Some(Duration::from_secs(1))));
+        assert_eq!(second.await.expect_err("it waits in vain").code(), Code::DeadlineExceeded);
+        assert_eq!(start.elapsed().as_secs(), 1);
+        assert!(first.await.expect("no panic").is_ok());
+        assert!(service.call(request(None)).await.is_ok());
+        assert_eq!(start.elapsed().as_secs(), 10);
     }
 
     #[tokio::test(start_paused = true)]

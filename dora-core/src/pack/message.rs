@@ -94,8 +94,10 @@ impl PackMessage for Value {
 impl Message for Value {
     fn unpack(packed: &Packed) -> Result<Self, Status> {
         match packed.packer {
-            Packer::Php | Packer::Protobuf => {
-                php::decode(&packed.bytes, &WALKED).map_err(|error| wrong(packed.packer, error))
+            Packer::Php => php::decode(&packed.bytes, &WALKED).map_err(|error| wrong(packed.packer, error)),
+            // Opaque to the envelope: nobody has walked over it.
+            Packer::Protobuf => {
+                php::decode(&packed.bytes, &Limits::default()).map_err(|error| wrong(packed.packer, error))
             }
             Packer::Json => {
                 serde_json::from_slice(&packed.bytes).map_err(|error| wrong(packed.packer, error))

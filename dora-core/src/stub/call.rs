@@ -38,6 +38,7 @@ pub struct Call<S, Req, Resp, M = Wait> {
     service: S,
     pub(super) target: Target,
     timeout: Option<Duration>,
+    idempotent: Option<bool>,
     pub(super) request: Request<Req>,
     result: PhantomData<fn() -> (Resp, M)>,
 }
@@ -60,7 +61,7 @@ impl<S, Req, Resp, M> Call<S, Req, Resp, M> {
     }
 
     fn to(service: S, target: Target, request: Request<Req>) -> Self {
-        Self { service, target, timeout: None, request, result: PhantomData }
+        Self { service, target, timeout: None, idempotent: None, request, result: PhantomData }
     }
 
     /// How long the caller waits, in place of the method's own timeout and the
@@ -86,7 +87,7 @@ impl<S, Req, Resp, M> Call<S, Req, Resp, M> {
     /// Says whether calling twice is the same as calling once, in place of what
     /// the method's options say.
     pub fn idempotent(mut self, idempotent: bool) -> Self {
-        self.request.head_mut().idempotent = idempotent;
+        self.idempotent = Some(idempotent);
         self
     }
 
@@ -107,15 +108,15 @@ impl<S, Req, Resp, M> Call<S, Req, Resp, M> {
     }
 
     fn awaiting<N>(self) -> Call<S, Req, Resp, N> {
-        let Self { service, target, timeout, request, result: _ } = self;
-        Call { service, target, timeout, request, result: PhantomData }
+        let Self { service, target, timeout, idempotent, request, result: _ } = self;
+        Call { service, target, timeout, idempotent, request, result: PhantomData }
     }
 }
 
 impl<S, Req: Message, Resp, M: Awaited<Resp>> Call<S, Req, Resp, M> {
     /// The service and the request for it.
     pub(super) fn into_request(self) -> (S, Request) {
-        let Self { service, target, timeout, request, .. } = self;
+        let Self { service, target, timeout, idempotent, request, .. } = self;
         let (mut head, message) = request.into_parts();
         let own = match target {
             Target::Name(name) => {
@@ -129,12 +130,12 @@ impl<S, Req: Message, Resp, M: Awaited<Resp>> Call<S, Req, Resp, M> {
                 method.timeout
             }
         };
+        head.idempotent = idempotent.unwrap_or(head.idempotent);
         head.mode = M::MODE;
-        head.deadline = match (timeout, head.deadline) {
-            (Some(timeout), Some(deadline)) => Some(deadline.min(Deadline::after(timeout))),
-            (None, Some(deadline)) => Some(deadline),
-            (timeout, None) => timeout.or(own).map(Deadline::after),
-        };
+        // Whichever is earlier: a deadline that is passed on does not stretch the
+        // method's own timeout.
+        let timeout = timeout.or(own).map(Deadline::after);
+        head.deadline = timeout.into_iter().chain(head.deadline).min();
         (service, Request::from_parts(head, Body::message(message)))
     }
 }

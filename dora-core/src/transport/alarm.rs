@@ -4,7 +4,16 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use std::time::Duration;
+
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::call::deadline::Deadline;
+
+/// The moment `wait` after `start`; "never" (`Duration::MAX`) is a moment too.
+pub(super) fn after(start: Instant, wait: Duration) -> Instant {
+    Deadline::from_instant(start, wait).instant()
+}
 
 /// A timer that is moved only when it would ring too late: one that rings early
 /// is set anew, so a busy connection seldom touches the clock's queue.

@@ -101,18 +101,22 @@ impl Channel {
             calls: Calls::One(Call { name: command.to_owned().into(), param, raw: None }),
             ..RequestPacket::default()
         };
-        let turn = self.turn(None).await?;
-        let mut exchange = Exchange::begin(self, packet, None, turn).await?;
+        let deadline = self.deadline(None);
+        let turn = self.turn(deadline).await?;
+        let mut exchange = Exchange::begin(self, packet, Some(deadline), turn).await?;
         match exchange.first(Shape::Value, dora_code::OK).await? {
             ResponseData::Value(value) => open(value),
             _ => Err(exchange.unexpected()),
         }
     }
 
+    fn deadline(&self, deadline: Option<Deadline>) -> Deadline {
+        deadline.unwrap_or_else(|| Deadline::after(self.0.link.endpoint.timeout))
+    }
+
     /// Waits for this call's turn, where calls must take turns.
-    async fn turn(&self, deadline: Option<Deadline>) -> Result<Option<OwnedSemaphorePermit>, Status> {
+    async fn turn(&self, deadline: Deadline) -> Result<Option<OwnedSemaphorePermit>, Status> {
         let Some(turn) = &self.0.turn else { return Ok(None) };
-        let deadline = deadline.unwrap_or_else(|| Deadline::after(self.0.link.endpoint.timeout));
         let permit = tokio::time::timeout_at(deadline.instant(), Arc::clone(turn).acquire_owned()).await;
         match permit {
             // Never closed.
@@ -140,8 +144,9 @@ impl Channel {
     async fn in_turn(self, request: Request) -> Result<Response, Status> {
         let (packet, deadline) = self.single(request);
         let mode = packet.kind.mode();
+        let deadline = self.deadline(deadline);
         let turn = self.turn(deadline).await?;
-        let mut exchange = Exchange::begin(&self, packet, deadline, turn).await?;
+        let mut exchange = Exchange::begin(&self, packet, Some(deadline), turn).await?;
         let data = exchange.first(Shape::One, acceptable(mode)).await?;
         exchange.finish(data, mode)
     }
@@ -161,8 +166,9 @@ impl Channel {
             timeout: None,
             metadata,
         };
+        let deadline = self.deadline(deadline);
         let turn = self.turn(deadline).await?;
-        let mut exchange = Exchange::begin(&self, packet, deadline, turn).await?;
+        let mut exchange = Exchange::begin(&self, packet, Some(deadline), turn).await?;
         match mode {
             Mode::Wait => {
                 let data = exchange.first(Shape::Many, dora_code::OK).await?;

@@ -9,8 +9,8 @@ use crate::wire::decoder::Decoder;
 use crate::wire::encoder::Encoder;
 use crate::wire::header::DEFAULT_MAX_PACKET;
 
-/// The settings of the connections of one listener. `server::Server` has a
-/// method for each.
+/// The settings of the connections of one listener. `server::Server` has
+/// methods for them.
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
     /// The largest packet in bytes, both ways. Default 2 MiB.

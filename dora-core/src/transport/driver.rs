@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -16,11 +17,13 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::call::dora_code;
 use crate::call::status::Status;
 use crate::guid::Guid;
+use crate::pack::envelope::Shape;
+use crate::pack::packet::ResponsePacket;
 use crate::wire::decoder::Frame;
 use crate::wire::error::FrameError;
 
-use super::alarm::Alarm;
-use super::exchange::guid_of;
+use super::alarm::{Alarm, after};
+use super::exchange::read;
 use super::inbox::Inbox;
 use super::link::{Link, State};
 use super::listener::prepare;
@@ -29,6 +32,7 @@ use super::outbox::Outbox;
 
 /// Runs until no channel is left.
 pub(super) async fn drive(link: Arc<Link>) {
+    let _gone = Gone(&link);
     let mut failures = 0;
     while wanted(&link).await {
         match expiring(&link, connect(&link)).await {
@@ -49,6 +53,16 @@ pub(super) async fn drive(link: Arc<Link>) {
                 link.core().state = State::Open;
             }
         }
+    }
+}
+
+/// Ends all calls when the task ends, of itself or with its runtime: nobody else
+/// would.
+struct Gone<'a>(&'a Link);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        self.0.end(&self.0.status(Status::unavailable("the task of the channel's connection has ended")));
     }
 }
 
@@ -125,10 +139,24 @@ fn poll_deadlines(link: &Link, alarm: &mut Alarm, idle: Option<Instant>, cx: &mu
         ready!(alarm.poll(due, cx));
         let now = Instant::now();
         link.expire(now);
+        if idle.is_none() {
+            // The connection may be idle from now on.
+            cx.waker().wake_by_ref();
+        }
         if idle.is_some_and(|idle| idle <= now) {
             return Poll::Ready(());
         }
     }
+}
+
+/// Whom an answer is for.
+enum Addressee {
+    /// The call of this guid.
+    Guid(Guid),
+    /// The only call that waits: an answer without a guid.
+    Only,
+    /// Nobody that could be told.
+    Unknown,
 }
 
 /// A standing connection.
@@ -146,7 +174,7 @@ struct Connection<'a> {
     /// share one write.
     yielded: bool,
     /// Kept between polls for their memory.
-    answers: Vec<(Option<Guid>, Answer)>,
+    answers: Vec<(Addressee, Answer)>,
     wakers: Vec<Waker>,
 }
 
@@ -199,7 +227,7 @@ impl<'a> Connection<'a> {
         }
         let quiet =
             self.inbox.is_empty() && self.outbox.waiting() == 0 && self.link.core().table.awaited() == 0;
-        let idle = quiet.then(|| self.active + self.link.endpoint.idle_timeout);
+        let idle = quiet.then(|| after(self.active, self.link.endpoint.idle_timeout));
         ready!(poll_deadlines(self.link, &mut self.alarm, idle, cx));
         if self.link.let_go() {
             return Poll::Ready(None);
@@ -249,12 +277,17 @@ impl<'a> Connection<'a> {
             match self.inbox.next_frame() {
                 Ok(None) => break Ok(()),
                 Ok(Some(Frame { guid, body, .. })) => {
-                    let guid = guid.or_else(|| guid_of(&body, &self.link.endpoint.limits));
-                    self.answers.push((guid, Ok(body)));
+                    let addressee = guid.map_or_else(|| self.addressee(&body), Addressee::Guid);
+                    self.answers.push((addressee, Ok(body)));
                 }
                 Err(FrameError::Signature { guid, .. }) => {
                     let status = Status::raw(dora_code::SIGNATURE, "the answer's signature is wrong");
-                    self.answers.push((guid, Err(self.link.status(status))));
+                    let addressee = match guid {
+                        Some(guid) => Addressee::Guid(guid),
+                        None if self.link.endpoint.is_serial() => Addressee::Only,
+                        None => Addressee::Unknown,
+                    };
+                    self.answers.push((addressee, Err(self.link.status(status))));
                 }
                 // What came before it is still good.
                 Err(error) => break Err(io::Error::other(error)),
@@ -266,15 +299,31 @@ impl<'a> Connection<'a> {
             core.table.late += self.answers.len() as u64;
             return Err(io::Error::other("no longer needed"));
         }
-        for (guid, answer) in self.answers.drain(..) {
-            self.wakers.extend(match guid {
-                Some(guid) => core.table.deliver(&guid, answer),
-                None => core.table.deliver_only(answer),
+        for (addressee, answer) in self.answers.drain(..) {
+            self.wakers.extend(match addressee {
+                Addressee::Guid(guid) => core.table.deliver(&guid, answer),
+                Addressee::Only => core.table.deliver_only(answer),
+                Addressee::Unknown => {
+                    core.table.unknown += 1;
+                    None
+                }
             });
         }
         drop(core);
         self.wakers.drain(..).for_each(Waker::wake);
         end
+    }
+
+    /// Whom an answer without a guid in its header is for: the body may have one.
+    /// Without any it can only be told where one call is made at a time, and not
+    /// if it is the later result of another one.
+    fn addressee(&self, body: &Bytes) -> Addressee {
+        match read(body.clone(), Shape::Value, &self.link.endpoint.limits) {
+            Ok(ResponsePacket { guid: Some(guid), .. }) => Addressee::Guid(guid),
+            Ok(ResponsePacket { is_result: true, .. }) => Addressee::Unknown,
+            _ if self.link.endpoint.is_serial() => Addressee::Only,
+            _ => Addressee::Unknown,
+        }
     }
 
     /// Writes what the callers have queued: whether anything was, and whether

@@ -129,8 +129,8 @@ impl Endpoint {
         Self { max_packet: bytes, ..self }
     }
 
-    /// Bytes of requests that may wait for a server that does not read; calls
-    /// beyond it fail at once. Default 64 MiB.
+    /// Bytes of requests that may wait behind those that are being written, for a
+    /// server that does not read; calls beyond it fail at once. Default 64 MiB.
     #[must_use]
     pub fn max_buffered(self, bytes: usize) -> Self {
         Self { max_buffered: bytes, ..self }

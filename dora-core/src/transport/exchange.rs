@@ -122,11 +122,6 @@ pub(super) fn read(body: Bytes, shape: Shape, limits: &Limits) -> Result<Respons
     decode_response(&body, shape, limits)
 }
 
-/// The guid in the body of an answer whose header has none.
-pub(super) fn guid_of(body: &Bytes, limits: &Limits) -> Option<Guid> {
-    read(body.clone(), Shape::Value, limits).ok()?.guid
-}
-
 /// The `data` of an answer with code 0 (or, for an acknowledgement, `expected`);
 /// any other is the server's refusal of the packet.
 pub(super) fn accept(

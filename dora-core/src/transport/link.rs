@@ -51,6 +51,8 @@ pub(super) struct Core {
     pub(super) spoiled: bool,
     /// No channel is left.
     pub(super) abandoned: bool,
+    /// The connection's task has ended: there will be no other connection.
+    ended: bool,
 }
 
 impl Core {
@@ -87,6 +89,7 @@ impl Link {
             driver: None,
             spoiled: false,
             abandoned: false,
+            ended: false,
         };
         let attempts = watch::Sender::new(None);
         Self { encoder: endpoint.encoder(), endpoint, peer, core: Mutex::new(core), attempts }
@@ -100,6 +103,9 @@ impl Link {
                 let mut core = self.core.lock();
                 if core.connected {
                     return Ok(());
+                }
+                if let (true, State::Down(status)) = (core.ended, &core.state) {
+                    return Err(status.clone());
                 }
                 core.wanted = true;
                 core.driver.take()
@@ -152,7 +158,7 @@ impl Link {
         let mut core = self.core.lock();
         if !core.table.is_awaited(&ticket.guid) {
             // The connection was lost, or the deadline passed, while the request
-            // was packed: its caller is told that it was not sent.
+            // was packed: its caller is told so, and it is not sent.
             drop(core);
             waker.wake_by_ref();
             return Ok(());
@@ -167,7 +173,7 @@ impl Link {
         core.table.submitted(ticket, offset, waker);
         core.queued += frame.len() as u64;
         let mut written = 0;
-        if core.out.is_empty() && core.table.awaited() == 1 {
+        if core.out.is_empty() && !core.spoiled && core.table.awaited() == 1 {
             // An error here is seen by the task as well, which ends the connection.
             written = core.writer.as_ref().and_then(|writer| writer.try_write(frame).ok()).unwrap_or(0);
         }
@@ -210,6 +216,7 @@ impl Link {
         }
         core.writer = None;
         core.connected = false;
+        core.spoiled = false;
         true
     }
 
@@ -225,6 +232,17 @@ impl Link {
         }
         drop(core);
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Ends all calls, those that are yet to be made too.
+    pub(super) fn end(&self, status: &Status) {
+        let mut core = self.core.lock();
+        core.ended = true;
+        core.spoiled = false;
+        core.state = State::Down(status.clone());
+        drop(core);
+        self.fail(status, u64::MAX);
+        self.attempted(Some(status.clone()));
     }
 
     /// Tells the task that no channel is left.

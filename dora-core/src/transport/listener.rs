@@ -78,8 +78,8 @@ impl Serve {
         let drained = tokio::time::timeout(self.listener.drain_timeout, shutdown.ended()).await;
         if drained.is_err() {
             tracing::warn!("calls still run at the end of the drain timeout: they are cancelled");
+            shutdown.set(Phase::Closing);
         }
-        // Dropping the shutdown ends what is left.
     }
 }
 

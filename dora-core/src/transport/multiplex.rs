@@ -5,6 +5,7 @@
 //! compared before anything is handed over.
 
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -54,6 +55,9 @@ struct Slot {
 
 /// The body of an answer, or why there is none.
 pub(super) type Answer = Result<Bytes, Status>;
+
+/// How far apart deadlines are looked after; one may be this much late.
+const SCAN_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Table {
     /// Opens a place for a call with `awaited` answers.
@@ -111,7 +115,13 @@ impl Table {
             self.unknown += 1;
             return None;
         };
-        if !slot.open || slot.guid != *guid || slot.awaited == 0 {
+        if slot.open && slot.guid == *guid && slot.awaited == 0 {
+            // Its caller has yet to hear that it is too late.
+            self.late += 1;
+            self.cancelled = self.cancelled.saturating_sub(1);
+            return None;
+        }
+        if !slot.open || slot.guid != *guid {
             // A place that was used before, and a guid made here, was a call once.
             match made_here(guid, slot.generation) {
                 true => {
@@ -139,8 +149,7 @@ impl Table {
     }
 
     /// The next answer of a call, and whether it was the last: its place is given
-    /// back with it. After the first of two, the second has no deadline: the
-    /// caller has its acknowledgement.
+    /// back with it.
     pub(super) fn poll(&mut self, ticket: &Ticket, waker: &Waker) -> Poll<(Answer, bool)> {
         let Some(slot) = self.slot(ticket) else {
             let status = Status::internal("a call was asked for more answers than it has");
@@ -148,7 +157,6 @@ impl Table {
         };
         let [first, second] = &mut slot.answers;
         if let Some(answer) = first.take().or_else(|| second.take()) {
-            slot.deadline = None;
             let last = slot.awaited == 0 && slot.answers[1].is_none();
             if last {
                 slot.reset();
@@ -189,6 +197,8 @@ impl Table {
                 self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
             }
         }
+        // Every scan looks at all places: not more often than this.
+        self.earliest = self.earliest.map(|earliest| earliest.max(now + SCAN_INTERVAL));
         self.awaited < awaited
     }
 
@@ -239,6 +249,8 @@ impl Slot {
     fn settle(&mut self, answer: Answer) -> Option<Waker> {
         self.awaited -= 1;
         self.answered = true;
+        // A result that is still to come has none: its caller is acknowledged.
+        self.deadline = None;
         let [first, second] = &mut self.answers;
         *(if first.is_none() { first } else { second }) = Some(answer);
         self.waker.take()

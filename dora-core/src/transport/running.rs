@@ -58,15 +58,19 @@ struct Ended {
     push: Option<(Reply, ResponseData)>,
 }
 
-/// Background calls that count as running until this is dropped.
+/// Background calls that count as running until this is dropped, however they end.
 struct Counted {
     calls: usize,
     stats: Arc<Stats>,
+    sender: mpsc::UnboundedSender<Ended>,
+    push: Option<(Reply, ResponseData)>,
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
         self.stats.calls_ended(self.calls);
+        // The connection may be gone: its result is then nobody's.
+        let _ = self.sender.send(Ended { calls: self.calls, push: self.push.take() });
     }
 }
 
@@ -109,20 +113,19 @@ where
             let (sender, receiver) = mpsc::unbounded_channel();
             Box::new(Background { sender, receiver })
         });
-        let sender = background.sender.clone();
-        let stats = Arc::clone(&self.stats);
         self.background_calls += calls;
-        stats.calls_started(calls);
-        let counted = Counted { calls, stats };
+        self.stats.calls_started(calls);
+        let (sender, stats) = (background.sender.clone(), Arc::clone(&self.stats));
+        let mut counted = Counted { calls, stats, sender, push: None };
         tokio::spawn(async move {
             let data = tokio::select! {
                 biased;
                 data = run => data,
                 () = watcher.reached(Phase::Closing) => return,
             };
+            counted.push = push.map(|reply| (reply, data));
             drop(counted);
-            // The connection may be gone: its result is then nobody's.
-            let _ = sender.send(Ended { calls, push: push.map(|reply| (reply, data)) });
+            // Only now is the shutdown told: the result is on its way.
             drop(watcher);
         });
     }

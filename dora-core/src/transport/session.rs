@@ -22,7 +22,7 @@ use crate::call::response::Response;
 use crate::call::status::BoxError;
 use crate::wire::encoder::Encoder;
 
-use super::alarm::Alarm;
+use super::alarm::{Alarm, after};
 use super::config::SessionConfig;
 use super::control::Control;
 use super::dispatch::Arrived;
@@ -139,7 +139,7 @@ where
             ended = poll_fn(|cx| self.poll(cx)) => ended,
             () = watcher.reached(Phase::Draining) => {
                 if self.state == State::Open {
-                    self.state = State::Draining(Instant::now() + self.shared.config.drain_linger);
+                    self.state = State::Draining(after(Instant::now(), self.shared.config.drain_linger));
                 }
                 tokio::select! {
                     biased;
@@ -178,12 +178,20 @@ where
         let flushed = loop {
             let mut moved = self.may_answer() && self.poll_work(cx);
             moved |= self.may_answer() && self.begin_held(cx);
-            let read = self.poll_read(cx)?;
-            if !read && !self.inbox.is_empty() {
+            if !self.inbox.is_empty() {
+                // Before a read makes them look younger than they are.
                 self.now = Instant::now();
+                moved |= self.take_frames(cx);
             }
-            moved |= read | self.take_frames(cx);
+            let read = self.poll_read(cx)?;
+            moved |= read;
+            if read {
+                self.take_frames(cx);
+            }
+            let stalled = !self.may_answer();
             let flushed = self.poll_flush(cx)?;
+            // What was held back for the peer's sake goes on.
+            moved |= stalled && self.may_answer();
             if !moved {
                 break flushed;
             }
@@ -309,16 +317,16 @@ where
             }
         };
         if let Some(since) = self.stalled_since {
-            earlier(since + config.stall_timeout, "the peer does not take its answers");
+            earlier(after(since, config.stall_timeout), "the peer does not take its answers");
         } else if self.work.is_idle() {
-            earlier(self.active + config.idle_timeout, "idle");
+            earlier(after(self.active, config.idle_timeout), "idle");
             if let State::Draining(linger) = self.state {
                 earlier(linger, "drained");
             }
         }
         // Frames that wait for running calls are not late.
         if let Some(since) = self.frame_since {
-            earlier(since + config.frame_timeout, "a frame that began did not end");
+            earlier(after(since, config.frame_timeout), "a frame that began did not end");
         }
         let Some((moment, why)) = due else { return Poll::Pending };
         if self.alarm.poll(moment, cx).is_pending() {

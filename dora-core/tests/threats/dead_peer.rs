@@ -142,3 +142,28 @@ async fn letting_go_when_idle_costs_no_call() {
     }
     assert!(server.stats().accepted > 1, "connections were let go");
 }
+
+/// A channel's connection is worked by a task of the runtime that made it.
+#[test]
+fn a_channel_whose_runtime_is_gone_says_so() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (server, client) = (runtime(), runtime());
+    let (address, _listener) = server.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        (listener.local_addr().expect("bound"), listener)
+    });
+    let channel = client.block_on(async { endpoint(address).connect().await.expect("it listens") });
+    drop(client);
+    let status = runtime().block_on(ask(&channel)).expect_err("nobody sends it");
+    assert_eq!((status.code(), status.is_unsent()), (Code::Unavailable, true), "{status}");
+}
+
+#[tokio::test]
+async fn waits_without_end_are_possible_settings() {
+    let server = serve(echo().idle_timeout(Duration::MAX).frame_timeout(Duration::MAX)).await;
+    let channel = server.endpoint().idle_timeout(Duration::MAX).connect().await.expect("connects");
+    ask(&channel).await.expect("an answer");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    ask(&channel).await.expect("another one");
+    assert_eq!(server.stats().accepted, 1, "on the same connection");
+}

@@ -91,3 +91,22 @@ async fn a_slow_reader_is_served_to_the_end() {
     }
     assert_eq!(made.load(Ordering::SeqCst), 60);
 }
+
+/// What was held back while it did not read comes without anything more from it.
+#[tokio::test]
+async fn a_peer_that_pauses_gets_everything_when_it_reads_again() {
+    let (server, _) = large();
+    // Longer than the test has patience for.
+    let server = server.max_buffered_per_connection(128 << 10).stall_timeout(Duration::from_secs(600));
+    let server = serve(server).await;
+    for _ in 0..5 {
+        let mut raw = server.raw().await;
+        raw.send(&frame(&call("/large")).repeat(40)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        // Half-closed: it has nothing more to say.
+        raw.stream.shutdown().await.expect("connected");
+        for _ in 0..40 {
+            raw.result().await.expect("answered");
+        }
+    }
+}

@@ -151,7 +151,7 @@ pub(super) fn encode_request(packet: &RequestPacket, out: &mut Vec<u8>) -> Resul
         }
     }
     if let Some(timeout) = packet.timeout {
-        // Rounded up: 0 would say that there is no deadline.
+        // At least 1: 0 would say that there is no deadline.
         let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1);
         put_varint(REQUEST_TIMEOUT_MS, ms, out);
     }
