@@ -17,6 +17,10 @@ struct Args {
     /// Address of the TCP port.
     #[arg(long, default_value = "127.0.0.1:9567")]
     tcp: SocketAddr,
+    /// Address of the HTTP port. Dora has no HTTP door yet: it is said so, and TCP
+    /// alone is served.
+    #[arg(long)]
+    http: Option<SocketAddr>,
     /// Frames are signed (`SW_DATASIGEN_FLAG`).
     #[arg(long)]
     sign: bool,
@@ -42,6 +46,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if args.gzip {
         server = server.gzip();
+    }
+    if let Some(http) = args.http {
+        eprintln!("http {http} is not served: Dora has no HTTP door yet");
     }
     let mut terminate = signal(SignalKind::terminate())?;
     let listener = TcpListener::bind(args.tcp).await?;
