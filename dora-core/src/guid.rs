@@ -10,8 +10,6 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Guid([u8; Guid::LEN]);
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
 impl Guid {
     /// Bytes of a guid on the wire.
     pub const LEN: usize = 32;
@@ -29,9 +27,8 @@ impl Guid {
     #[must_use]
     pub fn from_u128(value: u128) -> Self {
         let mut digits = [0; Self::LEN];
-        for (digit, shift) in digits.iter_mut().zip((0..32).rev()) {
-            *digit = HEX[(value >> (shift * 4)) as usize & 15];
-        }
+        // 16 bytes are 32 digits: it cannot fail.
+        let _ = const_hex::encode_to_slice(value.to_be_bytes(), &mut digits);
         Self(digits)
     }
 
