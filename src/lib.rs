@@ -1,9 +1,8 @@
 //! Dora: typed RPC over the wire of PHP's Dora-RPC.
-#![doc = ""]
 //! Declare a service in a `.proto`, let `build.rs` call `dora_codegen`, and use
 //! what it generates:
 //!
-//! ```ignore
+//! ```text
 //! mod users { dora::include_proto!("users.v1"); }
 //!
 //! // The server: plain `async fn`s.
@@ -59,7 +58,7 @@ pub use dora_core::wire::header::Generation;
 
 /// Includes the code that `dora_codegen` generated for a package of a `.proto`.
 ///
-/// ```ignore
+/// ```text
 /// mod users {
 ///     dora::include_proto!("users.v1");
 /// }

@@ -1,7 +1,7 @@
 //! The message that every peer echoes.
 
 /// What `build.rs` made of `proto/echo.proto`: the message, and tonic's client and server.
-#[allow(unreachable_pub, missing_docs, clippy::all)]
+#[allow(missing_docs, clippy::all, reason = "generated, and not by us")]
 pub(crate) mod generated {
     include!(concat!(env!("OUT_DIR"), "/bench.v1.rs"));
 }

@@ -1,7 +1,7 @@
 //! The golden files of dora-codegen compile, and a client that they hold talks
 //! to a server that they hold.
 
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, reason = "compiled for the most part, not called")]
 
 mod client {
     dora::include_proto!("golden.client");

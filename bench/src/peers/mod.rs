@@ -51,7 +51,7 @@ macro_rules! peers {
         /// The name of a peer on the command line.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
         pub(crate) enum PeerName {
-            $(#[allow(missing_docs)] $name,)+
+            $(#[allow(missing_docs, reason = "its name says it")] $name,)+
         }
 
         impl PeerName {

@@ -22,7 +22,7 @@ use crate::message::EchoMessage;
 
 const QUEUE: usize = 4096;
 
-#[allow(unreachable_pub, missing_docs)]
+#[allow(missing_docs, reason = "the macro writes items without docs")]
 mod service {
     use crate::message::EchoMessage;
 

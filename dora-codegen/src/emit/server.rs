@@ -15,6 +15,7 @@ pub(super) fn module(service: &Service<'_>) -> TokenStream {
     let tower = tower(service);
     quote! {
         #[doc = #module_docs]
+        // A program may use one half of a service only.
         #[allow(dead_code)]
         pub mod #module {
             use ::dora::codegen;

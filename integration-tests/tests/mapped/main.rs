@@ -4,7 +4,7 @@ mod leniency;
 mod properties;
 mod values;
 
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, reason = "not every message is used")]
 mod everything {
     dora::include_proto!("everything");
 
