@@ -1,4 +1,5 @@
 //! Dora: typed RPC over the wire of PHP's Dora-RPC.
+//!
 //! Declare a service in a `.proto`, let `build.rs` call `dora_codegen`, and use
 //! what it generates:
 //!
