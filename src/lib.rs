@@ -52,9 +52,9 @@ pub use dora_core::stub::batch::Batch;
 pub use dora_core::stub::call::Call;
 pub use dora_core::stub::dynamic::DynamicClient;
 pub use dora_core::stub::pending::Pending;
-pub use dora_core::transport::channel::Channel;
-pub use dora_core::transport::control::Control;
-pub use dora_core::transport::endpoint::Endpoint;
+pub use dora_core::transport::client::channel::Channel;
+pub use dora_core::transport::client::endpoint::Endpoint;
+pub use dora_core::transport::server::control::Control;
 pub use dora_core::wire::header::Generation;
 
 /// Includes the code that `dora_codegen` generated for a package of a `.proto`.

@@ -3,8 +3,8 @@
 use crate::call::status::Status;
 use crate::stub::batch::Batch;
 use crate::stub::dynamic::DynamicClient;
-use crate::transport::channel::Channel;
-use crate::transport::endpoint::Endpoint;
+use crate::transport::client::channel::Channel;
+use crate::transport::client::endpoint::Endpoint;
 
 impl Endpoint {
     /// A channel that is connected now.

@@ -15,4 +15,4 @@ pub use crate::call::status::Status;
 pub use crate::pack::mapped::{Enum, Enumeration, Fields, Mapped, ReadField, WriteFields};
 pub use crate::stub::call::{Call, Caller, Deferred, NoResult};
 pub use crate::stub::serve::{dispatch, unary, unknown_method};
-pub use crate::transport::channel::Channel;
+pub use crate::transport::client::channel::Channel;

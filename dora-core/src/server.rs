@@ -22,10 +22,10 @@ use crate::middleware::route::{DuplicateName, Router, RouterBuilder};
 use crate::pack::limits::Limits;
 use crate::pack::message::open;
 use crate::pack::value::Value;
-use crate::transport::config::SessionConfig;
-use crate::transport::control::Control;
-use crate::transport::listener::{ListenerConfig, Serve};
-use crate::transport::stats::Stats;
+use crate::transport::server::config::SessionConfig;
+use crate::transport::server::control::Control;
+use crate::transport::server::listener::{ListenerConfig, Serve};
+use crate::transport::server::stats::Stats;
 use crate::wire::checksum::Salt;
 
 /// A server that is being put together.

@@ -13,7 +13,7 @@ use super::call::Call;
 /// ```no_run
 /// # async fn demo() -> Result<(), dora_core::call::status::Status> {
 /// use dora_core::stub::dynamic::DynamicClient;
-/// use dora_core::transport::endpoint::Endpoint;
+/// use dora_core::transport::client::endpoint::Endpoint;
 /// use dora_core::value;
 ///
 /// let channel = Endpoint::new("10.0.2.15:9567")?.php().connect().await?;

@@ -12,3 +12,4 @@ pub mod decoder;
 pub mod encoder;
 pub mod error;
 pub mod header;
+pub mod notice;

@@ -10,7 +10,7 @@ use dora_core::call::request::Request;
 use dora_core::call::status::Status;
 use dora_core::pack::value::Value;
 use dora_core::server::Server;
-use dora_core::transport::endpoint::Endpoint;
+use dora_core::transport::client::endpoint::Endpoint;
 use dora_core::value;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;

@@ -8,7 +8,7 @@ use tokio::io::AsyncWrite;
 
 /// Frames waiting to be written, behind one another.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(in crate::transport) struct Outbox {
     bytes: Vec<u8>,
     written: usize,
 }
@@ -18,12 +18,12 @@ const KEPT: usize = 64 << 10;
 
 impl Outbox {
     /// Bytes that wait.
-    pub(super) fn waiting(&self) -> usize {
+    pub(in crate::transport) fn waiting(&self) -> usize {
         self.bytes.len() - self.written
     }
 
     /// Where frames are appended.
-    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+    pub(in crate::transport) fn buffer(&mut self) -> &mut Vec<u8> {
         if self.written > KEPT && self.written > self.bytes.len() / 2 {
             self.bytes.drain(..self.written);
             self.written = 0;
@@ -33,7 +33,7 @@ impl Outbox {
 
     /// Writes until all is written; the number of bytes that went out meanwhile
     /// is added to `sent`.
-    pub(super) fn poll_flush<W: AsyncWrite + Unpin>(
+    pub(in crate::transport) fn poll_flush<W: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut W,
         cx: &mut Context<'_>,
@@ -56,7 +56,7 @@ impl Outbox {
     }
 
     /// Gives the buffer of an idle connection back.
-    pub(super) fn release(&mut self) {
+    pub(in crate::transport) fn release(&mut self) {
         if self.waiting() == 0 {
             *self = Self::default();
         }

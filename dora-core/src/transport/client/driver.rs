@@ -22,13 +22,13 @@ use crate::pack::packet::ResponsePacket;
 use crate::wire::decoder::Frame;
 use crate::wire::error::FrameError;
 
-use super::alarm::{Alarm, after};
 use super::exchange::read;
-use super::inbox::Inbox;
 use super::link::{Link, State};
-use super::listener::prepare;
 use super::multiplex::Answer;
-use super::outbox::Outbox;
+use crate::transport::io::alarm::{Alarm, after};
+use crate::transport::io::inbox::Inbox;
+use crate::transport::io::outbox::Outbox;
+use crate::transport::io::tcp::prepare;
 
 /// Runs until no channel is left.
 pub(super) async fn drive(link: Arc<Link>) {

@@ -14,7 +14,7 @@ use crate::wire::error::FrameError;
 /// A read buffer that is there only while there is something to read, and as
 /// large as what comes.
 #[derive(Debug)]
-pub(super) struct Inbox {
+pub(in crate::transport) struct Inbox {
     decoder: Decoder,
     buffer: BytesMut,
     chunk: usize,
@@ -24,23 +24,23 @@ const SMALLEST_CHUNK: usize = 4 << 10;
 const LARGEST_CHUNK: usize = 512 << 10;
 
 impl Inbox {
-    pub(super) fn new(decoder: Decoder) -> Self {
+    pub(in crate::transport) fn new(decoder: Decoder) -> Self {
         Self { decoder, buffer: BytesMut::new(), chunk: SMALLEST_CHUNK }
     }
 
     /// Whether no frame has begun.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::transport) fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }
 
     /// The next whole frame.
-    pub(super) fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
+    pub(in crate::transport) fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         self.decoder.decode(&mut self.buffer)
     }
 
     /// Reads once; the number of bytes, 0 at the end of the stream. Call it when
     /// the socket is readable: it takes memory before it reads.
-    pub(super) fn poll_read<R: AsyncRead + Unpin>(
+    pub(in crate::transport) fn poll_read<R: AsyncRead + Unpin>(
         &mut self,
         stream: &mut R,
         cx: &mut Context<'_>,
@@ -65,7 +65,7 @@ impl Inbox {
     }
 
     /// Gives an empty buffer back.
-    pub(super) fn release(&mut self) {
+    pub(in crate::transport) fn release(&mut self) {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }

@@ -22,16 +22,16 @@ use crate::call::response::Response;
 use crate::call::status::BoxError;
 use crate::wire::encoder::Encoder;
 
-use super::alarm::{Alarm, after};
 use super::config::SessionConfig;
 use super::control::Control;
 use super::dispatch::Arrived;
-use super::inbox::Inbox;
-use super::outbox::Outbox;
 use super::packet::Run;
 use super::running::Work;
 use super::shutdown::{Phase, Watcher};
 use super::stats::{Stats, Tally};
+use crate::transport::io::alarm::{Alarm, after};
+use crate::transport::io::inbox::Inbox;
+use crate::transport::io::outbox::Outbox;
 
 /// What all connections of a listener share.
 #[derive(Debug)]

@@ -4,14 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service;
 
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::BoxError;
+use crate::transport::io::tcp::prepare;
 
 use super::config::SessionConfig;
 use super::control::Control;
@@ -115,17 +115,6 @@ async fn accept<S>(
             drop(place);
         });
     }
-}
-
-/// Small frames at once, and a word from the system when the peer is gone
-/// without one.
-pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(Duration::from_secs(30))
-        .with_interval(Duration::from_secs(10))
-        .with_retries(3);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
 /// Waiting after a failed accept, so that a process without file descriptors

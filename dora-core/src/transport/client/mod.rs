@@ -1,0 +1,8 @@
+//! The client's end: one endpoint, its connection, and the calls in flight on it.
+
+pub mod channel;
+mod driver;
+pub mod endpoint;
+mod exchange;
+mod link;
+mod multiplex;
