@@ -6,15 +6,17 @@
 
 mod needs;
 mod step;
+mod tally;
 
 use std::env;
-use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 
 use crate::step::Step;
+use crate::tally::Tally;
 
 const HELP: &str = "\
 Tasks of the Dora workspace
@@ -34,7 +36,7 @@ const BENCH_PACKAGE: &str = "dora-bench";
 
 fn main() -> ExitCode {
     match run(env::args().skip(1).collect()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Vec<String>) -> anyhow::Result<()> {
+fn run(args: Vec<String>) -> anyhow::Result<ExitCode> {
     env::set_current_dir(workspace_root()?).context("cannot enter the workspace")?;
     match args.split_first() {
         Some((task, [])) if task == "test" => test(),
@@ -50,23 +52,31 @@ fn run(args: Vec<String>) -> anyhow::Result<()> {
         Some((task, rest)) if task == "bench" => bench(rest),
         Some((task, [])) if ["help", "--help", "-h"].contains(&task.as_str()) => {
             print!("{HELP}");
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
         Some((task, _)) => bail!("`{}` is no task\n\n{HELP}", task.escape_debug()),
         None => bail!("name a task\n\n{HELP}"),
     }
 }
 
-fn test() -> anyhow::Result<()> {
+/// Runs every test, also after one has failed. The last line of the output sums
+/// all runners up.
+fn test() -> anyhow::Result<ExitCode> {
+    let start = Instant::now();
     needs::provide()?;
-    Step::cargo(["test", "--workspace", "--exclude", BENCH_PACKAGE]).args(["--all-features"]).run()?;
-    for manifest in standalone_examples()? {
-        Step::cargo(["test", "--all-features", "--manifest-path", &manifest]).run()?;
+    let mut tally = Tally::default();
+    let outcome = Step::cargo(["test", "--workspace", "--exclude", BENCH_PACKAGE])
+        .args(["--all-features", "--no-fail-fast"])
+        .run_reading(|line| tally.read(line));
+    if let Err(error) = outcome {
+        eprintln!("error: {error:#}");
+        tally.run_failed();
     }
-    Ok(())
+    println!("\n{}\n{tally}", tally.details(start.elapsed()));
+    Ok(if tally.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn ci() -> anyhow::Result<()> {
+fn ci() -> anyhow::Result<ExitCode> {
     Step::cargo(["fmt", "--all", "--check"]).run()?;
     Step::cargo(["clippy", "--workspace", "--all-targets", "--all-features"])
         .args(["--", "-D", "warnings"])
@@ -77,28 +87,11 @@ fn ci() -> anyhow::Result<()> {
     test()
 }
 
-fn bench(args: &[String]) -> anyhow::Result<()> {
-    Step::cargo(["run", "--package", BENCH_PACKAGE, "--profile", "bench-lto"]).args(["--"]).args(args).run()
-}
-
-/// The manifests below `examples/` that are workspaces of their own, and hence
-/// not reached by `cargo test --workspace`.
-fn standalone_examples() -> anyhow::Result<Vec<String>> {
-    let mut manifests = Vec::new();
-    let Ok(entries) = fs::read_dir("examples") else {
-        return Ok(manifests);
-    };
-    for entry in entries {
-        let manifest = entry?.path().join("Cargo.toml");
-        let Ok(text) = fs::read_to_string(&manifest) else {
-            continue;
-        };
-        if text.lines().any(|line| line.trim() == "[workspace]") {
-            manifests.push(manifest.display().to_string());
-        }
-    }
-    manifests.sort();
-    Ok(manifests)
+fn bench(args: &[String]) -> anyhow::Result<ExitCode> {
+    let run =
+        Step::cargo(["run", "--package", BENCH_PACKAGE, "--profile", "bench-lto"]).args(["--"]).args(args);
+    run.run()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn workspace_root() -> anyhow::Result<&'static Path> {

@@ -1,7 +1,8 @@
 //! One command, printed before it runs.
 
 use std::env;
-use std::process::Command;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context as _, bail};
 
@@ -51,8 +52,38 @@ impl Step {
     ///
     /// When it cannot be started, or ends with anything but success.
     pub(crate) fn run(mut self) -> anyhow::Result<()> {
-        eprintln!("\n$ {}", self.shown);
+        self.announce();
         let status = self.command.status().with_context(|| format!("cannot start `{}`", self.shown))?;
+        self.judge(status)
+    }
+
+    /// As [`run`](Self::run), and hands each line of the output to `on_line`
+    /// after it has been printed.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started, or ends with anything but success.
+    pub(crate) fn run_reading(mut self, mut on_line: impl FnMut(&str)) -> anyhow::Result<()> {
+        self.announce();
+        let child = self.command.stdout(Stdio::piped()).spawn();
+        let mut child = child.with_context(|| format!("cannot start `{}`", self.shown))?;
+        let mut output = BufReader::new(child.stdout.take().context("it has no output")?);
+        let mut line = Vec::new();
+        while output.read_until(b'\n', &mut line)? > 0 {
+            // Whoever reads along may have gone: the step runs to its end all the same.
+            let _ = io::stdout().write_all(&line);
+            on_line(String::from_utf8_lossy(&line).trim_end());
+            line.clear();
+        }
+        let status = child.wait()?;
+        self.judge(status)
+    }
+
+    fn announce(&self) {
+        eprintln!("\n$ {}", self.shown);
+    }
+
+    fn judge(&self, status: ExitStatus) -> anyhow::Result<()> {
         if !status.success() {
             bail!("`{}` failed: {status}", self.shown);
         }
@@ -78,6 +109,15 @@ mod tests {
     fn what_is_shown_can_be_pasted_into_a_shell() {
         let step = Step::new("tool").args(["--flag=1", "two words", "it's", ""]).env("FLAGS", "-D warnings");
         assert_eq!(step.shown, r"FLAGS='-D warnings' tool --flag=1 'two words' 'it'\''s' ''");
+    }
+
+    #[test]
+    fn what_a_step_says_can_be_read() {
+        let mut lines = Vec::new();
+        let step = Step::new("printf").args(["one\ntwo"]);
+        step.run_reading(|line| lines.push(line.to_owned())).expect("it succeeds");
+        assert_eq!(lines, ["one", "two"]);
+        Step::new("false").run_reading(|_| {}).expect_err("it fails");
     }
 
     #[test]
