@@ -2,11 +2,15 @@
 
 mod answer;
 pub mod config;
+mod connection;
 pub mod control;
 mod dispatch;
 pub mod listener;
 mod packet;
+mod parked;
 mod running;
 mod session;
+mod shared;
 mod shutdown;
 pub mod stats;
+mod turn;
