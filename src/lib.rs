@@ -54,6 +54,7 @@ pub use dora_core::stub::dynamic::DynamicClient;
 pub use dora_core::stub::pending::Pending;
 pub use dora_core::transport::client::channel::Channel;
 pub use dora_core::transport::client::endpoint::Endpoint;
+pub use dora_core::transport::io::address::{Address, AddressError};
 pub use dora_core::transport::server::control::Control;
 pub use dora_core::wire::header::Generation;
 

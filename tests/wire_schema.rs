@@ -7,6 +7,7 @@ use bytes::Bytes;
 use dora::schema::wire::{self, Kind};
 use dora::{Code, Metadata, Mode, Packer, Response, Status};
 use dora_core::call::body::Body;
+use dora_core::call::capabilities::Capabilities;
 use dora_core::call::mode::PacketKind;
 use dora_core::pack::envelope::{Shape, decode_request, decode_response, encode_request, encode_response};
 use dora_core::pack::limits::Limits;
@@ -40,9 +41,9 @@ fn our_metadata(pairs: &[wire::Pair]) -> Metadata {
 
 fn our_request(packet: &wire::RequestPacket) -> RequestPacket {
     let call = |call: &wire::Call| Call {
-        name: call.name.clone().into(),
-        param: Body::packed(Packer::Protobuf, call.param.clone()),
-        raw: None,
+        timeout: timeout(call.timeout_ms),
+        metadata: our_metadata(&call.metadata),
+        ..Call::new(call.name.clone(), Body::packed(Packer::Protobuf, call.param.clone()))
     };
     let key = |call: &wire::Call| match call.key.clone().expect("calls of a multi packet have keys") {
         wire::call::Key::Index(index) => CallKey::Int(index),
@@ -55,9 +56,14 @@ fn our_request(packet: &wire::RequestPacket) -> RequestPacket {
             true => Calls::Many(packet.calls.iter().map(|each| (key(each), call(each))).collect()),
             false => Calls::One(call(&packet.calls[0])),
         },
-        timeout: (packet.timeout_ms > 0).then(|| Duration::from_millis(packet.timeout_ms)),
+        timeout: timeout(packet.timeout_ms),
         metadata: our_metadata(&packet.metadata),
+        can: packet.can.map(Capabilities::from_bits),
     }
+}
+
+fn timeout(ms: u64) -> Option<Duration> {
+    (ms > 0).then(|| Duration::from_millis(ms))
 }
 
 fn our_result(result: &wire::Result) -> CallResult {
@@ -90,6 +96,7 @@ fn our_response(packet: &wire::ResponsePacket, shape: Shape) -> ResponsePacket {
         message: if packet.message.is_empty() { "OK".into() } else { packet.message.clone().into() },
         is_result: packet.is_result,
         data,
+        can: packet.can.map(Capabilities::from_bits),
     }
 }
 
@@ -114,6 +121,8 @@ fn their_request(packet: &RequestPacket) -> wire::RequestPacket {
             CallKey::Int(index) => wire::call::Key::Index(*index),
             CallKey::Str(name) => wire::call::Key::NameKey(name.clone()),
         }),
+        timeout_ms: timeout_ms(call.timeout),
+        metadata: their_metadata(&call.metadata),
     };
     wire::RequestPacket {
         kind: KINDS.iter().find(|(_, kind)| *kind == packet.kind).expect("a kind").0.into(),
@@ -121,9 +130,14 @@ fn their_request(packet: &RequestPacket) -> wire::RequestPacket {
             Calls::One(one) => vec![call(None, one)],
             Calls::Many(many) => many.iter().map(|(key, each)| call(Some(key), each)).collect(),
         },
-        timeout_ms: packet.timeout.map_or(0, |timeout| u64::try_from(timeout.as_millis()).expect("ms")),
+        timeout_ms: timeout_ms(packet.timeout),
         metadata: their_metadata(&packet.metadata),
+        can: packet.can.map(Capabilities::bits),
     }
+}
+
+fn timeout_ms(timeout: Option<Duration>) -> u64 {
+    timeout.map_or(0, |timeout| u64::try_from(timeout.as_millis()).expect("ms"))
 }
 
 fn their_result(key: Option<&CallKey>, result: &CallResult) -> wire::Result {
@@ -165,6 +179,7 @@ fn their_response(packet: &ResponsePacket) -> wire::ResponsePacket {
         is_result: packet.is_result,
         results,
         value,
+        can: packet.can.map(Capabilities::bits),
     }
 }
 
@@ -185,13 +200,25 @@ fn any_call() -> impl Strategy<Value = wire::Call> {
         (-2..2_i64).prop_map(wire::call::Key::Index),
         bytes().prop_map(wire::call::Key::NameKey),
     ];
-    ("[ -~é]{0,20}", bytes(), key).prop_map(|(name, param, key)| wire::Call { name, param, key: Some(key) })
+    ("[ -~é]{0,20}", bytes(), key, any_timeout(), pairs()).prop_map(
+        |(name, param, key, timeout_ms, metadata)| wire::Call {
+            name,
+            param,
+            key: Some(key),
+            timeout_ms,
+            metadata,
+        },
+    )
+}
+
+fn any_timeout() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0), Just(u64::MAX), 1..100_000_u64]
 }
 
 fn any_request() -> impl Strategy<Value = wire::RequestPacket> {
-    let timeout = prop_oneof![Just(0), Just(u64::MAX), 1..100_000_u64];
-    (0..KINDS.len(), any_call(), vec(any_call(), 0..6), timeout, pairs()).prop_map(
-        |(kind, mut one, many, timeout_ms, metadata)| {
+    let said = (any_timeout(), pairs(), option::of(any::<u32>()));
+    (0..KINDS.len(), any_call(), vec(any_call(), 0..6), said).prop_map(
+        |(kind, mut one, many, (timeout_ms, metadata, can))| {
             let kind = KINDS[kind].0;
             let calls = match kind {
                 // It waits for results and would have none: refused.
@@ -204,7 +231,7 @@ fn any_request() -> impl Strategy<Value = wire::RequestPacket> {
                     vec![one]
                 }
             };
-            wire::RequestPacket { kind: kind.into(), calls, timeout_ms, metadata }
+            wire::RequestPacket { kind: kind.into(), calls, timeout_ms, metadata, can }
         },
     )
 }
@@ -229,8 +256,17 @@ fn any_result() -> impl Strategy<Value = wire::Result> {
 fn any_response() -> impl Strategy<Value = (wire::ResponsePacket, Shape)> {
     let shape = prop_oneof![Just(Shape::One), Just(Shape::Many), Just(Shape::Value)];
     let code = prop_oneof![Just(0), any::<i64>()];
-    (shape, code, "\\PC{0,12}", any::<bool>(), any_result(), vec(any_result(), 0..6), option::of(bytes()))
-        .prop_map(|(shape, code, message, is_result, mut one, many, value)| {
+    (
+        shape,
+        code,
+        "\\PC{0,12}",
+        any::<bool>(),
+        any_result(),
+        vec(any_result(), 0..6),
+        option::of(bytes()),
+        option::of(any::<u32>()),
+    )
+        .prop_map(|(shape, code, message, is_result, mut one, many, value, can)| {
             one.key = None;
             let (results, value) = match shape {
                 Shape::One => (vec![one], None),
@@ -238,7 +274,7 @@ fn any_response() -> impl Strategy<Value = (wire::ResponsePacket, Shape)> {
                 Shape::Value => (Vec::new(), value),
             };
             let message = if message == "OK" { String::new() } else { message };
-            (wire::ResponsePacket { code: Some(code), message, is_result, results, value }, shape)
+            (wire::ResponsePacket { code: Some(code), message, is_result, results, value, can }, shape)
         })
 }
 

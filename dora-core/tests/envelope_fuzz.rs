@@ -29,9 +29,9 @@ fn metadata() -> Metadata {
 
 fn requests() -> Vec<Vec<u8>> {
     let call = |name: &'static str| Call {
-        name: name.into(),
-        param: Body::message(value!({ "id" => 7, "list" => [1.5, true, null, "text"] })),
-        raw: None,
+        metadata: metadata(),
+        timeout: Some(std::time::Duration::from_millis(7)),
+        ..Call::new(name, Body::message(value!({ "id" => 7, "list" => [1.5, true, null, "text"] })))
     };
     let many = vec![(CallKey::Int(3), call("/a")), (CallKey::from("key"), call("/b"))];
     let packets = [
@@ -42,7 +42,8 @@ fn requests() -> Vec<Vec<u8>> {
     let mut bodies = Vec::new();
     for (kind, calls) in packets {
         let timeout = Some(std::time::Duration::from_millis(300));
-        let packet = RequestPacket { guid: Some(Guid::ZERO), kind, calls, timeout, metadata: metadata() };
+        let packet =
+            RequestPacket { guid: Some(Guid::ZERO), kind, calls, timeout, metadata: metadata(), can: None };
         for packer in PACKERS {
             let mut body = Vec::new();
             encode_request(packer, &packet, &mut body).expect("packs");
@@ -66,7 +67,7 @@ fn responses() -> Vec<Vec<u8>> {
     let mut bodies = Vec::new();
     for data in all {
         let guid = Some(Guid::ZERO);
-        let packet = ResponsePacket { guid, code: 0, message: "OK".into(), is_result: true, data };
+        let packet = ResponsePacket { guid, code: 0, message: "OK".into(), is_result: true, data, can: None };
         for packer in PACKERS {
             let mut body = Vec::new();
             encode_response(packer, &packet, &mut body);

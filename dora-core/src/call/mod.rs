@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod body;
+pub mod capabilities;
 pub mod code;
 pub mod deadline;
 pub mod dora_code;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::call::body::{Body, Packed};
+use crate::call::capabilities::Capabilities;
 use crate::call::metadata::Metadata;
 use crate::call::method::MethodName;
 use crate::call::mode::PacketKind;
@@ -28,6 +29,9 @@ pub struct RequestPacket {
     pub timeout: Option<Duration>,
     /// Pairs that travel with every call of the packet.
     pub metadata: Metadata,
+    /// What the sender can, until it has heard what its peer can. A PHP peer does
+    /// not look at it.
+    pub can: Option<Capabilities>,
 }
 
 /// The calls of a packet. One call, by far the most frequent case, costs no list.
@@ -46,6 +50,10 @@ pub struct Call {
     pub name: MethodName,
     /// The parameter.
     pub param: Body,
+    /// What remains of this call's own deadline, where it is not the packet's.
+    pub timeout: Option<Duration>,
+    /// Pairs that travel with this call alone, behind the packet's.
+    pub metadata: Metadata,
     /// The whole call as packed, further fields included (PHP and JSON).
     pub raw: Option<Packed>,
 }
@@ -73,6 +81,8 @@ pub struct ResponsePacket {
     pub is_result: bool,
     /// The results.
     pub data: ResponseData,
+    /// What the server can, where the request said what its client can.
+    pub can: Option<Capabilities>,
 }
 
 /// The `data` of a response packet.
@@ -98,6 +108,14 @@ pub struct Refused {
     pub guid: Option<Guid>,
     /// The answer.
     pub status: Status,
+}
+
+impl Call {
+    /// A call that says nothing beyond name and parameter.
+    #[must_use]
+    pub fn new(name: impl Into<MethodName>, param: Body) -> Self {
+        Self { name: name.into(), param, timeout: None, metadata: Metadata::new(), raw: None }
+    }
 }
 
 impl Default for Calls {

@@ -251,8 +251,7 @@ fn calls_are_counted_before_they_are_read() {
                     (0..count)
                         .map(|key| {
                             let param = dora_core::call::body::Body::message(value!(1));
-                            let name = "/a".into();
-                            (key.into(), dora_core::pack::packet::Call { name, param, raw: None })
+                            (key.into(), dora_core::pack::packet::Call::new("/a", param))
                         })
                         .collect(),
                 ),
@@ -328,11 +327,10 @@ fn a_duration_under_a_millisecond_is_still_a_deadline() {
     for packer in PACKERS {
         let mut packet = read(Packer::Php, &single("W_S")).expect("it is valid");
         packet.timeout = Some(Duration::from_micros(3));
-        packet.calls = Calls::One(dora_core::pack::packet::Call {
-            name: "/a".into(),
-            param: dora_core::call::body::Body::message(value!(1)),
-            raw: None,
-        });
+        packet.calls = Calls::One(dora_core::pack::packet::Call::new(
+            "/a",
+            dora_core::call::body::Body::message(value!(1)),
+        ));
         let read =
             decode_request(packer, &written(packer, &packet), &Limits::default()).expect("it is valid");
         assert_eq!(read.timeout, Some(Duration::from_millis(1)));

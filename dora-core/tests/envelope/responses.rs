@@ -17,7 +17,7 @@ use super::{ARRAYS, GUID, PACKERS, answered, pack, unpack};
 
 fn answer(data: ResponseData) -> ResponsePacket {
     let guid = Guid::from_bytes(GUID.as_bytes());
-    ResponsePacket { guid, code: 0, message: "OK".into(), is_result: false, data }
+    ResponsePacket { guid, code: 0, message: "OK".into(), is_result: false, data, can: None }
 }
 
 fn ok(value: Value) -> CallResult {

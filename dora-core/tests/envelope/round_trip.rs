@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dora_core::call::body::Body;
+use dora_core::call::capabilities::Capabilities;
 use dora_core::call::metadata::Metadata;
 use dora_core::call::mode::{Mode, PacketKind};
 use dora_core::call::packer::Packer;
@@ -63,6 +64,10 @@ struct Asked {
     kind: PacketKind,
     timeout: Option<u64>,
     metadata: Metadata,
+    /// What each call says for itself.
+    own_timeout: Option<u64>,
+    own_metadata: Metadata,
+    can: Option<u32>,
     calls: Vec<(CallKey, (String, Value))>,
 }
 
@@ -74,12 +79,16 @@ fn any_request() -> impl Strategy<Value = Asked> {
         }),
     ];
     let calls = vec((any_key(), ("\\PC{0,20}", any_value())), 1..5);
-    (any_guid(), kind, option::of(1..u64::from(u32::MAX)), any_metadata(), calls).prop_map(
-        |(guid, kind, timeout, metadata, calls)| Asked {
+    let said = || (option::of(1..u64::from(u32::MAX)), any_metadata());
+    (any_guid(), kind, said(), said(), option::of(any::<u32>()), calls).prop_map(
+        |(guid, kind, (timeout, metadata), (own_timeout, own_metadata), can, calls)| Asked {
             guid,
             kind,
             timeout,
             metadata,
+            own_timeout,
+            own_metadata,
+            can,
             calls: unique(calls),
         },
     )
@@ -87,9 +96,9 @@ fn any_request() -> impl Strategy<Value = Asked> {
 
 fn request(asked: &Asked) -> RequestPacket {
     let call = |(name, param): &(String, Value)| Call {
-        name: name.clone().into(),
-        param: Body::message(param.clone()),
-        raw: None,
+        timeout: asked.own_timeout.map(Duration::from_millis),
+        metadata: asked.own_metadata.clone(),
+        ..Call::new(name.clone(), Body::message(param.clone()))
     };
     let calls = match asked.kind {
         PacketKind::Calls { multi: true, .. } => {
@@ -103,6 +112,7 @@ fn request(asked: &Asked) -> RequestPacket {
         calls,
         timeout: asked.timeout.map(Duration::from_millis),
         metadata: asked.metadata.clone(),
+        can: asked.can.map(Capabilities::from_bits),
     }
 }
 
@@ -159,6 +169,7 @@ proptest! {
             prop_assert_eq!(read.kind, asked.kind);
             prop_assert_eq!(read.timeout, asked.timeout.map(Duration::from_millis));
             prop_assert_eq!(&read.metadata, &asked.metadata);
+            prop_assert_eq!(read.can, asked.can.map(Capabilities::from_bits));
             prop_assert_eq!(read.guid, Some(asked.guid).filter(|_| packer != Packer::Protobuf));
             let calls: Vec<_> = match read.calls {
                 Calls::One(call) => vec![(asked.calls[0].0.clone(), call)],
@@ -170,21 +181,24 @@ proptest! {
             for ((key, call), (asked_key, (name, param))) in calls.iter().zip(&asked.calls) {
                 prop_assert_eq!((key, call.name.as_str()), (asked_key, &**name));
                 prop_assert_eq!(&unpack(&call.param), param);
+                prop_assert_eq!(call.timeout, asked.own_timeout.map(Duration::from_millis));
+                prop_assert_eq!(&call.metadata, &asked.own_metadata);
             }
         }
     }
 
     #[test]
-    fn responses(guid in any_guid(), is_result: bool, ends in vec((any_key(), any_end()), 1..5)) {
+    fn responses(guid in any_guid(), is_result: bool, can in option::of(any::<u32>()), ends in vec((any_key(), any_end()), 1..5)) {
         let ends = unique(ends);
         for (packer, shape) in PACKERS.into_iter().flat_map(|packer| [(packer, Shape::One), (packer, Shape::Many)]) {
             let data = match shape {
                 Shape::Many => ResponseData::Many(ends.iter().map(|(key, end)| (key.clone(), result(end))).collect()),
                 _ => ResponseData::One(result(&ends[0].1)),
             };
-            let packet = ResponsePacket { guid: Some(guid), code: 0, message: "OK".into(), is_result, data };
+            let packet = ResponsePacket { guid: Some(guid), code: 0, message: "OK".into(), is_result, data, can: can.map(Capabilities::from_bits) };
             let read = decode_response(&answered(packer, &packet), shape, &Limits::default()).expect("we wrote it");
             prop_assert_eq!((read.code, &*read.message, read.is_result), (0, "OK", is_result));
+            prop_assert_eq!(read.can, packet.can);
             prop_assert_eq!(read.guid, Some(guid).filter(|_| packer != Packer::Protobuf));
             match read.data {
                 ResponseData::One(read) => check(&read, &ends[0].1)?,

@@ -83,6 +83,7 @@ pub(crate) fn answer_body(guid: Option<Guid>, number: i64) -> Vec<u8> {
         message: "OK".into(),
         is_result: false,
         data: ResponseData::One(Ok(Response::new(Body::message(Value::from(number))))),
+        can: None,
     };
     let mut body = Vec::new();
     encode_response(Packer::Php, &packet, &mut body);

@@ -270,7 +270,7 @@ pub(crate) fn multi(mode: Mode, name: &str, count: i64) -> RequestPacket {
 }
 
 fn one(name: &str) -> Call {
-    Call { name: name.to_owned().into(), param: Body::message(Value::from("param")), raw: None }
+    Call::new(name.to_owned(), Body::message(Value::from("param")))
 }
 
 /// The frame of a PHP packet.

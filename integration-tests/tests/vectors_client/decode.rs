@@ -61,7 +61,8 @@ fn check(recording: &Recording, sent: &Sent, shape: Shape, name: &str) {
         return;
     }
     let packet = packet.unwrap_or_else(|status| panic!("{name}: {status}"));
-    let ResponsePacket { guid, code, message, is_result, data } = packet;
+    let ResponsePacket { guid, code, message, is_result, data, can } = packet;
+    assert_eq!(can, None, "{name}: PHP does not say what it can");
     assert_eq!(guid.map(|guid| guid.as_bytes()[..].into()).as_ref(), wanted.get("guid"), "{name}");
     assert_eq!((code, &*message), (int(&wanted, "code"), text(&wanted, "msg")), "{name}");
     assert_eq!(is_result, wanted.get("isresult") == Some(&1.into()), "{name}");

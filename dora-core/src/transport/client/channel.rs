@@ -98,7 +98,7 @@ impl Channel {
         let param = Body::message(Value::Array(Default::default()));
         let packet = RequestPacket {
             kind: PacketKind::Control,
-            calls: Calls::One(Call { name: command.to_owned().into(), param, raw: None }),
+            calls: Calls::One(Call::new(command.to_owned(), param)),
             ..RequestPacket::default()
         };
         let deadline = self.deadline(None);
@@ -132,11 +132,10 @@ impl Channel {
         let deadline = request.deadline();
         let mode = request.head().mode;
         let packet = RequestPacket {
-            guid: None,
             kind: PacketKind::calls(mode, false),
-            timeout: None,
             metadata: std::mem::take(request.metadata_mut()),
             calls: Calls::One(call_of(request, self.0.link.endpoint.packer)),
+            ..RequestPacket::default()
         };
         (packet, deadline)
     }
@@ -160,11 +159,10 @@ impl Channel {
         let packer = self.0.link.endpoint.packer;
         let numbered = (0..).map(CallKey::Int).zip(calls.into_iter().map(|call| call_of(call, packer)));
         let packet = RequestPacket {
-            guid: None,
             kind: PacketKind::calls(mode, true),
             calls: Calls::Many(numbered.collect()),
-            timeout: None,
             metadata,
+            ..RequestPacket::default()
         };
         let deadline = self.deadline(deadline);
         let turn = self.turn(deadline).await?;

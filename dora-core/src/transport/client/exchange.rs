@@ -39,7 +39,7 @@ pub(super) fn call_of(request: Request, packer: Packer) -> Call {
         (Packer::Php | Packer::Json, Some(legacy)) => legacy.into(),
         _ => head.method,
     };
-    Call { name, param, raw: None }
+    Call::new(name, param)
 }
 
 /// What is left of a deadline, for the wire. An asynchronous call is not held to

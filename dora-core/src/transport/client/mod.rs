@@ -1,6 +1,7 @@
 //! The client's end: one endpoint, its connection, and the calls in flight on it.
 
 pub mod channel;
+mod dial;
 mod driver;
 pub mod endpoint;
 mod exchange;

@@ -40,6 +40,7 @@ impl Manner {
             message: status.message().to_owned().into(),
             is_result: packet.is_result,
             data: ResponseData::Empty,
+            can: packet.can,
         };
         self.frame(encoder, &packet, out).unwrap_or(());
     }

@@ -234,7 +234,7 @@ where
         is_result: bool,
     ) {
         self.tally.answers += 1;
-        let packet = ResponsePacket { guid: reply.guid, code, message, is_result, data };
+        let packet = ResponsePacket { guid: reply.guid, code, message, is_result, data, can: None };
         reply.manner.encode(&self.shared.encoder, packet, self.outbox.buffer());
     }
 }

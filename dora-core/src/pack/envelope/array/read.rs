@@ -1,88 +1,28 @@
-//! The envelope of PHP's arrays, written and read once for every packing that
-//! has arrays: `serialize` and JSON differ only in what [`ArrayFormat`] asks.
+//! Packets out of arrays.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::call::body::{Body, PackError, Packed};
+use crate::call::body::{Body, Packed};
+use crate::call::capabilities::Capabilities;
 use crate::call::dora_code;
 use crate::call::metadata::Metadata;
 use crate::call::method::MethodName;
 use crate::call::mode::{Mode, PacketKind};
-use crate::call::packer::Packer;
 use crate::call::response::Response;
 use crate::call::status::{Origin, Status};
 use crate::guid::Guid;
+use crate::pack::envelope::{Shape, undecodable, unreadable};
 use crate::pack::limits::Limits;
 use crate::pack::packet::{
     Call, CallKey, CallResult, Calls, Refused, RequestPacket, ResponseData, ResponsePacket,
 };
 
-use super::{Shape, body_len, pack_body, undecodable, unreadable};
+use super::ArrayFormat;
 
-/// A packing that has arrays. A value is a slice of the body it came in.
-pub(super) trait ArrayFormat {
-    /// The packing.
-    const PACKER: Packer;
-    /// Null, packed.
-    const NULL: &'static [u8];
-    /// The empty array, packed.
-    const EMPTY: &'static [u8];
-
-    /// The pairs of an array in order, the last of equal keys winning; `None`
-    /// when `value` is something else.
-    fn pairs(value: &Bytes, limits: &Limits) -> Result<Option<Vec<(CallKey, Bytes)>>, String>;
-    /// What is tried once with a body that does not decode: the same body in
-    /// other words, or why there is none.
-    fn second_chance(_body: &Bytes, _limits: &Limits) -> Option<Result<Bytes, String>> {
-        None
-    }
-    /// An integer.
-    fn int(value: &Bytes) -> Option<i64>;
-    /// The bytes of a string.
-    fn string(value: &Bytes) -> Option<Bytes>;
-    /// Whether the value is the boolean true.
-    fn is_true(value: &Bytes) -> bool;
-
-    /// Begins an array of `len` pairs.
-    fn open(len: usize, out: &mut Vec<u8>);
-    /// Writes a key; `first` of its array or not.
-    fn key(key: &CallKey, first: bool, out: &mut Vec<u8>);
-    /// Writes a key that needs no escaping.
-    fn name(name: &str, first: bool, out: &mut Vec<u8>);
-    /// Ends an array.
-    fn close(out: &mut Vec<u8>);
-    /// Writes an integer.
-    fn put_int(value: i64, out: &mut Vec<u8>);
-    /// Writes a string.
-    fn put_string(value: &[u8], out: &mut Vec<u8>);
-}
-
-/// Of equal keys the last one stands, in the place of the first. Keys are an
-/// attacker's choice: long lists are compared through a seeded hash.
-pub(super) fn last_of_equals(pairs: Vec<(CallKey, Bytes)>) -> Vec<(CallKey, Bytes)> {
-    let mut kept: Vec<(CallKey, Bytes)> = Vec::with_capacity(pairs.len());
-    let mut places: Option<foldhash::HashMap<CallKey, usize>> = (pairs.len() > 8).then(Default::default);
-    for (key, value) in pairs {
-        let place = match &places {
-            Some(places) => places.get(&key).copied(),
-            None => kept.iter().position(|(known, _)| *known == key),
-        };
-        if let Some(pair) = place.and_then(|place| kept.get_mut(place)) {
-            pair.1 = value;
-            continue;
-        }
-        if let Some(places) = &mut places {
-            places.insert(key.clone(), kept.len());
-        }
-        kept.push((key, value));
-    }
-    kept
-}
-
-pub(super) fn decode_request<F: ArrayFormat>(
+pub(in crate::pack::envelope) fn decode_request<F: ArrayFormat>(
     body: &Bytes,
     limits: &Limits,
 ) -> Result<RequestPacket, Refused> {
@@ -106,6 +46,7 @@ pub(super) fn decode_request<F: ArrayFormat>(
             b"type" => kind = read_kind::<F>(&value),
             b"timeout" => packet.timeout = read_timeout::<F>(&value),
             b"meta" => packet.metadata = read_metadata::<F>(&value, limits).map_err(undecodable)?,
+            b"can" => packet.can = read_capabilities::<F>(&value),
             _ => {}
         }
     }
@@ -160,6 +101,11 @@ fn read_timeout<F: ArrayFormat>(value: &Bytes) -> Option<Duration> {
     (ms > 0).then(|| Duration::from_millis(ms))
 }
 
+/// What the peer says that it can; a word of another kind is no word of ours.
+fn read_capabilities<F: ArrayFormat>(value: &Bytes) -> Option<Capabilities> {
+    u32::try_from(F::int(value)?).ok().map(Capabilities::from_bits)
+}
+
 /// The calls of `api`; `None` when it is no array.
 fn read_calls<F: ArrayFormat>(api: &Bytes, limits: &Limits) -> Result<Option<Vec<(CallKey, Call)>>, String> {
     let Some(pairs) = F::pairs(api, limits)? else { return Ok(None) };
@@ -168,11 +114,13 @@ fn read_calls<F: ArrayFormat>(api: &Bytes, limits: &Limits) -> Result<Option<Vec
     }
     let mut calls = Vec::with_capacity(pairs.len());
     for (key, raw) in pairs {
-        let mut call = Call { name: MethodName::default(), param: null::<F>(), raw: None };
+        let mut call = Call::new(MethodName::default(), null::<F>());
         for (field, value) in F::pairs(&raw, limits)?.unwrap_or_default() {
             match field {
                 CallKey::Str(field) if field == "name" => call.name = read_name::<F>(&value),
                 CallKey::Str(field) if field == "param" => call.param = Body::packed(F::PACKER, value),
+                CallKey::Str(field) if field == "timeout" => call.timeout = read_timeout::<F>(&value),
+                CallKey::Str(field) if field == "meta" => call.metadata = read_metadata::<F>(&value, limits)?,
                 _ => {}
             }
         }
@@ -210,91 +158,13 @@ fn read_metadata<F: ArrayFormat>(value: &Bytes, limits: &Limits) -> Result<Metad
     Ok(metadata)
 }
 
-pub(super) fn encode_request<F: ArrayFormat>(
-    packet: &RequestPacket,
-    out: &mut Vec<u8>,
-) -> Result<(), PackError> {
-    let fields = 2 + usize::from(packet.guid.is_some());
-    let extra = usize::from(packet.timeout.is_some()) + usize::from(!packet.metadata.is_empty());
-    F::open(fields.saturating_add(extra), out);
-    F::name("api", true, out);
-    F::open(packet.calls.len(), out);
-    match &packet.calls {
-        Calls::One(call) => {
-            F::name(if packet.kind == PacketKind::Control { "cmd" } else { "one" }, true, out);
-            encode_call::<F>(call, out)?;
-        }
-        Calls::Many(calls) => {
-            for (index, (key, call)) in calls.iter().enumerate() {
-                F::key(key, index == 0, out);
-                encode_call::<F>(call, out)?;
-            }
-        }
-    }
-    F::close(out);
-    let put_kind = |out: &mut Vec<u8>| {
-        F::name("type", false, out);
-        F::put_string(packet.kind.word().as_bytes(), out);
-    };
-    // The original writes a control command in another order than calls.
-    if packet.kind == PacketKind::Control {
-        put_kind(out);
-    }
-    if let Some(guid) = &packet.guid {
-        F::name("guid", false, out);
-        F::put_string(guid.as_bytes(), out);
-    }
-    if packet.kind != PacketKind::Control {
-        put_kind(out);
-    }
-    if let Some(timeout) = packet.timeout {
-        F::name("timeout", false, out);
-        F::put_int(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).max(1), out);
-    }
-    put_metadata::<F>(&packet.metadata, out);
-    F::close(out);
-    Ok(())
-}
-
-fn encode_call<F: ArrayFormat>(call: &Call, out: &mut Vec<u8>) -> Result<(), PackError> {
-    F::open(2, out);
-    F::name("name", true, out);
-    F::put_string(call.name.as_bytes(), out);
-    F::name("param", false, out);
-    out.reserve(body_len(&call.param, F::PACKER));
-    pack_body(&call.param, F::PACKER, out)?;
-    F::close(out);
-    Ok(())
-}
-
-/// The `meta` pair of an array, if there is metadata. Of equal keys the last
-/// one stands: an array has each key once.
-fn put_metadata<F: ArrayFormat>(metadata: &Metadata, out: &mut Vec<u8>) {
-    if metadata.is_empty() {
-        return;
-    }
-    let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(metadata.len());
-    for (key, value) in metadata.iter() {
-        match pairs.iter_mut().find(|(known, _)| *known == key) {
-            Some(pair) => pair.1 = value,
-            None => pairs.push((key, value)),
-        }
-    }
-    F::name("meta", false, out);
-    F::open(pairs.len(), out);
-    for (index, (key, value)) in pairs.into_iter().enumerate() {
-        F::key(&CallKey::from(key), index == 0, out);
-        F::put_string(value.as_bytes(), out);
-    }
-    F::close(out);
-}
-
 /// The fields that the packet and each call's own packet have in common.
 struct Envelope {
     guid: Option<Guid>,
     code: i64,
     message: Bytes,
     is_result: bool,
+    can: Option<Capabilities>,
     data: Bytes,
     details: Bytes,
     metadata: Metadata,
@@ -308,6 +178,7 @@ fn read_envelope<F: ArrayFormat>(value: &Bytes, limits: &Limits) -> Result<Envel
         code: 0,
         message: Bytes::new(),
         is_result: false,
+        can: None,
         data: Bytes::from_static(F::NULL),
         details: Bytes::new(),
         metadata: Metadata::new(),
@@ -320,6 +191,7 @@ fn read_envelope<F: ArrayFormat>(value: &Bytes, limits: &Limits) -> Result<Envel
             b"msg" => envelope.message = F::string(&value).unwrap_or_default(),
             b"isresult" => envelope.is_result = F::int(&value) == Some(1) || F::is_true(&value),
             b"data" => envelope.data = value,
+            b"can" => envelope.can = read_capabilities::<F>(&value),
             b"details" => envelope.details = F::string(&value).unwrap_or_default(),
             b"meta" => envelope.metadata = read_metadata::<F>(&value, limits)?,
             _ => {}
@@ -340,7 +212,7 @@ fn read_code<F: ArrayFormat>(value: &Bytes) -> Result<i64, String> {
     }
 }
 
-pub(super) fn decode_response<F: ArrayFormat>(
+pub(in crate::pack::envelope) fn decode_response<F: ArrayFormat>(
     body: &Bytes,
     shape: Shape,
     limits: &Limits,
@@ -365,6 +237,7 @@ pub(super) fn decode_response<F: ArrayFormat>(
         code: envelope.code,
         message: Cow::Owned(text(&envelope.message)),
         is_result: envelope.is_result,
+        can: envelope.can,
         data,
     })
 }
@@ -396,89 +269,6 @@ fn read_result<F: ArrayFormat>(value: &Bytes, limits: &Limits) -> Result<CallRes
     }
     let status = Status::raw(code, text(&message)).with_origin(Origin::Service);
     Ok(Err(status.with_details(details).with_metadata(metadata)))
-}
-
-pub(super) fn encode_response<F: ArrayFormat>(packet: &ResponsePacket, out: &mut Vec<u8>) {
-    let fields = 3 + usize::from(packet.guid.is_some()) + usize::from(packet.is_result);
-    F::open(fields, out);
-    put_outcome::<F>(packet.guid.as_ref(), packet.code, packet.message.as_bytes(), out);
-    F::name("data", false, out);
-    match &packet.data {
-        ResponseData::Empty => out.extend_from_slice(F::EMPTY),
-        ResponseData::One(result) => encode_result::<F>(packet.guid.as_ref(), result, out),
-        ResponseData::Many(results) => {
-            F::open(results.len(), out);
-            for (index, (key, result)) in results.iter().enumerate() {
-                F::key(key, index == 0, out);
-                encode_result::<F>(packet.guid.as_ref(), result, out);
-            }
-            F::close(out);
-        }
-        ResponseData::Value(value) => put_data::<F>(value, out).unwrap_or(()),
-    }
-    if packet.is_result {
-        F::name("isresult", false, out);
-        F::put_int(1, out);
-    }
-    F::close(out);
-}
-
-fn encode_result<F: ArrayFormat>(guid: Option<&Guid>, result: &CallResult, out: &mut Vec<u8>) {
-    let status = match result {
-        Ok(response) => {
-            let start = out.len();
-            let extra = usize::from(!response.metadata().is_empty());
-            F::open(3 + usize::from(guid.is_some()) + extra, out);
-            put_outcome::<F>(guid, dora_code::OK, dora_code::OK_MESSAGE.as_bytes(), out);
-            F::name("data", false, out);
-            match put_data::<F>(response.body(), out) {
-                Ok(()) => {
-                    put_metadata::<F>(response.metadata(), out);
-                    F::close(out);
-                    return;
-                }
-                Err(error) => {
-                    out.truncate(start);
-                    &Status::internal(error.to_string())
-                }
-            }
-        }
-        Err(status) => status,
-    };
-    let extra = usize::from(!status.details().is_empty()) + usize::from(!status.metadata().is_empty());
-    F::open(3 + usize::from(guid.is_some()) + extra, out);
-    put_outcome::<F>(guid, status.raw_code(), status.message().as_bytes(), out);
-    F::name("data", false, out);
-    out.extend_from_slice(F::EMPTY);
-    if !status.details().is_empty() {
-        F::name("details", false, out);
-        F::put_string(status.details(), out);
-    }
-    put_metadata::<F>(status.metadata(), out);
-    F::close(out);
-}
-
-/// A packed body; nothing is left of it when it cannot be packed.
-fn put_data<F: ArrayFormat>(body: &Body, out: &mut Vec<u8>) -> Result<(), PackError> {
-    let start = out.len();
-    out.reserve(body_len(body, F::PACKER));
-    let packed = pack_body(body, F::PACKER, out);
-    if packed.is_err() {
-        out.truncate(start);
-        out.extend_from_slice(F::NULL);
-    }
-    packed
-}
-
-fn put_outcome<F: ArrayFormat>(guid: Option<&Guid>, code: i64, message: &[u8], out: &mut Vec<u8>) {
-    if let Some(guid) = guid {
-        F::name("guid", true, out);
-        F::put_string(guid.as_bytes(), out);
-    }
-    F::name("code", guid.is_none(), out);
-    F::put_int(code, out);
-    F::name("msg", false, out);
-    F::put_string(message, out);
 }
 
 fn text(bytes: &[u8]) -> String {

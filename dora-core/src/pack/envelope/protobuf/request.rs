@@ -1,0 +1,174 @@
+//! Request packets.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::call::body::{Body, PackError};
+use crate::call::dora_code;
+use crate::call::method::MethodName;
+use crate::call::mode::{Mode, PacketKind};
+use crate::call::packer::Packer;
+use crate::call::status::Status;
+use crate::pack::envelope::{body_len, pack_body, undecodable};
+use crate::pack::limits::Limits;
+use crate::pack::packet::{Call, CallKey, Calls, Refused, RequestPacket};
+
+use super::fields::*;
+
+// Field numbers of `RequestPacket` and `Call` in `packet.proto`.
+const REQUEST_KIND: u32 = 1;
+const REQUEST_CALLS: u32 = 2;
+const REQUEST_TIMEOUT_MS: u32 = 3;
+const REQUEST_METADATA: u32 = 4;
+const REQUEST_CAN: u32 = 5;
+const CALL_NAME: u32 = 1;
+const CALL_PARAM: u32 = 2;
+const CALL_KEY: Keys = Keys { index: 3, name: 4 };
+const CALL_TIMEOUT_MS: u32 = 5;
+const CALL_METADATA: u32 = 6;
+
+/// The numbers of `enum Kind`.
+const KINDS: [(u64, PacketKind); 7] = [
+    (1, PacketKind::calls(Mode::Wait, false)),
+    (2, PacketKind::calls(Mode::Wait, true)),
+    (3, PacketKind::calls(Mode::NoResult, false)),
+    (4, PacketKind::calls(Mode::NoResult, true)),
+    (5, PacketKind::calls(Mode::Deferred, false)),
+    (6, PacketKind::calls(Mode::Deferred, true)),
+    (7, PacketKind::Control),
+];
+
+pub(in crate::pack::envelope) fn decode_request(
+    body: &Bytes,
+    limits: &Limits,
+) -> Result<RequestPacket, Refused> {
+    let mut packet = RequestPacket::default();
+    let mut kind = None;
+    let mut calls = None;
+    let result = each_field(body.clone(), |tag, field| {
+        match (tag, field) {
+            (REQUEST_KIND, Field::Varint(number)) => kind = Some(number),
+            (REQUEST_CALLS, Field::Bytes(bytes)) => add_call(&mut calls, bytes, limits)?,
+            (REQUEST_TIMEOUT_MS, Field::Varint(ms)) => packet.timeout = timeout(ms),
+            (REQUEST_METADATA, Field::Bytes(bytes)) => add_pair(&mut packet.metadata, bytes)?,
+            (REQUEST_CAN, Field::Varint(bits)) => packet.can = Some(capabilities(bits)),
+            _ => {}
+        }
+        Ok(())
+    });
+    result.map_err(|Malformed(reason)| undecodable(reason))?;
+    let known = KINDS.iter().find(|(number, _)| Some(*number) == kind);
+    let Some(&(_, kind)) = known else {
+        return Err(Refused::new(Status::raw(dora_code::UNKNOWN_TYPE, dora_code::UNKNOWN_TYPE_MESSAGE)));
+    };
+    packet.kind = kind;
+    packet.calls = match (kind, calls) {
+        (PacketKind::Calls { mode: Mode::Wait, multi: true, .. }, None) => {
+            return Err(Refused::new(Status::raw(dora_code::NO_CALLS, dora_code::NO_CALLS_MESSAGE)));
+        }
+        (PacketKind::Calls { multi: true, .. }, Some(Calls::One(call))) => {
+            Calls::Many(vec![(CallKey::Int(0), call)])
+        }
+        (PacketKind::Calls { multi: true, .. }, calls) => calls.unwrap_or_default(),
+        (_, Some(Calls::One(call))) => Calls::One(call),
+        _ => {
+            return Err(undecodable(format_args!("{kind} takes exactly one call")));
+        }
+    };
+    Ok(packet)
+}
+
+/// Adds a call: the first one without a key stays alone, without a list.
+fn add_call(calls: &mut Option<Calls>, bytes: Bytes, limits: &Limits) -> Decoded<()> {
+    let (key, call) = decode_call(bytes)?;
+    *calls = Some(match (calls.take(), key) {
+        (None, None) => Calls::One(call),
+        (None, Some(key)) => Calls::Many(vec![(key, call)]),
+        (Some(Calls::Many(mut list)), Some(key)) => {
+            if list.len() >= limits.calls {
+                return Err(Malformed(format!("over {} calls in one packet", limits.calls)));
+            }
+            list.push((key, call));
+            Calls::Many(list)
+        }
+        _ => return Err(Malformed("several calls, and one of them without a key".to_owned())),
+    });
+    Ok(())
+}
+
+fn decode_call(bytes: Bytes) -> Decoded<(Option<CallKey>, Call)> {
+    let mut key = None;
+    let mut call = Call::new(MethodName::default(), Body::packed(Packer::Protobuf, Bytes::new()));
+    each_field(bytes, |tag, field| {
+        match (tag, field) {
+            (CALL_NAME, Field::Bytes(bytes)) => call.name = MethodName::from_bytes(bytes),
+            (CALL_PARAM, Field::Bytes(bytes)) => call.param = Body::packed(Packer::Protobuf, bytes),
+            (CALL_TIMEOUT_MS, Field::Varint(ms)) => call.timeout = timeout(ms),
+            (CALL_METADATA, Field::Bytes(bytes)) => add_pair(&mut call.metadata, bytes)?,
+            (tag, field) => CALL_KEY.read(tag, field, &mut key),
+        }
+        Ok(())
+    })?;
+    Ok((key, call))
+}
+
+/// 0 says that there is no deadline.
+fn timeout(ms: u64) -> Option<Duration> {
+    (ms > 0).then(|| Duration::from_millis(ms))
+}
+
+/// At least 1, for 0 would say that there is no deadline.
+fn timeout_ms(timeout: Duration) -> u64 {
+    u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+pub(in crate::pack::envelope) fn encode_request(
+    packet: &RequestPacket,
+    out: &mut Vec<u8>,
+) -> Result<(), PackError> {
+    let kind = match packet.kind {
+        PacketKind::Control => PacketKind::Control,
+        PacketKind::Calls { mode, multi, .. } => PacketKind::calls(mode, multi),
+    };
+    let number = KINDS.iter().find(|(_, known)| *known == kind).map_or(0, |(number, _)| *number);
+    put_varint(REQUEST_KIND, number, out);
+    match &packet.calls {
+        Calls::One(call) => encode_call(None, call, out)?,
+        Calls::Many(calls) => {
+            for (key, call) in calls {
+                encode_call(Some(key), call, out)?;
+            }
+        }
+    }
+    if let Some(timeout) = packet.timeout {
+        put_varint(REQUEST_TIMEOUT_MS, timeout_ms(timeout), out);
+    }
+    encode_metadata(REQUEST_METADATA, &packet.metadata, out);
+    if let Some(can) = packet.can {
+        put_varint(REQUEST_CAN, can.bits().into(), out);
+    }
+    Ok(())
+}
+
+fn encode_call(key: Option<&CallKey>, call: &Call, out: &mut Vec<u8>) -> Result<(), PackError> {
+    let param = body_len(&call.param, Packer::Protobuf);
+    let len = bytes_len(CALL_NAME, call.name.as_bytes().len())
+        .saturating_add(bytes_len(CALL_PARAM, param))
+        .saturating_add(key.map_or(0, |key| CALL_KEY.len(key)))
+        .saturating_add(call.timeout.map_or(0, |timeout| varint_len(CALL_TIMEOUT_MS, timeout_ms(timeout))))
+        .saturating_add(metadata_len(CALL_METADATA, &call.metadata));
+    put_len(REQUEST_CALLS, len, out);
+    put_bytes(CALL_NAME, call.name.as_bytes(), out);
+    put_len(CALL_PARAM, param, out);
+    out.reserve(param);
+    pack_body(&call.param, Packer::Protobuf, out)?;
+    if let Some(key) = key {
+        CALL_KEY.write(key, out);
+    }
+    if let Some(timeout) = call.timeout {
+        put_varint(CALL_TIMEOUT_MS, timeout_ms(timeout), out);
+    }
+    encode_metadata(CALL_METADATA, &call.metadata, out);
+    Ok(())
+}
