@@ -11,6 +11,7 @@ use dora_core::call::request::Request;
 use dora_core::call::status::Status;
 use dora_core::pack::value::Value;
 use dora_core::server::Server;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 
 use crate::support::{Raw, Running, call, eventually, frame, multi, serve, soon};
@@ -108,6 +109,19 @@ async fn the_first_answer_leaves_before_the_last_call_begins() {
     busy.result().await.expect("answered");
     let begun = burner.begun();
     assert!(begun < CALLS / 4, "{begun} calls began before an answer left");
+}
+
+/// A turn that ends is not the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_asks_much_and_ends_its_side_is_answered_in_full() {
+    let burner = burner(Duration::from_millis(1), |server| server).await;
+    let mut busy = burner.server.raw().await;
+    busy.send(&frame(&call("/burn")).repeat(CALLS)).await;
+    busy.stream.shutdown().await.expect("connected");
+    for _ in 0..CALLS {
+        busy.result().await.expect("answered");
+    }
+    busy.assert_closed().await;
 }
 
 /// Handlers that wait and are woken all at once are calls like others.

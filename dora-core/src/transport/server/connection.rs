@@ -202,7 +202,10 @@ where
         self.dispatch.tell_stats();
         let config = &self.dispatch.shared.config;
         self.session.end_turn(load, config, turn.now());
-        if let Some(leave) = self.session.over(load, turn.now()) {
+        // Frames may be here that there was no time for.
+        if !turn.is_spent()
+            && let Some(leave) = self.session.over(load, turn.now())
+        {
             return Poll::Ready(After::End(leave));
         }
         let due = self.session.due(load, config);
