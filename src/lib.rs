@@ -26,6 +26,8 @@ extern crate self as dora;
 
 #[cfg(feature = "schema")]
 pub mod schema;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 /// What generated code uses; not for anyone else.
 #[doc(hidden)]

@@ -18,45 +18,52 @@ use crate::transport::io::stream::Stream;
 
 /// What makes the connections of an endpoint.
 #[derive(Clone, Default)]
-pub(super) enum Connector {
-    /// The system's sockets.
-    #[default]
-    System,
-    /// What the user brought.
-    Own(Arc<Connect>),
+pub(super) struct Connector {
+    /// What the user brought, in place of the system's sockets.
+    connect: Option<Arc<Connect>>,
+    /// What is spoken over the connection before anything else.
+    pub(super) upgrade: Option<Arc<Upgrade>>,
 }
 
-type Connect = dyn Fn(Address) -> Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>> + Send + Sync;
+type Connect = dyn Fn(Address) -> Connecting + Send + Sync;
+
+/// Makes another stream of one that stands.
+pub(super) type Upgrade = dyn Fn(Stream, Address) -> Connecting + Send + Sync;
+
+type Connecting = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>>;
 
 impl Connector {
-    /// A connector that the user brings.
-    pub(super) fn own<F, Fut, IO>(connect: F) -> Self
+    /// With a connector that the user brings.
+    pub(super) fn with<F, Fut, IO>(self, connect: F) -> Self
     where
         F: Fn(Address) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = io::Result<IO>> + Send + 'static,
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        Self::Own(Arc::new(move |address| {
+        let connect: Arc<Connect> = Arc::new(move |address| {
             let connecting = connect(address);
             Box::pin(async move { Ok(Stream::Other(Box::new(connecting.await?))) })
-        }))
+        });
+        Self { connect: Some(connect), ..self }
     }
 
     /// Connects to `address`.
     pub(super) async fn connect(&self, address: &Address) -> io::Result<Stream> {
-        match self {
-            Self::System => dial(address).await,
-            Self::Own(connect) => connect(address.clone()).await,
+        let stream = match &self.connect {
+            None => dial(address).await?,
+            Some(connect) => connect(address.clone()).await?,
+        };
+        match &self.upgrade {
+            None => Ok(stream),
+            Some(upgrade) => upgrade(stream, address.clone()).await,
         }
     }
 }
 
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::System => "System",
-            Self::Own(_) => "Own",
-        })
+        let Self { connect, upgrade } = self;
+        write!(f, "Connector(own: {}, upgraded: {})", connect.is_some(), upgrade.is_some())
     }
 }
 

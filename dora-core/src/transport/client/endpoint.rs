@@ -138,7 +138,8 @@ impl Endpoint {
         Fut: Future<Output = io::Result<IO>> + Send + 'static,
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        Self { connector: Connector::own(connect), ..self }
+        let connector = self.connector.clone().with(connect);
+        Self { connector, ..self }
     }
 
     /// How long connecting may take. Default 3 s.

@@ -7,3 +7,5 @@ pub mod endpoint;
 mod exchange;
 mod link;
 mod multiplex;
+#[cfg(feature = "tls")]
+pub mod tls;

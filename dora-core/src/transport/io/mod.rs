@@ -6,3 +6,5 @@ pub(super) mod inbox;
 pub(super) mod outbox;
 pub(super) mod stream;
 mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;
