@@ -58,6 +58,7 @@ pub use dora_core::transport::client::channel::Channel;
 pub use dora_core::transport::client::endpoint::Endpoint;
 pub use dora_core::transport::io::address::{Address, AddressError};
 pub use dora_core::transport::server::control::Control;
+pub use dora_core::transport::server::signal::shutdown_signal;
 pub use dora_core::wire::header::Generation;
 
 /// Includes the code that `dora_codegen` generated for a package of a `.proto`.

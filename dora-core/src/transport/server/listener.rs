@@ -19,6 +19,7 @@ use super::connection::{Opened, serve};
 use super::control::Control;
 use super::shared::Shared;
 use super::shutdown::{Phase, Shutdown};
+use super::signal;
 use super::stats::Stats;
 
 /// What a listener is held to, beside what each of its connections is.
@@ -62,6 +63,7 @@ impl Serve {
             + Send
             + 'static,
     {
+        let signal = signal::until(signal, self.control.clone());
         let shutdown = Shutdown::new();
         let shared = Arc::new(Shared {
             encoder: self.session.encoder(),

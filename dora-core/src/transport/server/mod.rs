@@ -12,5 +12,6 @@ mod running;
 mod session;
 mod shared;
 mod shutdown;
+pub mod signal;
 pub mod stats;
 mod turn;
