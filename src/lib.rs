@@ -20,6 +20,8 @@
 //! The examples of the repository are packages to copy: `quickstart`,
 //! `legacy-server` (untyped handlers for PHP callers) and `php-interop`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 // Generated code says `::dora`, in this crate as in every other.
 #[cfg(feature = "schema")]
 extern crate self as dora;
