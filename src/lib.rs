@@ -20,6 +20,8 @@
 //! The examples of the repository are packages to copy: `quickstart`,
 //! `legacy-server` (untyped handlers for PHP callers) and `php-interop`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 // Generated code says `::dora`, in this crate as in every other.
 #[cfg(feature = "schema")]
 extern crate self as dora;
@@ -59,4 +61,5 @@ pub use dora_core::transport::client::channel::Channel;
 pub use dora_core::transport::client::endpoint::Endpoint;
 pub use dora_core::transport::io::address::{Address, AddressError};
 pub use dora_core::transport::server::control::Control;
+pub use dora_core::transport::server::signal::shutdown_signal;
 pub use dora_core::wire::header::Generation;

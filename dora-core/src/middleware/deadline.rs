@@ -12,6 +12,7 @@ use tower::{Layer, Service};
 
 use crate::call::deadline::Deadline;
 use crate::call::dora_code;
+use crate::call::mode::PacketKind;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
@@ -61,8 +62,11 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        // The listener has just looked at the clock, for all calls of a read.
-        let now = request.head().origin.as_ref().map_or_else(Instant::now, |origin| origin.begun);
+        // The listener has just looked at the clock; not so for the calls of one
+        // packet, which may have run for a while before this one.
+        let origin = request.head().origin.as_ref();
+        let origin = origin.filter(|origin| !matches!(origin.kind, PacketKind::Calls { multi: true, .. }));
+        let now = origin.map_or_else(Instant::now, |origin| origin.begun);
         let most = Deadline::from_instant(now, self.most);
         let deadline = request.deadline().map_or(most, |deadline| deadline.min(most));
         if deadline.has_passed(now) {

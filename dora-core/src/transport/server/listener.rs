@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service;
@@ -14,9 +15,11 @@ use crate::call::status::BoxError;
 use crate::transport::io::stream::Stream;
 
 use super::config::SessionConfig;
+use super::connection::{Opened, serve};
 use super::control::Control;
-use super::session::{Session, Shared};
+use super::shared::Shared;
 use super::shutdown::{Phase, Shutdown};
+use super::signal;
 use super::stats::Stats;
 
 /// What a listener is held to, beside what each of its connections is.
@@ -60,7 +63,8 @@ impl Serve {
             + Send
             + 'static,
     {
-        let mut shutdown = Shutdown::new();
+        let signal = signal::until(signal, self.control.clone());
+        let shutdown = Shutdown::new();
         let shared = Arc::new(Shared {
             encoder: self.session.encoder(),
             config: self.session,
@@ -112,9 +116,10 @@ async fn accept<S>(
                 continue;
             }
         };
-        let session = Session::new(stream, peer, service.clone(), Arc::clone(&shared), shutdown.watcher());
+        let opened = Opened { stream, first: Bytes::new(), peer };
+        let (service, shared, watcher) = (service.clone(), Arc::clone(&shared), shutdown.watcher());
         tokio::spawn(async move {
-            session.run().await;
+            serve(opened, service, shared, watcher).await;
             drop(place);
         });
     }

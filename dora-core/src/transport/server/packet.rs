@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, Stream};
 use pin_project_lite::pin_project;
@@ -33,6 +34,9 @@ pin_project! {
         Ended { status: Option<Status> },
     }
 }
+
+/// How long the calls of one packet are polled one after the other.
+const SLICE: Duration = Duration::from_micros(200);
 
 /// Whence a packet came, and when.
 #[derive(Clone, Copy)]
@@ -115,12 +119,20 @@ where
                 Poll::Ready(ResponseData::One(Err(status)))
             }
             RunProjection::One { call } => call.poll(cx).map(|result| ResponseData::One(settle(result))),
-            RunProjection::Many { running, done } => loop {
-                match ready!(Pin::new(&mut *running).poll_next(cx)) {
-                    Some(result) => done.push(result),
-                    None => return Poll::Ready(ResponseData::Many(std::mem::take(done))),
+            RunProjection::Many { running, done } => {
+                let start = Instant::now();
+                loop {
+                    match ready!(Pin::new(&mut *running).poll_next(cx)) {
+                        Some(result) => done.push(result),
+                        None => return Poll::Ready(ResponseData::Many(std::mem::take(done))),
+                    }
+                    // Others on the connection and its worker are next.
+                    if start.elapsed() > SLICE {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                 }
-            },
+            }
         }
     }
 }
