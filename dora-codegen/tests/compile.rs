@@ -141,7 +141,7 @@ fn a_type_behind_an_extern_path_is_not_generated() {
         r#"package shop.v1; import "money.proto";
         service Orders { rpc Pay(common.v1.Money) returns (common.v1.Money); }"#,
     );
-    Config::new().out_dir(&dir).extern_path(".common.v1", "::common::v1").compile(&[orders]).unwrap();
+    Config::new().out_dir(&dir).extern_path(".common.v1", "::common::v1").compile(&orders).unwrap();
     assert!(!dir.join("common.v1.rs").exists());
     let shop = fs::read_to_string(dir.join("shop.v1.rs")).unwrap();
     assert!(shop.contains("codegen::IntoRequest<::common::v1::Money>"));
@@ -162,7 +162,7 @@ fn descriptors_attributes_and_halves() {
         .type_attribute("Name", "#[non_exhaustive]")
         .field_attribute(".Name.name", "#[doc(hidden)]")
         .build_client(false)
-        .compile(&[proto])
+        .compile(&proto)
         .unwrap();
     let greeter = fs::read_to_string(dir.join("out/_.rs")).unwrap();
     assert!(greeter.contains("#[non_exhaustive]"));
@@ -178,9 +178,9 @@ fn a_second_run_leaves_files_alone() {
     let dir = scratch("again");
     let proto = write(&dir, "a.proto", "package a; message A {}");
     let modified = |name: &str| fs::metadata(dir.join(name)).unwrap().modified().unwrap();
-    Config::new().out_dir(&dir).compile(&[&proto]).unwrap();
+    Config::new().out_dir(&dir).compile(&proto).unwrap();
     let first = modified("a.rs");
-    Config::new().out_dir(&dir).compile(&[&proto]).unwrap();
+    Config::new().out_dir(&dir).compile(&proto).unwrap();
     assert_eq!(modified("a.rs"), first);
 }
 
