@@ -1,8 +1,8 @@
 //! The PHP codec under any value and any bytes.
 
 use dora_core::pack::limits::Limits;
-use dora_core::pack::php::scan::{Budget, skip_value};
-use dora_core::pack::php::{PhpErrorKind, decode, encode, from_slice, normalize, to_vec};
+use dora_core::pack::php::scan::skip_value;
+use dora_core::pack::php::{Budget, PhpErrorKind, decode, encode, from_slice, normalize, to_vec};
 use dora_core::pack::value::{Key, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;

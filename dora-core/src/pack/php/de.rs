@@ -3,11 +3,12 @@
 use serde::de::{self, DeserializeOwned, Error as _, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
+use super::budget::Budget;
 use super::decode::decode;
 use super::error::{Fault, PhpError, PhpErrorKind};
 use super::float;
 use super::path::locate;
-use super::scan::{Budget, skip};
+use super::scan::skip;
 use super::shape::Shapes;
 use super::token::{Cursor, Token, unescape};
 use crate::pack::limits::Limits;

@@ -1,8 +1,9 @@
 //! Bytes to values.
 
+use super::budget::Budget;
 use super::error::{Fault, PhpError, PhpErrorKind};
 use super::float;
-use super::scan::{Budget, located};
+use super::path::located;
 use super::token::{Cursor, Token, unescape};
 use crate::pack::limits::Limits;
 use crate::pack::value::{Array, Key, Value};

@@ -1,4 +1,4 @@
-use super::super::{PhpErrorKind, scan};
+use super::super::{Budget, PhpErrorKind, scan};
 use super::decode;
 use crate::pack::limits::Limits;
 use crate::pack::value::Value;
@@ -11,7 +11,7 @@ fn good(input: &str) -> Value {
 fn refused(input: &str) -> PhpErrorKind {
     let limits = Limits::default();
     let error = decode(input.as_bytes(), &limits).unwrap_err();
-    let skipped = scan::skip_value(input.as_bytes(), &mut scan::Budget::new(&limits));
+    let skipped = scan::skip_value(input.as_bytes(), &mut Budget::new(&limits));
     assert_eq!(skipped.unwrap_err(), error);
     error.kind()
 }

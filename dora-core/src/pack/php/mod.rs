@@ -18,6 +18,7 @@ pub mod error;
 pub mod scan;
 pub mod write;
 
+mod budget;
 mod de;
 mod decode;
 mod encode;
@@ -29,6 +30,7 @@ mod ser;
 mod shape;
 mod token;
 
+pub use budget::Budget;
 pub use de::{Deserializer, from_slice};
 pub use decode::decode;
 pub use encode::encode;

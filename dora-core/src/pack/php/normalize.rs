@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::budget::Budget;
 use super::error::{Fault, PhpError, PhpErrorKind};
-use super::scan::{Budget, located, skip_value};
+use super::path::located;
+use super::scan::skip_value;
 use super::token::{Cursor, Token};
 use crate::pack::limits::Limits;
 use crate::pack::value::KeyRef;

@@ -2,12 +2,18 @@
 
 use std::fmt::Write;
 
+use super::error::{Fault, PhpError};
 use super::token::{Cursor, Token};
 use crate::pack::value::{KeyRef, printable};
 
 /// The longest path that is told, and the longest key in it, in characters.
 const LONGEST_PATH: usize = 256;
 const LONGEST_KEY: usize = 48;
+
+/// The error that `fault` is, with its path.
+pub(super) fn located(fault: Fault, input: &[u8]) -> PhpError {
+    PhpError::new(fault.kind, fault.offset, locate(input, fault.offset))
+}
 
 /// The keys that lead to `offset` of `input`.
 ///

@@ -1,5 +1,5 @@
-use super::super::PhpErrorKind;
-use super::{Budget, Pairs, is_array, read_bool, read_int, read_str, skip_value};
+use super::super::{Budget, PhpErrorKind};
+use super::{Pairs, is_array, read_bool, read_int, read_str, skip_value};
 use crate::pack::limits::Limits;
 use crate::pack::value::KeyRef;
 

@@ -1,7 +1,7 @@
 //! Telling lists from maps before they are read.
 
+use super::budget::Budget;
 use super::error::{Fault, PhpErrorKind};
-use super::scan::Budget;
 use super::token::{Cursor, Token};
 use crate::pack::value::KeyRef;
 

@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
+use super::budget::Budget;
 use super::error::{Fault, PhpErrorKind};
-use super::scan::Budget;
 use crate::pack::value::KeyRef;
 
 /// The shortest pair of an array: `i:0;N;`.
