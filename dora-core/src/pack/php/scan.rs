@@ -17,8 +17,10 @@ use crate::pack::value::KeyRef;
 ///
 /// # Errors
 ///
-/// When the value is not one that [`decode`](super::decode()) would read. With
-/// [`PhpError::is_reference`], [`normalize`](super::normalize()) may help.
+/// When the bytes are not a serialized value, or over the limits. With
+/// [`PhpError::is_reference`], [`normalize`](super::normalize()) may help. What
+/// passes is read by [`decode`](super::decode()), but for references that
+/// `normalize` could not resolve.
 pub fn skip_value(input: &[u8], budget: &mut Budget) -> Result<usize, PhpError> {
     let mut cursor = Cursor::new(input);
     budget.admit(input).and_then(|()| skip(&mut cursor, budget)).map_err(|fault| located(fault, input))?;
@@ -162,9 +164,8 @@ impl<'a> Iterator for Pairs<'a> {
 /// Passes one value.
 pub(super) fn skip(cursor: &mut Cursor<'_>, budget: &mut Budget) -> Result<(), Fault> {
     let start = cursor.offset();
-    let mut left = match cursor.value(budget)? {
-        Token::Array(count) => count,
-        _ => return Ok(()),
+    let Some(mut left) = cursor.value(budget)?.pairs() else {
+        return Ok(());
     };
     if budget.depth == 0 {
         return Err(Fault { kind: PhpErrorKind::Depth, offset: start });
@@ -176,7 +177,7 @@ pub(super) fn skip(cursor: &mut Cursor<'_>, budget: &mut Budget) -> Result<(), F
             left = fewer;
             cursor.skip_key()?;
             let start = cursor.offset();
-            if let Token::Array(count) = cursor.value(budget)? {
+            if let Some(count) = cursor.value(budget)?.pairs() {
                 levels.push(left);
                 left = count;
                 if levels.depth() >= budget.depth {
