@@ -60,6 +60,7 @@ pub use dora_core::stub::pending::Pending;
 pub use dora_core::transport::client::channel::Channel;
 pub use dora_core::transport::client::endpoint::Endpoint;
 pub use dora_core::transport::io::address::{Address, AddressError};
+pub use dora_core::transport::server::bind::ListenError;
 pub use dora_core::transport::server::connections::Connections;
 pub use dora_core::transport::server::control::Control;
 pub use dora_core::transport::server::incoming::Incoming;

@@ -5,7 +5,6 @@ mod tls;
 
 use std::fmt;
 use std::future::{Future, pending};
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ use crate::pack::message::open;
 use crate::pack::value::Value;
 use crate::transport::io::address::{Address, AddressError};
 use crate::transport::server::accept::{Accept, Stood};
-use crate::transport::server::bind::bind;
+use crate::transport::server::bind::{ListenError, bind};
 use crate::transport::server::config::SessionConfig;
 use crate::transport::server::connections::{Connections, ServerConfig, Settings};
 use crate::transport::server::control::Control;
@@ -64,8 +63,8 @@ pub enum ServeError {
     #[error(transparent)]
     Address(#[from] AddressError),
     /// The address cannot be listened on.
-    #[error("cannot listen: {0}")]
-    Listen(#[from] io::Error),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
 }
 
 impl Server {

@@ -1,5 +1,6 @@
-//! From an address to a listener.
+//! Listening on an address, and saying why it is not possible.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
@@ -44,28 +45,44 @@ impl Accept for Bound {
     }
 }
 
-/// Listens on `address`; `shared`: beside others on the same port, or in place of
-/// the one that listens on the same path.
+/// An address that cannot be listened on.
+#[derive(Debug)]
+pub struct ListenError {
+    /// What was tried: the address, or those that its name has.
+    addresses: Vec<Address>,
+    source: io::Error,
+}
+
+/// Listens on `address`, for a name on the first of its addresses that allows it;
+/// `shared`: beside others on the same port, or in place of the one that listens
+/// on the same path.
 ///
 /// # Errors
-/// The name has no address, or the system refuses.
-pub async fn bind(address: &Address, shared: bool) -> io::Result<Bound> {
+/// None does: with the last one's reason.
+pub async fn bind(address: &Address, shared: bool) -> Result<Bound, ListenError> {
+    let refused = |addresses, source| ListenError { addresses, source };
     match address {
         Address::Tcp { host, port } => {
-            let mut last = None;
-            for address in lookup_host((&**host, *port)).await? {
-                match tcp(address, shared) {
+            let found = lookup_host((&**host, *port)).await;
+            let found: Vec<_> = found.map_err(|error| refused(vec![address.clone()], error))?.collect();
+            let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+            for address in &found {
+                match tcp(*address, shared) {
                     Ok(listener) => return Ok(Bound::Tcp(listener)),
-                    Err(error) => last = Some(error),
+                    Err(error) => last = error,
                 }
             }
-            Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
+            Err(refused(found.into_iter().map(Address::from).collect(), last))
         }
         #[cfg(unix)]
-        Address::Unix(path) => super::unix::bind(path, shared).map(Bound::Unix),
+        Address::Unix(path) => match super::unix::bind(path, shared) {
+            Ok(listener) => Ok(Bound::Unix(listener)),
+            Err(error) => Err(refused(vec![address.clone()], error)),
+        },
         #[cfg(not(unix))]
         Address::Unix(_) => {
-            Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets"))
+            let error = io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets");
+            Err(refused(vec![address.clone()], error))
         }
     }
 }
@@ -93,4 +110,69 @@ fn share(socket: &TcpSocket) -> io::Result<()> {
 #[cfg(not(unix))]
 fn share(_: &TcpSocket) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "this system shares no port"))
+}
+
+impl ListenError {
+    /// What kind of error the system gave.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot listen")?;
+        for (index, address) in self.addresses.iter().enumerate() {
+            write!(f, "{}{address}", if index == 0 { " on " } else { " or " })?;
+        }
+        write!(f, ": {}", self.source)?;
+        f.write_str(match self.source.kind() {
+            io::ErrorKind::AddrInUse => {
+                "; another program, or an instance of this one, has it: stop it, or take another one"
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                "; it is no address of this machine: 0.0.0.0 stands for all that are"
+            }
+            io::ErrorKind::PermissionDenied => "; ports below 1024 take a privilege: take a higher one",
+            _ => "",
+        })
+    }
+}
+
+impl std::error::Error for ListenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn listen(address: &str) -> Result<TcpListener, ListenError> {
+        match bind(&address.parse().expect("an address"), false).await? {
+            Bound::Tcp(listener) => Ok(listener),
+            other => panic!("no TCP: {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_named() {
+        let first = listen("127.0.0.1:0").await.expect("a free port");
+        let address = first.local_addr().expect("an address");
+        let error = listen(&address.to_string()).await.expect_err("it is taken");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        let said = error.to_string();
+        assert!(said.starts_with(&format!("cannot listen on {address}: ")), "{said}");
+        assert!(said.ends_with("has it: stop it, or take another one"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_foreign_address_is_named() {
+        // For documentation (RFC 5737): no machine has it.
+        let said = listen("192.0.2.1:0").await.expect_err("not ours").to_string();
+        assert!(said.starts_with("cannot listen on 192.0.2.1:0: "), "{said}");
+        assert!(said.contains("no address of this machine"), "{said}");
+    }
 }

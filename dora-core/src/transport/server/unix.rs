@@ -45,7 +45,7 @@ fn inode(path: &Path) -> io::Result<(u64, u64)> {
 pub(super) fn bind(path: &Path, replace: bool) -> io::Result<UnixPath> {
     let stands = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     if stands && !replace && UnixStream::connect(path).is_ok() {
-        let message = format!("another server listens on {}", path.display());
+        let message = "another server listens on it";
         return Err(io::Error::new(io::ErrorKind::AddrInUse, message));
     }
     if !stands {
