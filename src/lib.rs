@@ -47,6 +47,7 @@ pub use dora_core::call::packer::Packer;
 pub use dora_core::call::request::{IntoRequest, Request, RequestOrigin};
 pub use dora_core::call::response::Response;
 pub use dora_core::call::status::{BoxError, Origin, Status};
+pub use dora_core::generation::Generation;
 pub use dora_core::guid::Guid;
 pub use dora_core::pack::limits::Limits;
 pub use dora_core::pack::message::Message;
@@ -61,7 +62,6 @@ pub use dora_core::transport::client::endpoint::Endpoint;
 pub use dora_core::transport::io::address::{Address, AddressError};
 pub use dora_core::transport::server::control::Control;
 pub use dora_core::transport::server::signal::shutdown_signal;
-pub use dora_core::wire::header::Generation;
 
 /// Includes the code that `dora_codegen` generated for a package of a `.proto`.
 ///
