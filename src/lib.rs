@@ -26,6 +26,7 @@
 #[cfg(feature = "schema")]
 extern crate self as dora;
 
+mod include;
 #[cfg(feature = "schema")]
 pub mod schema;
 #[cfg(feature = "tls")]
@@ -62,17 +63,3 @@ pub use dora_core::transport::client::endpoint::Endpoint;
 pub use dora_core::transport::io::address::{Address, AddressError};
 pub use dora_core::transport::server::control::Control;
 pub use dora_core::transport::server::signal::shutdown_signal;
-
-/// Includes the code that `dora_codegen` generated for a package of a `.proto`.
-///
-/// ```text
-/// mod users {
-///     dora::include_proto!("users.v1");
-/// }
-/// ```
-#[macro_export]
-macro_rules! include_proto {
-    ($package:tt) => {
-        include!(concat!(env!("OUT_DIR"), concat!("/", $package, ".rs")));
-    };
-}
