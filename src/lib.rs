@@ -52,7 +52,7 @@ pub use dora_core::generation::Generation;
 pub use dora_core::guid::Guid;
 pub use dora_core::pack::limits::Limits;
 pub use dora_core::pack::message::Message;
-pub use dora_core::pack::value::{Array, Key, Value};
+pub use dora_core::pack::value::{Array, Key, Object, Value};
 pub use dora_core::server::{ServeError, Server};
 pub use dora_core::stub::batch::Batch;
 pub use dora_core::stub::call::Call;

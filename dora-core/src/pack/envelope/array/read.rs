@@ -259,8 +259,9 @@ fn read_results<F: ArrayFormat>(
     if pairs.len() > limits.calls {
         return Err(format!("over {} results", limits.calls));
     }
-    let results = pairs.into_iter().map(|(key, value)| Ok((key, read(&value, limits)?)));
-    results.collect::<Result<_, String>>().map(ResponseData::Many)
+    // A result that is none costs its own call alone.
+    let read = |value: &Bytes| read(value, limits).unwrap_or_else(|reason| Err(unreadable(reason)));
+    Ok(ResponseData::Many(pairs.into_iter().map(|(key, value)| (key, read(&value))).collect()))
 }
 
 /// The result of a call whose value stands alone. Only an exception is a packet:
