@@ -61,5 +61,6 @@ pub use dora_core::stub::pending::Pending;
 pub use dora_core::transport::client::channel::Channel;
 pub use dora_core::transport::client::endpoint::Endpoint;
 pub use dora_core::transport::io::address::{Address, AddressError};
+pub use dora_core::transport::server::bind::ListenError;
 pub use dora_core::transport::server::control::Control;
 pub use dora_core::transport::server::signal::shutdown_signal;
