@@ -11,9 +11,8 @@ use dora_core::call::capabilities::Capabilities;
 use dora_core::call::mode::PacketKind;
 use dora_core::pack::envelope::{Shape, decode_request, decode_response, encode_request, encode_response};
 use dora_core::pack::limits::Limits;
-use dora_core::pack::packet::{
-    Call, CallKey, CallResult, Calls, RequestPacket, ResponseData, ResponsePacket,
-};
+use dora_core::call::batch::CallKey;
+use dora_core::pack::packet::{Call, CallResult, Calls, RequestPacket, ResponseData, ResponsePacket};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;

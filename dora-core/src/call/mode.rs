@@ -4,6 +4,7 @@ use std::fmt;
 
 /// What the caller of a method waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Mode {
     /// The result.
     #[default]

@@ -3,4 +3,7 @@
 
 pub mod catch_panic;
 pub mod deadline;
+pub mod intercept;
+pub mod resolve;
 pub mod route;
+pub mod when;

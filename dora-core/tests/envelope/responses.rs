@@ -9,7 +9,8 @@ use dora_core::call::status::{Origin, Status};
 use dora_core::guid::Guid;
 use dora_core::pack::envelope::{Shape, decode_response};
 use dora_core::pack::limits::Limits;
-use dora_core::pack::packet::{CallKey, CallResult, ResponseData, ResponsePacket};
+use dora_core::call::batch::CallKey;
+use dora_core::pack::packet::{CallResult, ResponseData, ResponsePacket};
 use dora_core::pack::value::Value;
 use dora_core::value;
 

@@ -13,9 +13,8 @@ use dora_core::call::status::Status;
 use dora_core::guid::Guid;
 use dora_core::pack::envelope::{Shape, decode_request, decode_response};
 use dora_core::pack::limits::Limits;
-use dora_core::pack::packet::{
-    Call, CallKey, CallResult, Calls, RequestPacket, ResponseData, ResponsePacket,
-};
+use dora_core::call::batch::CallKey;
+use dora_core::pack::packet::{Call, CallResult, Calls, RequestPacket, ResponseData, ResponsePacket};
 use dora_core::pack::value::Value;
 use proptest::collection::{btree_map, vec};
 use proptest::option;

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::call::packer::Packer;
 use crate::pack::limits::Limits;
-use crate::pack::packet::CallKey;
+use crate::call::batch::CallKey;
 
 use super::array::{ArrayFormat, last_of_equals};
 

@@ -21,7 +21,8 @@ use crate::call::response::Response;
 use crate::call::status::{Origin, Status};
 use crate::pack::envelope::Shape;
 use crate::pack::message::open;
-use crate::pack::packet::{Call, CallKey, CallResult, Calls, RequestPacket, ResponseData};
+use crate::call::batch::CallKey;
+use crate::pack::packet::{Call, CallResult, Calls, RequestPacket, ResponseData};
 use crate::pack::value::Value;
 
 use super::driver::drive;

@@ -97,7 +97,7 @@ const KEPT: usize = 64 << 10;
 
 fn encode(link: &Link, packet: &RequestPacket, guid: &Guid, out: &mut Vec<u8>) -> Result<(), Status> {
     let endpoint = &link.endpoint;
-    let packed = |error: crate::call::body::PackError| Status::invalid_argument(error.to_string());
+    let packed = |error: crate::call::packed::PackError| Status::invalid_argument(error.to_string());
     let encoder = &link.encoder;
     let frame = encoder.begin(endpoint.generation, guid, out);
     encode_request(endpoint.packer, packet, out).map_err(packed)?;

@@ -10,7 +10,7 @@ use tower::Service;
 
 use crate::call::deadline::Deadline;
 use crate::call::dora_code;
-use crate::call::method::MethodName;
+use crate::call::name::MethodName;
 use crate::call::mode::{Mode, PacketKind};
 use crate::call::packer::Packer;
 use crate::call::request::Request;

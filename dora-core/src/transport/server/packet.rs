@@ -19,7 +19,8 @@ use crate::call::request::{Request, RequestHead, RequestOrigin};
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
 use crate::guid::Guid;
-use crate::pack::packet::{Call, CallKey, CallResult, Calls, RequestPacket, ResponseData};
+use crate::call::batch::CallKey;
+use crate::pack::packet::{Call, CallResult, Calls, RequestPacket, ResponseData};
 
 pin_project! {
     /// The running calls of a packet; ends with the `data` of its answer.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::call::packer::Packer;
 use crate::pack::limits::Limits;
-use crate::pack::packet::CallKey;
+use crate::call::batch::CallKey;
 
 pub(super) use self::read::{decode_request, decode_response};
 pub(super) use self::write::{encode_request, encode_response};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::call::body::{Body, PackError};
+use crate::call::body::Body;
+use crate::call::packed::PackError;
 use crate::call::capabilities::Capabilities;
 use crate::call::dora_code;
 use crate::call::metadata::Metadata;
@@ -10,7 +11,8 @@ use crate::call::mode::PacketKind;
 use crate::call::status::Status;
 use crate::guid::Guid;
 use crate::pack::envelope::{body_len, pack_body};
-use crate::pack::packet::{Call, CallKey, CallResult, Calls, RequestPacket, ResponseData, ResponsePacket};
+use crate::call::batch::CallKey;
+use crate::pack::packet::{Call, CallResult, Calls, RequestPacket, ResponseData, ResponsePacket};
 
 use super::ArrayFormat;
 

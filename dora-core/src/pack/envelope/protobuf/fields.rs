@@ -7,7 +7,7 @@ use prost::encoding::{
 
 use crate::call::capabilities::Capabilities;
 use crate::call::metadata::Metadata;
-use crate::pack::packet::CallKey;
+use crate::call::batch::CallKey;
 
 // Field numbers of `Pair` in `packet.proto`.
 const PAIR_KEY: u32 = 1;

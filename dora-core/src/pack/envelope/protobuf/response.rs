@@ -12,7 +12,8 @@ use crate::call::response::Response;
 use crate::call::status::{Origin, Status};
 use crate::pack::envelope::{Shape, body_len, pack_body, unreadable};
 use crate::pack::limits::Limits;
-use crate::pack::packet::{CallKey, CallResult, ResponseData, ResponsePacket};
+use crate::call::batch::CallKey;
+use crate::pack::packet::{CallResult, ResponseData, ResponsePacket};
 
 use super::fields::*;
 
