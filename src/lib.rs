@@ -26,6 +26,8 @@ extern crate self as dora;
 
 #[cfg(feature = "schema")]
 pub mod schema;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 /// What generated code uses; not for anyone else.
 #[doc(hidden)]
@@ -54,6 +56,7 @@ pub use dora_core::stub::dynamic::DynamicClient;
 pub use dora_core::stub::pending::Pending;
 pub use dora_core::transport::client::channel::Channel;
 pub use dora_core::transport::client::endpoint::Endpoint;
+pub use dora_core::transport::io::address::{Address, AddressError};
 pub use dora_core::transport::server::control::Control;
 pub use dora_core::wire::header::Generation;
 

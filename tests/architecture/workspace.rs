@@ -65,6 +65,17 @@ impl Manifest {
         lines.any(|there| squeeze(there) == squeeze(line))
     }
 
+    /// What stands behind `key =` in the section, as it is written.
+    pub(crate) fn value(&self, section: &str, key: &str) -> Option<&str> {
+        let mut lines = self.sections.get(section).into_iter().flatten();
+        lines.find_map(|line| Some(line.strip_prefix(key)?.trim_start().strip_prefix('=')?.trim()))
+    }
+
+    /// Whether it is a package that people copy out of the workspace.
+    pub(crate) fn is_example(&self) -> bool {
+        self.file.starts_with("examples/")
+    }
+
     /// The names of all dependencies: normal, build, development, per target.
     pub(crate) fn dependencies(&self) -> Vec<String> {
         let mut names = Vec::new();
@@ -146,6 +157,8 @@ mod tests {
         assert!(manifest.says("lints", "workspace = true"));
         assert!(!manifest.says("lints", "workspace = false"));
         assert_eq!(manifest.members(), [".", "a"]);
+        assert_eq!(manifest.value("workspace.dependencies", "serde"), Some("\"1\""));
+        assert_eq!(manifest.value("workspace.dependencies", "ser"), None);
         assert_eq!(manifest.dependencies(), ["dora-core", "bytes", "dora", "x"]);
     }
 }

@@ -1,5 +1,5 @@
 //! Sockets: connections of servers and of clients. The only folder with I/O.
 
 pub mod client;
-mod io;
+pub mod io;
 pub mod server;

@@ -9,9 +9,6 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use socket2::SockRef;
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::call::dora_code;
@@ -28,7 +25,7 @@ use super::multiplex::Answer;
 use crate::transport::io::alarm::{Alarm, after};
 use crate::transport::io::inbox::Inbox;
 use crate::transport::io::outbox::Outbox;
-use crate::transport::io::tcp::prepare;
+use crate::transport::io::stream::{Reader, Stream, Writer};
 
 /// Runs until no channel is left.
 pub(super) async fn drive(link: Arc<Link>) {
@@ -90,30 +87,16 @@ fn backoff(failures: u32) -> Duration {
     ceiling.mul_f64(fastrand::f64())
 }
 
-async fn connect(link: &Link) -> Result<TcpStream, Status> {
+async fn connect(link: &Link) -> Result<Stream, Status> {
     let endpoint = &link.endpoint;
     let failed = |reason: String| {
         let message = format!("{}: {reason}", dora_code::NO_SERVER_MESSAGE);
         link.status(Status::raw(dora_code::NO_SERVER, message))
     };
-    match timeout(endpoint.connect_timeout, TcpStream::connect(endpoint.authority())).await {
-        Ok(Ok(stream)) => {
-            prepare(&stream)
-                .and_then(|()| notice_silence(&stream))
-                .map_err(|error| failed(error.to_string()))?;
-            Ok(stream)
-        }
-        Ok(Err(error)) => Err(failed(error.to_string())),
+    match timeout(endpoint.connect_timeout, endpoint.connector.connect(endpoint.address())).await {
+        Ok(stream) => stream.map_err(|error| failed(error.to_string())),
         Err(_) => Err(failed(format!("no connection within {:?}", endpoint.connect_timeout))),
     }
-}
-
-/// Keepalive is not sent while requests are unacknowledged: without this, those
-/// of a server that vanished would go into a dead connection for a quarter of an hour.
-fn notice_silence(stream: &TcpStream) -> io::Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    SockRef::from(stream).set_tcp_user_timeout(Some(Duration::from_secs(60)))?;
-    Ok(())
 }
 
 /// Runs `future`, and ends calls whose deadline passes meanwhile.
@@ -162,9 +145,9 @@ enum Addressee {
 /// A standing connection.
 struct Connection<'a> {
     link: &'a Link,
-    reader: OwnedReadHalf,
+    reader: Reader,
     /// The link has it unless a write is under way.
-    writer: Option<OwnedWriteHalf>,
+    writer: Option<Writer>,
     inbox: Inbox,
     outbox: Outbox,
     alarm: Alarm,
@@ -179,8 +162,8 @@ struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    fn new(link: &'a Link, stream: TcpStream) -> Self {
-        let (reader, writer) = stream.into_split();
+    fn new(link: &'a Link, stream: Stream) -> Self {
+        let (reader, writer) = stream.split();
         link.core().writer = Some(writer);
         Self {
             inbox: Inbox::new(link.endpoint.decoder()),
@@ -204,15 +187,12 @@ impl<'a> Connection<'a> {
         // From here on nobody writes what `written` does not know.
         let writer = core.writer.take().or_else(|| self.writer.take());
         let written = core.queued - core.out.len() as u64 - self.outbox.waiting() as u64;
-        if core.abandoned && core.table.cancelled() > 0 {
-            // Nobody will read the answers: a reset tells the server to stop
-            // working on them.
-            let _ = SockRef::from(self.reader.as_ref()).set_linger(Some(Duration::ZERO));
-            // Dropped, it would first say that nothing more is sent: a server then
-            // still answers.
-            writer.into_iter().for_each(OwnedWriteHalf::forget);
-        }
+        let left = core.abandoned && core.table.cancelled() > 0;
         drop(core);
+        if left {
+            // Nobody will read the answers: the server stops working on them.
+            self.reader.reset(writer);
+        }
         let reason = match end {
             Ok(()) => "closed by the server".to_owned(),
             Err(error) => error.to_string(),
@@ -261,7 +241,7 @@ impl<'a> Connection<'a> {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<usize>> {
-        if self.reader.as_ref().poll_read_ready(cx)?.is_pending() {
+        if self.reader.poll_read_ready(cx)?.is_pending() {
             self.inbox.release();
             return Ok(Poll::Pending);
         }
@@ -359,19 +339,5 @@ impl<'a> Connection<'a> {
             self.writer = Some(writer);
         }
         Ok((sent > 0, false))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[cfg(target_os = "linux")]
-    #[tokio::test]
-    async fn a_server_that_vanished_is_noticed_while_requests_are_unacknowledged() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let stream = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connects");
-        notice_silence(&stream).expect("a socket");
-        assert_eq!(SockRef::from(&stream).tcp_user_timeout().ok(), Some(Some(Duration::from_secs(60))));
     }
 }

@@ -1,15 +1,21 @@
 //! Where a server is and how it is spoken to.
 
-use std::sync::Arc;
+use std::future::Future;
+use std::io;
 use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::call::packer::Packer;
 use crate::call::status::Status;
 use crate::pack::limits::Limits;
+use crate::transport::io::address::{Address, AddressError};
 use crate::wire::checksum::Salt;
 use crate::wire::decoder::Decoder;
 use crate::wire::encoder::Encoder;
 use crate::wire::header::{DEFAULT_MAX_PACKET, Generation};
+
+use super::dial::Connector;
 
 /// A server's address and the manner of speaking to it.
 ///
@@ -19,7 +25,8 @@ use crate::wire::header::{DEFAULT_MAX_PACKET, Generation};
 /// `SW_DATACOMPRESS_FLAG` say.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    authority: Arc<str>,
+    address: Address,
+    pub(super) connector: Connector,
     pub(super) generation: Generation,
     pub(super) packer: Packer,
     pub(super) salt: Option<Salt>,
@@ -33,18 +40,21 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The server at `host:port`.
+    /// The server at an [`Address`], written `host:port`, `[::1]:9567` or
+    /// `unix:/run/x.sock`.
     ///
     /// # Errors
-    /// `Code::InvalidArgument`: there is no port, or no host, in it.
-    pub fn new(authority: impl Into<String>) -> Result<Self, Status> {
-        let authority = authority.into();
-        let port = authority.rsplit_once(':').map(|(host, port)| (!host.is_empty(), port.parse::<u16>()));
-        if !matches!(port, Some((true, Ok(_)))) {
-            return Err(Status::invalid_argument(format!("{authority:?} is not of the form host:port")));
-        }
+    /// `Code::InvalidArgument`: it is no address that can be connected to; the
+    /// message says what to write.
+    pub fn new(address: impl TryInto<Address, Error: Into<AddressError>>) -> Result<Self, Status> {
+        let address = address.try_into().map_err(Into::into).and_then(|address| {
+            address.check_dialable()?;
+            Ok(address)
+        });
+        let address = address.map_err(|error| Status::invalid_argument(error.to_string()))?;
         Ok(Self {
-            authority: authority.into(),
+            address,
+            connector: Connector::default(),
             generation: Generation::Guid,
             packer: Packer::Protobuf,
             salt: None,
@@ -110,6 +120,28 @@ impl Endpoint {
         Self { timeout, ..self }
     }
 
+    /// Makes connections with `connect` in place of the system's sockets: over
+    /// another runtime's streams, through a proxy, or within the process.
+    ///
+    /// ```
+    /// use dora_core::transport::client::endpoint::Endpoint;
+    /// use tokio::net::TcpStream;
+    ///
+    /// let endpoint = Endpoint::new("users:9567")?
+    ///     .connect_with(|_address| TcpStream::connect("10.0.2.15:9567"));
+    /// # Ok::<(), dora_core::call::status::Status>(())
+    /// ```
+    #[must_use]
+    pub fn connect_with<F, Fut, IO>(self, connect: F) -> Self
+    where
+        F: Fn(Address) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = io::Result<IO>> + Send + 'static,
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let connector = self.connector.clone().with(connect);
+        Self { connector, ..self }
+    }
+
     /// How long connecting may take. Default 3 s.
     #[must_use]
     pub fn connect_timeout(self, timeout: Duration) -> Self {
@@ -142,10 +174,10 @@ impl Endpoint {
         Self { limits, ..self }
     }
 
-    /// `host:port`.
+    /// Where the server is.
     #[must_use]
-    pub fn authority(&self) -> &str {
-        &self.authority
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Whether the settings go together.

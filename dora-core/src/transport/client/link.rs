@@ -5,12 +5,12 @@ use std::task::{Poll, Waker};
 
 use bytes::BytesMut;
 use parking_lot::Mutex;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::call::dora_code;
 use crate::call::status::{Origin, Status};
+use crate::transport::io::stream::Writer;
 use crate::wire::encoder::Encoder;
 
 use super::endpoint::Endpoint;
@@ -21,7 +21,7 @@ use super::multiplex::{Answer, Table, Ticket};
 pub(super) struct Link {
     pub(super) endpoint: Endpoint,
     pub(super) encoder: Encoder,
-    /// `host:port`, for statuses.
+    /// The server's address, for statuses.
     pub(super) peer: Arc<str>,
     core: Mutex<Core>,
     /// How the last connection attempt ended.
@@ -38,7 +38,7 @@ pub(super) struct Core {
     /// Bytes ever put into `out` or written past it.
     pub(super) queued: u64,
     /// There while the connection stands and its task is not writing.
-    pub(super) writer: Option<OwnedWriteHalf>,
+    pub(super) writer: Option<Writer>,
     pub(super) state: State,
     /// Somebody waits for a connection without having sent anything.
     pub(super) wanted: bool,
@@ -77,7 +77,7 @@ pub(super) enum State {
 
 impl Link {
     pub(super) fn new(endpoint: Endpoint) -> Self {
-        let peer = endpoint.authority().into();
+        let peer = endpoint.address().to_string().into();
         let core = Core {
             table: Table::default(),
             out: Vec::new(),

@@ -1,6 +1,10 @@
 //! What both ends read, write and wait with.
 
+pub mod address;
 pub(super) mod alarm;
 pub(super) mod inbox;
 pub(super) mod outbox;
-pub(super) mod tcp;
+pub(super) mod stream;
+mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;

@@ -11,6 +11,9 @@ use tokio::io::AsyncWrite;
 pub(in crate::transport) struct Outbox {
     bytes: Vec<u8>,
     written: usize,
+    /// Something was written that a stream with a buffer of its own (TLS) may
+    /// still hold.
+    unflushed: bool,
 }
 
 /// A buffer larger than this is not kept for the next frames.
@@ -31,7 +34,7 @@ impl Outbox {
         &mut self.bytes
     }
 
-    /// Writes until all is written; the number of bytes that went out meanwhile
+    /// Writes until all has left; the number of bytes that went out meanwhile
     /// is added to `sent`.
     pub(in crate::transport) fn poll_flush<W: AsyncWrite + Unpin>(
         &mut self,
@@ -45,7 +48,12 @@ impl Outbox {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written += count;
+            self.unflushed = true;
             *sent += count as u64;
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut *stream).poll_flush(cx))?;
+            self.unflushed = false;
         }
         self.bytes.clear();
         self.written = 0;
@@ -57,7 +65,7 @@ impl Outbox {
 
     /// Gives the buffer of an idle connection back.
     pub(in crate::transport) fn release(&mut self) {
-        if self.waiting() == 0 {
+        if self.waiting() == 0 && !self.unflushed {
             *self = Self::default();
         }
     }
@@ -95,6 +103,19 @@ mod tests {
         assert!(came == sent);
         assert_eq!((count, outbox.waiting()), (sent.len() as u64, 0));
         assert!(outbox.bytes.capacity() <= KEPT, "a large buffer is not kept");
+    }
+
+    #[tokio::test]
+    async fn what_a_stream_holds_back_is_flushed() {
+        let (near, mut far) = tokio::io::duplex(64);
+        let mut near = tokio::io::BufWriter::new(near);
+        let mut outbox = Outbox::default();
+        outbox.buffer().extend_from_slice(b"frame");
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(outbox.poll_flush(&mut near, &mut cx, &mut 0).is_ready());
+        let mut came = [0; 5];
+        far.read_exact(&mut came).await.expect("it is there");
+        assert_eq!(&came, b"frame");
     }
 
     #[tokio::test]

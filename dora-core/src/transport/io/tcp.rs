@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 /// Small frames at once, and a word from the system when the peer is gone
 /// without one.
-pub(in crate::transport) fn prepare(stream: &TcpStream) -> io::Result<()> {
+pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new()
         .with_time(Duration::from_secs(30))

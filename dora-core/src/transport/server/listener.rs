@@ -11,7 +11,7 @@ use tower::Service;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::BoxError;
-use crate::transport::io::tcp::prepare;
+use crate::transport::io::stream::Stream;
 
 use super::config::SessionConfig;
 use super::control::Control;
@@ -105,10 +105,13 @@ async fn accept<S>(
             }
         };
         backoff = Backoff::default();
-        if let Err(error) = prepare(&stream) {
-            tracing::debug!(%peer, %error, "connection lost before it began");
-            continue;
-        }
+        let stream = match Stream::tcp(stream) {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "connection lost before it began");
+                continue;
+            }
+        };
         let session = Session::new(stream, peer, service.clone(), Arc::clone(&shared), shutdown.watcher());
         tokio::spawn(async move {
             session.run().await;

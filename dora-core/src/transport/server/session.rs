@@ -12,8 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 use tower::Service;
 
@@ -32,6 +31,7 @@ use super::stats::{Stats, Tally};
 use crate::transport::io::alarm::{Alarm, after};
 use crate::transport::io::inbox::Inbox;
 use crate::transport::io::outbox::Outbox;
+use crate::transport::io::stream::Stream;
 
 /// What all connections of a listener share.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub(super) struct Session<S: Service<Request>> {
     pub(super) tally: Tally,
     pub(super) watcher: Watcher,
     inbox: Inbox,
-    stream: TcpStream,
+    stream: Stream,
     alarm: Alarm,
     probe: Alarm,
     probe_at: Option<Instant>,
@@ -100,7 +100,7 @@ where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
 {
     pub(super) fn new(
-        stream: TcpStream,
+        stream: Stream,
         peer: SocketAddr,
         service: S,
         shared: Arc<Shared>,
@@ -160,15 +160,9 @@ where
     async fn farewell(&mut self) {
         let heard = async {
             self.stream.shutdown().await?;
-            loop {
-                self.stream.readable().await?;
-                let mut junk = [0; 1024];
-                match self.stream.try_read(&mut junk) {
-                    Ok(0) => return io::Result::Ok(()),
-                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                    _ => {}
-                }
-            }
+            let mut junk = [0; 1024];
+            while self.stream.read(&mut junk).await? > 0 {}
+            io::Result::Ok(())
         };
         // Whatever comes of it, the connection is over.
         drop(tokio::time::timeout(FAREWELL, heard).await);

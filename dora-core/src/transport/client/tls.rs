@@ -1,0 +1,156 @@
+//! TLS on the client's end.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls;
+use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::pki_types::{IpAddr, ServerName};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::transport::io::address::Address;
+use crate::transport::io::stream::Stream;
+use crate::transport::io::tls::error::TlsError;
+use crate::transport::io::tls::identity::Identity;
+use crate::transport::io::tls::trust::Trust;
+use crate::transport::io::tls::{ALPN, Cached, provider};
+
+use super::dial::Upgrade;
+use super::endpoint::Endpoint;
+
+/// How a client speaks TLS.
+///
+/// ```no_run
+/// use dora_core::transport::client::endpoint::Endpoint;
+/// use dora_core::transport::client::tls::ClientTls;
+/// use dora_core::transport::io::tls::identity::Identity;
+/// use dora_core::transport::io::tls::trust::Trust;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let trust = Trust::from_file("ca.pem")?;
+/// let identity = Identity::from_files("client.pem", "client.key")?;
+/// let tls = ClientTls::new(trust).identity(identity.clone());
+/// let endpoint = Endpoint::new("users.internal:9567")?.tls(tls);
+/// // Later, when there is a new certificate:
+/// identity.reload(&Identity::from_files("client.pem", "client.key")?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClientTls {
+    trust: Trust,
+    identity: Option<Identity>,
+    server_name: Option<ServerName<'static>>,
+    alpn: Vec<Vec<u8>>,
+}
+
+impl ClientTls {
+    /// TLS to servers whose certificate an authority of `trust` has signed, for
+    /// the host of the endpoint's address.
+    #[must_use]
+    pub fn new(trust: Trust) -> Self {
+        Self { trust, identity: None, server_name: None, alpn: vec![ALPN.to_vec()] }
+    }
+
+    /// Shows this certificate to servers that ask for one (mTLS).
+    #[must_use]
+    pub fn identity(self, identity: Identity) -> Self {
+        Self { identity: Some(identity), ..self }
+    }
+
+    /// The name that the server's certificate must be for, in place of the
+    /// address's host. A Unix socket has none, and needs one here.
+    ///
+    /// # Errors
+    /// It is neither a host name nor an IP address.
+    pub fn server_name(self, name: &str) -> Result<Self, TlsError> {
+        Ok(Self { server_name: Some(name_of(name)?), ..self })
+    }
+
+    /// The protocols that are offered (ALPN), in place of [`ALPN`]; none: nothing
+    /// is offered.
+    #[must_use]
+    pub fn alpn(self, protocols: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
+        Self { alpn: protocols.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    fn config(
+        &self,
+        roots: Option<Arc<RootCertStore>>,
+        key: Option<Arc<CertifiedKey>>,
+    ) -> Result<ClientConfig, TlsError> {
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots.unwrap_or_else(|| self.trust.current()));
+        let mut config = match key {
+            Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))),
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols.clone_from(&self.alpn);
+        config.resumption = Resumption::in_memory_sessions(8);
+        Ok(config)
+    }
+
+    fn name(&self, address: &Address) -> Result<ServerName<'static>, TlsError> {
+        match (&self.server_name, address) {
+            (Some(name), _) => Ok(name.clone()),
+            (None, Address::Tcp { host, .. }) => name_of(host),
+            (None, Address::Unix(_)) => Err(TlsError::ServerName(address.to_string())),
+        }
+    }
+}
+
+fn name_of(name: &str) -> Result<ServerName<'static>, TlsError> {
+    // Without the zone of a link-local address.
+    let host = name.split('%').next().unwrap_or_default();
+    if let Ok(address) = host.parse::<std::net::IpAddr>() {
+        return Ok(ServerName::IpAddress(IpAddr::from(address)));
+    }
+    ServerName::try_from(host.to_owned()).map_err(|_| TlsError::ServerName(name.to_owned()))
+}
+
+impl Endpoint {
+    /// Speaks TLS on its connections. Default: plain.
+    #[must_use]
+    pub fn tls(self, tls: ClientTls) -> Self {
+        let shared = Arc::new((tls, Cached::default()));
+        self.over(Arc::new(move |stream, address| {
+            let shared = Arc::clone(&shared);
+            Box::pin(async move { handshake(&shared.0, &shared.1, stream, &address).await })
+        }))
+    }
+
+    fn over(mut self, upgrade: Arc<Upgrade>) -> Self {
+        self.connector.upgrade = Some(upgrade);
+        self
+    }
+}
+
+async fn handshake(
+    tls: &ClientTls,
+    config: &Cached<ClientConfig>,
+    stream: Stream,
+    address: &Address,
+) -> io::Result<Stream> {
+    let made = config.get(Some(&tls.trust), tls.identity.as_ref(), |roots, key| tls.config(roots, key));
+    let connector = TlsConnector::from(made.map_err(io::Error::other)?);
+    let name = tls.name(address).map_err(io::Error::other)?;
+    let stream = connector.connect(name, stream).await.map_err(|error| explain(&error))?;
+    Ok(Stream::Other(Box::new(stream)))
+}
+
+/// What a failed handshake means, in words.
+fn explain(error: &io::Error) -> io::Error {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    let hint = match cause {
+        Some(rustls::Error::InvalidMessage(_)) => " (the server does not speak TLS on this port)",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("TLS: {error}{hint}"))
+}
+
+#[cfg(test)]
+#[path = "tls_tests.rs"]
+mod tests;
