@@ -76,11 +76,7 @@ pub struct BatchEntry {
 }
 
 impl BatchEntry {
-    pub(crate) const fn new(
-        key: CallKey,
-        method: MethodName,
-        descriptor: Option<&'static Method>,
-    ) -> Self {
+    pub(crate) const fn new(key: CallKey, method: MethodName, descriptor: Option<&'static Method>) -> Self {
         Self { key, method, descriptor }
     }
 }

@@ -137,10 +137,6 @@ impl RequestHead {
         self.origin = Some(origin);
     }
 
-    pub(crate) const fn origin_mut(&mut self) -> Option<&mut RequestOrigin> {
-        self.origin.as_mut()
-    }
-
     /// Who calls.
     #[must_use]
     pub fn peer(&self) -> &Peer {

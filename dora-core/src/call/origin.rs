@@ -113,7 +113,7 @@ impl Connection {
 #[derive(Clone, Debug)]
 pub struct RequestOrigin {
     connection: Arc<Connection>,
-    received: Instant,
+    begun: Instant,
     packet: Option<PacketOrigin>,
 }
 
@@ -139,10 +139,10 @@ impl PacketOrigin {
 }
 
 impl RequestOrigin {
-    /// A call that came over `connection` at `received`, as good as it is known.
+    /// A call that came over `connection` and was taken up at `begun`.
     #[must_use]
-    pub const fn new(connection: Arc<Connection>, received: Instant) -> Self {
-        Self { connection, received, packet: None }
+    pub const fn new(connection: Arc<Connection>, begun: Instant) -> Self {
+        Self { connection, begun, packet: None }
     }
 
     /// The same, in a Dora packet.
@@ -172,8 +172,8 @@ impl RequestOrigin {
     /// When the server took it up: one reading of the clock for all that came at
     /// once.
     #[must_use]
-    pub const fn received(&self) -> Instant {
-        self.received
+    pub const fn begun(&self) -> Instant {
+        self.begun
     }
 
     /// The Dora packet that it came in.

@@ -185,7 +185,10 @@ impl<T> Response<T> {
 /// Never the body: it is an application's, and `Debug` ends up in logs.
 impl<T> fmt::Debug for Response<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Response").field("metadata", &self.metadata).field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Response")
+            .field("metadata", &self.metadata)
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
     }
 }
 

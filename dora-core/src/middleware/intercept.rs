@@ -107,7 +107,9 @@ where
         let inner = self.inner.clone();
         let state = match request.is_batch() {
             false => State::Looking { looking: (self.function)(request), inner: Some(inner) },
-            true => State::Batch { future: Box::pin(intercept_batch(Arc::clone(&self.function), inner, request)) },
+            true => {
+                State::Batch { future: Box::pin(intercept_batch(Arc::clone(&self.function), inner, request)) }
+            }
         };
         InterceptFuture { state }
     }

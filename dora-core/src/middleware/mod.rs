@@ -6,4 +6,5 @@ pub mod deadline;
 pub mod intercept;
 pub mod resolve;
 pub mod route;
+pub mod stack;
 pub mod when;

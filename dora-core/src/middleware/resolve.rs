@@ -69,8 +69,10 @@ where
             Ok(calls) => {
                 let done = Vec::with_capacity(calls.len());
                 let calls = calls.into_iter();
-                let running = calls
-                    .map(|(key, request)| Keyed { key, call: Box::pin(Oneshot::new(self.inner.clone(), request)) });
+                let running = calls.map(|(key, request)| Keyed {
+                    key,
+                    call: Box::pin(Oneshot::new(self.inner.clone(), request)),
+                });
                 State::Many { running: running.collect(), done }
             }
         };

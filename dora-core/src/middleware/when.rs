@@ -1,16 +1,19 @@
 //! A layer around some methods only.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tower::util::{Either, Oneshot};
+use pin_project_lite::pin_project;
+use tower::util::Oneshot;
 use tower::{Layer, Service};
 
 use crate::call::method::Method;
 use crate::call::request::Request;
 use crate::call::response::Response;
-use crate::call::status::BoxError;
+use crate::call::status::{BoxError, Status};
 
 /// Puts a layer around the calls of those methods that a predicate picks.
 ///
@@ -44,7 +47,11 @@ impl<P, L: Layer<S>, S: Clone> Layer<S> for WhenLayer<P, L> {
     type Service = When<P, L::Service, S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        When { predicate: Arc::clone(&self.predicate), picked: self.layer.layer(inner.clone()), others: inner }
+        When {
+            predicate: Arc::clone(&self.predicate),
+            picked: self.layer.layer(inner.clone()),
+            others: inner,
+        }
     }
 }
 
@@ -78,26 +85,66 @@ where
     S: Service<Request, Response = Response, Error: Into<BoxError>> + Clone,
 {
     type Response = Response;
-    type Error = BoxError;
-    type Future = Either<Oneshot<T, Request>, Oneshot<S, Request>>;
+    type Error = Status;
+    type Future = WhenFuture<T, S>;
 
     /// Always ready: which of the two services must be is known with the call,
     /// and waited for as a part of it.
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let picked = request.calls().filter_map(|call| call.descriptor()).any(|method| (self.predicate)(method));
-        match picked {
-            true => Either::Left(Oneshot::new(self.picked.clone(), request)),
-            false => Either::Right(Oneshot::new(self.others.clone(), request)),
-        }
+        let picked =
+            request.calls().filter_map(|call| call.descriptor()).any(|method| (self.predicate)(method));
+        let state = match picked {
+            true => State::Picked { call: Oneshot::new(self.picked.clone(), request) },
+            false => State::Other { call: Oneshot::new(self.others.clone(), request) },
+        };
+        WhenFuture { state }
     }
 }
 
 impl<P, T: fmt::Debug, S: fmt::Debug> fmt::Debug for When<P, T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("When").field("picked", &self.picked).field("others", &self.others).finish_non_exhaustive()
+        f.debug_struct("When")
+            .field("picked", &self.picked)
+            .field("others", &self.others)
+            .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The future of [`When`].
+    pub struct WhenFuture<T: Service<Request>, S: Service<Request>> {
+        #[pin]
+        state: State<T, S>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<T: Service<Request>, S: Service<Request>> {
+        Picked { #[pin] call: Oneshot<T, Request> },
+        Other { #[pin] call: Oneshot<S, Request> },
+    }
+}
+
+impl<T, S> Future for WhenFuture<T, S>
+where
+    T: Service<Request, Response = Response, Error: Into<BoxError>>,
+    S: Service<Request, Response = Response, Error: Into<BoxError>>,
+{
+    type Output = Result<Response, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProjection::Picked { call } => {
+                call.poll(cx).map_err(|error| Status::from_error(error.into()))
+            }
+            StateProjection::Other { call } => {
+                call.poll(cx).map_err(|error| Status::from_error(error.into()))
+            }
+        }
     }
 }

@@ -106,7 +106,8 @@ impl Message for Value {
             Packer::Php => php::decode(&packed.bytes, &WALKED).map_err(|error| wrong(packed.packer, error)),
             // Opaque to the envelope: nobody has walked over it.
             Packer::Protobuf => php::decode(&packed.bytes, &Limits::default()).map_err(|error| {
-                let hint = "a typed message has no dynamic form in this packing, so call with PHP or JSON packing";
+                let hint =
+                    "a typed message has no dynamic form in this packing, so call with PHP or JSON packing";
                 wrong(packed.packer, format_args!("{hint} ({error})")).with_source(error)
             }),
             Packer::Json => {

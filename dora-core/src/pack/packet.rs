@@ -3,15 +3,13 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::call::batch::CallKey;
 use crate::call::body::Body;
-use crate::call::packed::Packed;
 use crate::call::capabilities::Capabilities;
 use crate::call::metadata::Metadata;
-use crate::call::name::MethodName;
 use crate::call::mode::PacketKind;
+use crate::call::name::MethodName;
+use crate::call::packed::Packed;
 use crate::call::response::Response;
 use crate::call::status::Status;
 use crate::guid::Guid;

@@ -66,7 +66,9 @@ impl<S: Caller> State<S> {
                     return Poll::Ready(Err(Status::internal(message)));
                 }
             }
-            if let StateReplaced::Unready { mut service, request } = self.as_mut().project_replace(Self::Ended) {
+            if let StateReplaced::Unready { mut service, request } =
+                self.as_mut().project_replace(Self::Ended)
+            {
                 let response = service.call(request);
                 self.set(Self::Running { response });
             }

@@ -13,20 +13,28 @@ use crate::call::response::{Reply, Response};
 use crate::call::status::Status;
 
 /// Serves `request` with `call`, which is given one call at a time: a batch is
-/// taken apart and its calls run concurrently; who does not wait for the result
-/// is acknowledged first, while the call runs on in the background.
+/// taken apart and its calls run concurrently. Else as [`in_mode`].
 pub(crate) fn serve<F>(request: Request, call: F) -> BoxFuture<Response>
 where
     F: Fn(Request) -> BoxFuture<Response> + Send + 'static,
 {
+    in_mode(request, |request| run(request, call))
+}
+
+/// Runs `request` for what its caller waits for: who does not wait for the result
+/// is acknowledged first, while the call runs on in the background.
+pub(crate) fn in_mode(
+    request: Request,
+    run: impl FnOnce(Request) -> BoxFuture<Response>,
+) -> BoxFuture<Response> {
     match request.mode() {
-        Mode::Wait => run(request, call),
+        Mode::Wait => run(request),
         Mode::NoResult => {
-            drop(tokio::spawn(run(request, call)));
+            drop(tokio::spawn(run(request)));
             Box::pin(ready(Ok(Response::accepted())))
         }
         Mode::Deferred => {
-            let running = tokio::spawn(run(request, call));
+            let running = tokio::spawn(run(request));
             let later = async move {
                 let lost = |_| Status::raw(dora_code::RESULT_LOST, "the call ended without a result");
                 running.await.map_err(lost)?
@@ -43,10 +51,8 @@ where
     match request.take_apart() {
         Err(single) => unexpired(&call, single),
         Ok(calls) => {
-            let running: FuturesUnordered<_> = calls
-                .into_iter()
-                .map(|(key, request)| keyed(key, unexpired(&call, request)))
-                .collect();
+            let running: FuturesUnordered<_> =
+                calls.into_iter().map(|(key, request)| keyed(key, unexpired(&call, request))).collect();
             Box::pin(async move { Ok(Response::new(Reply::Batch(running.collect().await))) })
         }
     }

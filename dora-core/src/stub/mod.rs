@@ -7,6 +7,7 @@ pub mod call;
 mod called;
 pub mod caller;
 pub mod dynamic;
+pub mod in_process;
 pub mod layered;
 pub(crate) mod local;
 pub mod pending;

@@ -57,7 +57,12 @@ pub(super) fn method_of(
         Some(known) => method == known,
         None => method.path() == name || method.aliases().contains(&name),
     };
-    service.methods().iter().enumerate().find(|(_, method)| called(method)).map(|(index, method)| (index, *method))
+    service
+        .methods()
+        .iter()
+        .enumerate()
+        .find(|(_, method)| called(method))
+        .map(|(index, method)| (index, *method))
 }
 
 /// The answer to a call of a method that the service does not have.

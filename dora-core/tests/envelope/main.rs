@@ -6,12 +6,12 @@ mod responses;
 mod round_trip;
 
 use bytes::Bytes;
+use dora_core::call::batch::CallKey;
 use dora_core::call::body::{Body, Packed};
 use dora_core::call::packer::Packer;
 use dora_core::pack::envelope::{decode_request, encode_request, encode_response};
 use dora_core::pack::limits::Limits;
 use dora_core::pack::message::Message;
-use dora_core::call::batch::CallKey;
 use dora_core::pack::packet::{Call, Calls, Refused, RequestPacket, ResponsePacket};
 use dora_core::pack::value::Value;
 

@@ -1,6 +1,7 @@
 //! Answers as peers write and read them, right and wrong.
 
 use bytes::Bytes;
+use dora_core::call::batch::CallKey;
 use dora_core::call::body::{Body, PackError, PackMessage};
 use dora_core::call::code::Code;
 use dora_core::call::packer::Packer;
@@ -9,7 +10,6 @@ use dora_core::call::status::{Origin, Status};
 use dora_core::guid::Guid;
 use dora_core::pack::envelope::{Shape, decode_response};
 use dora_core::pack::limits::Limits;
-use dora_core::call::batch::CallKey;
 use dora_core::pack::packet::{CallResult, ResponseData, ResponsePacket};
 use dora_core::pack::value::Value;
 use dora_core::value;

@@ -10,8 +10,8 @@ use std::fmt::Display;
 use bytes::Bytes;
 
 use crate::call::body::Body;
-use crate::call::packed::PackError;
 use crate::call::dora_code;
+use crate::call::packed::PackError;
 use crate::call::packer::Packer;
 use crate::call::status::{Origin, Status};
 

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use crate::call::batch::CallKey;
 use crate::call::packer::Packer;
 use crate::pack::limits::Limits;
-use crate::call::batch::CallKey;
 use crate::pack::php::scan::{Pairs, is_array, read_bool, read_int, read_str};
 use crate::pack::php::{normalize, write};
 use crate::pack::value::KeyRef;

@@ -2,16 +2,16 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::time::Instant;
 use tower::Service;
 
-use crate::call::deadline::Deadline;
 use crate::call::dora_code;
-use crate::call::name::MethodName;
 use crate::call::mode::{Mode, PacketKind};
+use crate::call::name::MethodName;
 use crate::call::packer::Packer;
 use crate::call::request::Request;
 use crate::call::response::Response;
@@ -26,7 +26,7 @@ use crate::wire::error::FrameError;
 use crate::wire::header::Generation;
 
 use super::answer::Manner;
-use super::packet::{From, Run, begin, run};
+use super::packet::{Arrival, Run, request, run};
 use super::running::{Finished, Reply};
 use super::session::Session;
 
@@ -34,7 +34,7 @@ use super::session::Session;
 #[derive(Debug)]
 pub(super) struct Arrived {
     packet: RequestPacket,
-    deadline: Option<Deadline>,
+    received: Instant,
     reply: Reply,
 }
 
@@ -59,8 +59,8 @@ where
     pub(super) fn begin_held(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(arrived) = self.held.take() else { return false };
         self.now = Instant::now();
-        let Arrived { packet, deadline, reply } = *arrived;
-        self.begin(packet, deadline, reply, cx);
+        let Arrived { packet, received, reply } = *arrived;
+        self.begin(packet, received, reply, cx);
         self.held.is_none()
     }
 
@@ -77,10 +77,7 @@ where
         match self.unpack(frame.body, zipped, &mut manner) {
             Ok(packet) => {
                 let guid = packet.guid.or(frame.guid);
-                // What waited here has used up some of its caller's time.
-                let deadline =
-                    packet.timeout.map(|timeout| Deadline::from_instant(self.received_at, timeout));
-                self.begin(packet, deadline, Reply { manner, guid }, cx);
+                self.begin(packet, self.received_at, Reply { manner, guid }, cx);
             }
             Err(Refused { guid, status }) => {
                 self.refuse(Reply { manner, guid: guid.or(frame.guid) }, status);
@@ -114,7 +111,8 @@ where
     fn begin(
         &mut self,
         packet: RequestPacket,
-        deadline: Option<Deadline>,
+        // What waited here has used up some of its caller's time.
+        received: Instant,
         reply: Reply,
         cx: &mut Context<'_>,
     ) {
@@ -122,7 +120,7 @@ where
         if calls <= self.shared.config.max_calls
             && self.work.calls().saturating_add(calls) > self.shared.config.max_calls
         {
-            self.held = Some(Box::new(Arrived { packet, deadline, reply }));
+            self.held = Some(Box::new(Arrived { packet, received, reply }));
             return;
         }
         let config = &self.shared.config;
@@ -145,14 +143,16 @@ where
             return self.answer(reply, dora_code::NO_CALLS, message, ResponseData::Empty, true);
         }
         let guid = reply.guid.unwrap_or(Guid::ZERO);
-        let from = From { guid, peer: self.peer, begun: self.now, deadline };
+        let arrival = Arrival { connection: Arc::clone(&self.connection), guid, received, begun: self.now };
+        if mode != Mode::Wait {
+            self.acknowledge(reply);
+        }
+        let run = run(&mut self.service, request(packet, arrival), cx);
         if mode == Mode::Wait {
-            let run = begin(&mut self.service, packet, from, cx);
             return self.start(run, calls, reply, cx);
         }
-        self.acknowledge(reply);
         let push = (mode == Mode::Deferred).then_some(reply);
-        self.work.spawn(run(&self.service, packet, from), calls, push, self.watcher.clone());
+        self.work.spawn(run, calls, push, self.watcher.clone());
     }
 
     /// Polls once; most handlers are done then and need not be parked.
@@ -196,7 +196,7 @@ where
 
     fn refuse(&mut self, reply: Reply, status: Status) {
         self.tally.refused_packets += 1;
-        tracing::debug!(peer = %self.peer, %status, "packet refused");
+        tracing::debug!(peer = %self.connection.peer(), %status, "packet refused");
         let message = status.message().to_owned().into();
         self.answer(reply, status.raw_code(), message, ResponseData::Empty, false);
     }

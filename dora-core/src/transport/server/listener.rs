@@ -112,7 +112,8 @@ async fn accept<S>(
                 continue;
             }
         };
-        let session = Session::new(stream, peer, service.clone(), Arc::clone(&shared), shutdown.watcher());
+        let session =
+            Session::new(stream, peer.into(), service.clone(), Arc::clone(&shared), shutdown.watcher());
         tokio::spawn(async move {
             session.run().await;
             drop(place);

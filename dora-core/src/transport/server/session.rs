@@ -6,7 +6,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 use tower::Service;
 
+use crate::call::origin::{Connection, Peer};
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::BoxError;
@@ -48,7 +48,7 @@ pub(super) struct Shared {
 pub(super) struct Session<S: Service<Request>> {
     pub(super) service: S,
     pub(super) shared: Arc<Shared>,
-    pub(super) peer: SocketAddr,
+    pub(super) connection: Arc<Connection>,
     pub(super) outbox: Outbox,
     pub(super) work: Work<S>,
     pub(super) tally: Tally,
@@ -99,20 +99,14 @@ impl<S> Session<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
 {
-    pub(super) fn new(
-        stream: Stream,
-        peer: SocketAddr,
-        service: S,
-        shared: Arc<Shared>,
-        watcher: Watcher,
-    ) -> Self {
+    pub(super) fn new(stream: Stream, peer: Peer, service: S, shared: Arc<Shared>, watcher: Watcher) -> Self {
         shared.stats.connection_accepted();
         Self {
             inbox: Inbox::new(shared.config.decoder()),
             work: Work::new(Arc::clone(&shared.stats)),
             service,
             shared,
-            peer,
+            connection: Arc::new(Connection::new(Connection::DORA, peer)),
             outbox: Outbox::default(),
             tally: Tally::default(),
             watcher,
@@ -152,7 +146,7 @@ where
             // Requests may be on their way that nobody will read.
             Ok(()) if matches!(self.state, State::Closing | State::Draining(_)) => self.farewell().await,
             Ok(()) => {}
-            Err(error) => tracing::debug!(peer = %self.peer, %error, "connection lost"),
+            Err(error) => tracing::debug!(peer = %self.connection.peer(), %error, "connection lost"),
         }
     }
 
@@ -253,7 +247,7 @@ where
                 Ok(Some(frame)) => self.on_frame(frame, cx),
                 Err(error) => {
                     self.tally.refused_frames += 1;
-                    tracing::debug!(peer = %self.peer, %error, "frame refused");
+                    tracing::debug!(peer = %self.connection.peer(), %error, "frame refused");
                     if error.is_fatal() {
                         self.state = State::Closing;
                     }
@@ -326,7 +320,7 @@ where
         if self.alarm.poll(moment, cx).is_pending() {
             return Poll::Pending;
         }
-        tracing::debug!(peer = %self.peer, why, "connection closed");
+        tracing::debug!(peer = %self.connection.peer(), why, "connection closed");
         Poll::Ready(Ok(()))
     }
 }
