@@ -92,8 +92,17 @@ impl Process {
     ///
     /// When `kill` cannot be run or knows no such process.
     pub fn terminate(&self) -> anyhow::Result<()> {
+        self.signal("TERM")
+    }
+
+    /// Sends it the signal of this name, without `SIG`.
+    ///
+    /// # Errors
+    ///
+    /// When `kill` cannot be run or knows no such process.
+    pub fn signal(&self, name: &str) -> anyhow::Result<()> {
         let status = Command::new("kill")
-            .args(["-TERM", &self.id().to_string()])
+            .args([&format!("-{name}"), &self.id().to_string()])
             .status()
             .context("cannot run kill")?;
         anyhow::ensure!(status.success(), "kill failed: {status}");

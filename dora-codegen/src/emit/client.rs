@@ -33,12 +33,6 @@ pub(super) fn module(service: &Service<'_>) -> TokenStream {
                     Self { service }
                 }
 
-                /// Begins a batch: several calls in one packet, through the same
-                /// service as this client's.
-                pub fn batch(&self) -> codegen::Batch<S> {
-                    codegen::Batch::new(self.service.clone())
-                }
-
                 #(#methods)*
             }
         }

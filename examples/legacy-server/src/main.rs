@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use clap::Parser;
 use dora::{Control, Limits, Server};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Serves the reference service on the Dora wire.
 #[derive(Parser)]
@@ -37,7 +36,9 @@ async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     // The original nests as deep as PHP does.
     let limits = Limits::default().with_depth(Limits::MAX_DEPTH);
-    let mut server = Server::builder().dynamic(api::call).limits(limits).control(Control::enabled());
+    // The command `reloadTask` and SIGUSR1 both end up here: read a configuration anew, say.
+    let control = Control::with_reload(|| println!("reloaded"));
+    let mut server = Server::builder().dynamic(api::call).limits(limits).control(control);
     if args.sign {
         server = match args.salt {
             Some(salt) => server.salt(salt),
@@ -50,13 +51,11 @@ async fn main() -> anyhow::Result<()> {
     if let Some(http) = args.http {
         eprintln!("http {http} is not served: Dora has no HTTP door yet");
     }
-    let mut terminate = signal(SignalKind::terminate())?;
     let listener = TcpListener::bind(args.tcp).await?;
+    // Before it is said to be ready: from here on SIGTERM and Ctrl-C mean a drain.
+    let end = dora::shutdown_signal();
     println!("ready: tcp {}", listener.local_addr()?);
-    server
-        .serve_with_listener(listener, async move {
-            terminate.recv().await;
-        })
-        .await?;
+    server.serve_with_listener(listener, end).await?;
+    println!("drained");
     Ok(())
 }

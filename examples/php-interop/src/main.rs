@@ -21,7 +21,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serves the users until Ctrl-C: what php/client.php calls.
+    /// Serves the users until SIGTERM or Ctrl-C: what php/client.php calls.
     Serve {
         /// Address of the TCP port.
         #[arg(long, default_value = "127.0.0.1:9567")]
@@ -60,8 +60,9 @@ async fn both_ways() -> anyhow::Result<()> {
 
 async fn serve(tcp: SocketAddr) -> anyhow::Result<()> {
     let listener = TcpListener::bind(tcp).await?;
+    let end = dora::shutdown_signal();
     println!("ready: tcp {}", listener.local_addr()?);
-    users::server().serve_with_listener(listener, async { drop(tokio::signal::ctrl_c().await) }).await?;
+    users::server().serve_with_listener(listener, end).await?;
     println!("drained");
     Ok(())
 }

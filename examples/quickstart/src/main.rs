@@ -1,4 +1,5 @@
-//! A server and its client in one process: every mode, and a batch.
+//! A server and its client in one process: every mode, and a batch. With an
+//! address, such as `0.0.0.0:9567`, a server alone.
 
 use std::time::Duration;
 
@@ -40,14 +41,33 @@ impl Orders for Shop {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    match std::env::args().nth(1) {
+        None => show().await,
+        Some(address) => serve(&address).await,
+    }
+}
+
+fn server() -> Server {
+    Server::builder().add_service(UsersServer::new(Shop)).add_service(OrdersServer::new(Shop))
+}
+
+/// Serves at `address` until SIGTERM or Ctrl-C; then the calls that run are
+/// answered.
+async fn serve(address: &str) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(address).await?;
+    let end = dora::shutdown_signal();
+    println!("serving on {}", listener.local_addr()?);
+    server().serve_with_listener(listener, end).await?;
+    println!("drained");
+    Ok(())
+}
+
+/// Serves on a free port, and calls.
+async fn show() -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = Server::builder()
-        .add_service(UsersServer::new(Shop))
-        .add_service(OrdersServer::new(Shop))
-        .serve_with_listener(listener, async { drop(stopped.await) });
-    let server = tokio::spawn(server);
+    let server = tokio::spawn(server().serve_with_listener(listener, async { drop(stopped.await) }));
     println!("serving on {address}");
 
     let channel = Endpoint::new(address.to_string())?.connect().await?;

@@ -1,6 +1,7 @@
 //! The control commands of the original: `getStat` and `reloadTask`.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::call::body::Body;
@@ -11,10 +12,17 @@ use crate::value;
 
 use super::stats::Stats;
 
-/// Whether and how the control commands (`SC`) are answered. They carry no
-/// authorisation of their own: by default every command is unknown.
+/// Whether and how the control commands (`SC`) are answered, and what a reload
+/// is. The commands carry no authorisation of their own: by default every
+/// command is unknown.
+///
+/// A reload is asked for by the command `reloadTask`, or by SIGUSR1, as Swoole's
+/// is: what it means, such as reading a configuration anew, is up to you.
 #[derive(Clone, Default)]
-pub struct Control(Option<Option<Reload>>);
+pub struct Control {
+    answers: bool,
+    reload: Option<Reload>,
+}
 
 type Reload = Arc<dyn Fn() + Send + Sync>;
 
@@ -22,28 +30,49 @@ impl Control {
     /// Answers `getStat`, and `reloadTask` by doing nothing more.
     #[must_use]
     pub const fn enabled() -> Self {
-        Self(Some(None))
+        Self { answers: true, reload: None }
     }
 
-    /// Answers both; `reload` is run for each `reloadTask`, before it is answered.
+    /// Answers both; `reload` is run for each `reloadTask`, before it is
+    /// answered, and for each SIGUSR1 that the process gets while it serves. If
+    /// it panics, the server goes on.
     pub fn with_reload(reload: impl Fn() + Send + Sync + 'static) -> Self {
-        Self(Some(Some(Arc::new(reload))))
+        Self { answers: true, reload: Some(Arc::new(reload)) }
+    }
+
+    /// Runs `reload` for each SIGUSR1 that the process gets while it serves; the
+    /// commands stay unknown. Nothing on Windows, which has no such signal.
+    pub fn at_signal(reload: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { answers: false, reload: Some(Arc::new(reload)) }
     }
 
     /// Runs a command.
     pub(super) fn run(&self, command: &str, stats: &Stats) -> Result<Body, Status> {
-        let Some(reload) = &self.0 else { return Err(unknown()) };
+        if !self.answers {
+            return Err(unknown());
+        }
         match command {
             "getStat" => Ok(Body::message(report(stats))),
             "reloadTask" => {
                 // The answer of the original is the state before the reload.
                 let report = report(stats);
-                if let Some(reload) = reload {
-                    reload();
-                }
+                self.reload();
                 Ok(Body::message(report))
             }
             _ => Err(unknown()),
+        }
+    }
+
+    pub(super) fn has_reload(&self) -> bool {
+        self.reload.is_some()
+    }
+
+    /// Runs the hook, if there is one.
+    pub(super) fn reload(&self) {
+        let Some(reload) = &self.reload else { return };
+        // It is the user's code, and stands where a connection or the server is driven.
+        if catch_unwind(AssertUnwindSafe(|| reload())).is_err() {
+            tracing::error!("the reload hook panicked");
         }
     }
 }
@@ -78,6 +107,7 @@ fn report(stats: &Stats) -> Value {
 
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Control(enabled)" } else { "Control(disabled)" })
+        let Self { answers, reload } = self;
+        f.debug_struct("Control").field("answers", answers).field("reload", &reload.is_some()).finish()
     }
 }

@@ -17,6 +17,7 @@ use super::config::SessionConfig;
 use super::control::Control;
 use super::session::{Session, Shared};
 use super::shutdown::{Phase, Shutdown};
+use super::signal;
 use super::stats::Stats;
 
 /// What a listener is held to, beside what each of its connections is.
@@ -60,6 +61,7 @@ impl Serve {
             + Send
             + 'static,
     {
+        let signal = signal::until(signal, self.control.clone());
         let mut shutdown = Shutdown::new();
         let shared = Arc::new(Shared {
             encoder: self.session.encoder(),

@@ -9,4 +9,5 @@ mod packet;
 mod running;
 mod session;
 mod shutdown;
+pub mod signal;
 pub mod stats;
