@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use dora_core::call::batch::CallKey;
-use dora_core::call::body::{Body, PackError, PackMessage};
+use dora_core::call::body::Body;
 use dora_core::call::code::Code;
+use dora_core::call::packed::{PackError, PackMessage};
 use dora_core::call::packer::Packer;
 use dora_core::call::response::Response;
 use dora_core::call::status::{Origin, Status};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dora::{Message, Request, Status, Value, value};
+use dora::{Message, Request, RequestOrigin, Status, Value, value};
 
 /// Handles every API name.
 pub(crate) async fn call(request: Request<Value>) -> Result<Value, Status> {
@@ -39,14 +39,14 @@ pub(crate) async fn call(request: Request<Value>) -> Result<Value, Status> {
 
 /// What a PHP handler is given: the task.
 fn task(request: &Request<Value>) -> Result<Value, Status> {
-    let origin = request.head().origin.as_ref();
-    let origin = origin.ok_or_else(|| Status::internal("a call from nowhere"))?;
+    let packet = request.origin().and_then(RequestOrigin::packet);
+    let packet = packet.ok_or_else(|| Status::internal("a call that came in no packet"))?;
     // The call as it came, with fields that Dora has no name for.
-    let call = origin.raw.as_ref().map(Value::unpack).transpose()?.unwrap_or_default();
+    let call = packet.raw.as_ref().map(Value::unpack).transpose()?.unwrap_or_default();
     Ok(value!({
-        "type" => origin.kind.word(),
-        "guid" => &origin.guid.as_bytes()[..],
-        "protocol" => origin.protocol,
+        "type" => packet.kind.word(),
+        "guid" => &packet.guid.as_bytes()[..],
+        "protocol" => "tcp",
         "api" => call,
     }))
 }
