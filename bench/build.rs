@@ -13,6 +13,6 @@ fn main() -> anyhow::Result<()> {
         .compile_fds(files)?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?).join("dora");
     std::fs::create_dir_all(&out)?;
-    dora_codegen::Config::new().out_dir(out).compile(&["proto/echo.proto"])?;
+    dora_codegen::Config::new().out_dir(out).compile("proto/echo.proto")?;
     Ok(())
 }

@@ -6,11 +6,9 @@ use std::path::PathBuf;
 
 fn main() -> Result<(), dora_codegen::Error> {
     dora_codegen::compile("proto/reference.proto")?;
-    dora_codegen::Config::new().compile(&["proto/everything.proto", "proto/names.proto"])?;
-    for golden in goldens() {
-        dora_codegen::compile(golden)?;
-    }
-    Ok(())
+    dora_codegen::compile(["proto/everything.proto", "proto/names.proto"])?;
+    dora_codegen::compile(goldens())?;
+    dora_codegen::Config::new().file_descriptor_set("nested.bin").compile("proto/nested/nested.proto")
 }
 
 fn goldens() -> Vec<PathBuf> {

@@ -20,10 +20,13 @@
 //! The examples of the repository are packages to copy: `quickstart`,
 //! `legacy-server` (untyped handlers for PHP callers) and `php-interop`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 // Generated code says `::dora`, in this crate as in every other.
 #[cfg(feature = "schema")]
 extern crate self as dora;
 
+mod include;
 #[cfg(feature = "schema")]
 pub mod schema;
 #[cfg(feature = "tls")]
@@ -59,7 +62,7 @@ pub use dora_core::call::status::{BoxError, Origin, Status};
 pub use dora_core::guid::Guid;
 pub use dora_core::pack::limits::Limits;
 pub use dora_core::pack::message::Message;
-pub use dora_core::pack::value::{Array, Key, Value};
+pub use dora_core::pack::value::{Array, Key, Object, Value};
 pub use dora_core::server::{ServeError, Server};
 pub use dora_core::stub::awaited::{Deferred, NoResult, Wait};
 pub use dora_core::stub::batch::Batch;
@@ -77,17 +80,3 @@ pub use dora_core::transport::server::control::Control;
 pub use dora_core::transport::server::signal::shutdown_signal;
 pub use dora_core::transport::server::stats::{Snapshot, Stats};
 pub use dora_core::wire::header::Generation;
-
-/// Includes the code that `dora_codegen` generated for a package of a `.proto`.
-///
-/// ```text
-/// mod users {
-///     dora::include_proto!("users.v1");
-/// }
-/// ```
-#[macro_export]
-macro_rules! include_proto {
-    ($package:tt) => {
-        include!(concat!(env!("OUT_DIR"), concat!("/", $package, ".rs")));
-    };
-}

@@ -1,11 +1,8 @@
 //! What can be chosen.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::compile;
-use crate::error::Error;
-
-/// Choices for [`compile`](crate::compile), each with a sensible default.
+/// Choices for [`compile`](crate::compile()), each with a sensible default.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), dora_codegen::Error> {
@@ -13,7 +10,7 @@ use crate::error::Error;
 ///     .include("../protos")
 ///     .file_descriptor_set("shop.bin")
 ///     .build_server(false)
-///     .compile(&["../protos/shop/v1/orders.proto", "../protos/shop/v1/users.proto"])
+///     .compile(["../protos/shop/v1/orders.proto", "../protos/shop/v1/users.proto"])
 /// # }
 /// ```
 #[derive(Clone, Debug)]
@@ -45,7 +42,7 @@ impl Config {
     }
 
     /// Adds a directory that imports start at, searched in the order of the
-    /// calls. Default: see [`compile`](crate::compile).
+    /// calls. Default: see [`compile`](crate::compile()).
     pub fn include(mut self, dir: impl Into<PathBuf>) -> Self {
         self.includes.push(dir.into());
         self
@@ -98,15 +95,16 @@ impl Config {
         self
     }
 
-    /// Generates Rust for `protos` and all that they import.
-    ///
-    /// # Errors
-    ///
-    /// An [`Error`] that names file, line and remedy, if a file is not there,
-    /// is not valid, or holds what Dora cannot serve.
-    pub fn compile(self, protos: &[impl AsRef<Path>]) -> Result<(), Error> {
-        let protos: Vec<&Path> = protos.iter().map(AsRef::as_ref).collect();
-        compile::run(&self, &protos)
+    /// Whether nothing is generated for `full_name`: it is Google's, or an
+    /// `extern_path` covers it.
+    pub(crate) fn is_extern(&self, full_name: &str) -> bool {
+        let given = self.extern_paths.iter().map(|(proto, _)| proto.as_str());
+        given.chain([".google.protobuf"]).any(|proto| {
+            proto
+                .strip_prefix('.')
+                .and_then(|proto| full_name.strip_prefix(proto))
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
     }
 }
 

@@ -3,10 +3,6 @@
 use std::fmt;
 use std::path::Path;
 
-use miette::Diagnostic;
-
-use crate::resolve::Includes;
-
 /// Why nothing was generated.
 ///
 /// A list of problems, each with its file, line and, where there is one, its
@@ -21,20 +17,8 @@ impl Error {
         Problem::new(format!("cannot {action} {}: {error}", path.display())).into()
     }
 
-    pub(crate) fn from_protox(error: &protox::Error, includes: &Includes) -> Self {
-        // protox puts file, line and column into its `Debug`, and nowhere else.
-        let mut message = format!("{error:?}");
-        if let Some(name) = error.file()
-            && let Some(rest) = message.strip_prefix(name)
-        {
-            message = format!("{}{rest}", includes.path_of(name));
-        }
-        let mut problem = Problem::new(message);
-        problem.help = error.help().map(|help| help.to_string());
-        if problem.help.is_none() {
-            problem.help = protox_help(error);
-        }
-        problem.into()
+    pub(crate) fn new(problems: Vec<Problem>) -> Self {
+        Self { problems }
     }
 
     /// `Ok` if there is no problem.
@@ -68,20 +52,6 @@ impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         Self { problems: vec![problem] }
     }
-}
-
-fn protox_help(error: &protox::Error) -> Option<String> {
-    let message = error.to_string();
-    let help = if message.contains("dora.") {
-        "import \"dora/options.proto\"; (dora.service) has version, group and interface; \
-         (dora.method) has name, idempotent, timeout_ms and mode"
-    } else if error.is_file_not_found() {
-        "paths start at the package's root, where Cargo.toml lies; imports start at the \
-         directory of the file or at those given with Config::include"
-    } else {
-        return None;
-    };
-    Some(help.to_owned())
 }
 
 /// One thing that is wrong.

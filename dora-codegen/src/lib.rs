@@ -6,30 +6,20 @@
 mod check;
 mod compile;
 mod config;
+mod diagnose;
+mod docs;
 mod emit;
 mod error;
 mod format;
+mod generate;
 mod model;
 mod naming;
 mod options;
+mod output;
+mod protos;
 mod resolve;
 
-use std::path::Path;
-
+pub use compile::compile;
 pub use config::Config;
 pub use error::Error;
-
-/// Generates Rust for one `.proto` file, and for those that it imports, into
-/// Cargo's `OUT_DIR`.
-///
-/// Imports start at the directory of `proto`, or at the `proto` directory
-/// above it; `dora/options.proto` and `google/protobuf/*.proto` need none.
-/// [`Config`] has the rest.
-///
-/// # Errors
-///
-/// An [`Error`] that names file, line and remedy, if the file is not there, is
-/// not valid, or holds what Dora cannot serve.
-pub fn compile(proto: impl AsRef<Path>) -> Result<(), Error> {
-    Config::new().compile(&[proto])
-}
+pub use protos::Protos;

@@ -9,6 +9,16 @@ pub(crate) const PROTO: &str = include_str!("../proto/dora/options.proto");
 /// The name under which [`PROTO`] is imported.
 pub(crate) const PROTO_NAME: &str = "dora/options.proto";
 
+/// What to write, if `message` is about an option or a type of ours.
+pub(crate) fn help(message: &str) -> Option<String> {
+    let is_ours = message.contains("(dora.") || message.contains("'dora.");
+    is_ours.then(|| {
+        "import \"dora/options.proto\"; (dora.service) has version, group and interface; (dora.method) has \
+         name, idempotent, timeout_ms and mode, which is WAIT, NO_RESULT or DEFERRED"
+            .to_owned()
+    })
+}
+
 /// `(dora.service)` as written.
 #[derive(Debug, Default)]
 pub(crate) struct ServiceOptions {

@@ -31,23 +31,100 @@ fn the_options_at_the_root_are_those_of_this_package() {
 }
 
 #[test]
-fn imports_start_at_the_proto_directory_and_at_the_own_one() {
+fn imports_start_at_the_proto_directory() {
     let dir = scratch("imports");
     write(&dir, "proto/common/v1/money.proto", "package common.v1; message Money {}");
     write(&dir, "proto/shop/v1/item.proto", "package shop.v1; message Item {}");
-    let orders = write(
-        &dir,
-        "proto/shop/v1/orders.proto",
-        r#"package shop.v1;
-        import "common/v1/money.proto";
-        import "item.proto";
-        message Order { common.v1.Money total = 1; Item item = 2; }"#,
-    );
-    Config::new().out_dir(&dir).compile(&[orders]).unwrap();
+    let orders = |imports: &str| {
+        let body = "package shop.v1; message Order { common.v1.Money total = 1; Item item = 2; }";
+        write(&dir, "proto/shop/v1/orders.proto", &format!("{imports} {body}"))
+    };
+    let path = orders(r#"import "common/v1/money.proto"; import "shop/v1/item.proto";"#);
+    Config::new().out_dir(&dir).compile(&path).unwrap();
     let shop = fs::read_to_string(dir.join("shop.v1.rs")).unwrap();
     assert!(shop.contains("super::super::common::v1::Money"));
     assert!(shop.contains("pub struct Item"));
     assert!(dir.join("common.v1.rs").exists());
+
+    // protoc would not find these either; the mend is the line to write.
+    for (import, mend) in [("item.proto", "shop/v1/item.proto"), ("v1/money.proto", "common/v1/money.proto")]
+    {
+        let path = orders(&format!("import {import:?};"));
+        let error = Config::new().out_dir(&dir).compile(&path).unwrap_err().to_string();
+        assert!(error.contains(&format!("orders.proto:2:1: import '{import}' not found")), "{error}");
+        assert!(error.contains(&format!("write `import {mend:?};`")), "{error}");
+    }
+}
+
+#[test]
+fn files_of_one_name_need_a_root_above_both() {
+    let dir = scratch("same_name");
+    let a = write(&dir, "a/api.proto", "package a; message A {}");
+    let b = write(&dir, "b/api.proto", "package b; message B {}");
+    let error = Config::new().out_dir(&dir).compile([&a, &b]).unwrap_err().to_string();
+    assert!(
+        error.contains("a/api.proto and") && error.contains("b/api.proto would both be imported"),
+        "{error}"
+    );
+    Config::new().include(&dir).out_dir(&dir).compile([&a, &b]).unwrap();
+    assert!(dir.join("a.rs").exists() && dir.join("b.rs").exists());
+}
+
+#[test]
+fn what_one_call_wrote_the_next_does_not_replace() {
+    let dir = scratch("twice");
+    let users = write(&dir, "proto/users.proto", "package shop.v1; message User {}");
+    let orders = write(&dir, "proto/orders.proto", "package shop.v1; message Order {}");
+    let common = write(&dir, "proto/common.proto", "package common; import \"users.proto\"; message C {}");
+    Config::new().out_dir(&dir).compile(&users).unwrap();
+    // The same text once more.
+    Config::new().out_dir(&dir).compile(&common).unwrap();
+    let error = Config::new().out_dir(&dir).compile(&orders).unwrap_err().to_string();
+    for part in ["shop.v1.rs", "proto/users.proto", "proto/orders.proto", "one call"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let other = dir.join("other");
+    Config::new().out_dir(&other).compile(vec![users, orders]).unwrap();
+    let shop = fs::read_to_string(other.join("shop.v1.rs")).unwrap();
+    assert!(shop.contains("pub struct User") && shop.contains("pub struct Order"));
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped_and_latin1_refused() {
+    let dir = scratch("encoding");
+    let path = dir.join("a.proto");
+    fs::write(&path, "\u{feff}syntax = \"proto3\"; package a; message A {}").unwrap();
+    Config::new().out_dir(&dir).compile(&path).unwrap();
+    fs::write(&path, b"syntax = \"proto3\";\n// caf\xe9\npackage a;").unwrap();
+    let error = Config::new().out_dir(&dir).compile(&path).unwrap_err().to_string();
+    assert!(error.contains("a.proto:2:7: this is not UTF-8"), "{error}");
+}
+
+#[test]
+fn files_are_called_as_their_packages() {
+    let dir = scratch("keywords");
+    let path = write(&dir, "a.proto", "package shop.type.V1; message A {}");
+    let bare = write(&dir, "b.proto", "message B {}");
+    Config::new().out_dir(&dir).compile([path, bare]).unwrap();
+    assert!(dir.join("shop.type.V1.rs").exists());
+    let tree = fs::read_to_string(dir.join("dora-protos.rs")).unwrap();
+    for line in
+        ["include!(\"_.rs\");", "pub mod r#type {", "        pub mod v1 {", "include!(\"shop.type.V1.rs\");"]
+    {
+        assert!(tree.contains(line), "{line}: {tree}");
+    }
+}
+
+#[test]
+fn packages_that_are_one_module_are_refused() {
+    let dir = scratch("packages");
+    let a = write(&dir, "a.proto", "package Shop; message A {}");
+    let b = write(&dir, "b.proto", "package shop; message B {}");
+    let error = Config::new().out_dir(&dir).compile([a, b]).unwrap_err().to_string();
+    assert!(
+        error.contains("package `shop` would have the module `shop`, and so would package `Shop`"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -64,7 +141,7 @@ fn a_type_behind_an_extern_path_is_not_generated() {
         r#"package shop.v1; import "money.proto";
         service Orders { rpc Pay(common.v1.Money) returns (common.v1.Money); }"#,
     );
-    Config::new().out_dir(&dir).extern_path(".common.v1", "::common::v1").compile(&[orders]).unwrap();
+    Config::new().out_dir(&dir).extern_path(".common.v1", "::common::v1").compile(&orders).unwrap();
     assert!(!dir.join("common.v1.rs").exists());
     let shop = fs::read_to_string(dir.join("shop.v1.rs")).unwrap();
     assert!(shop.contains("codegen::IntoRequest<::common::v1::Money>"));
@@ -85,7 +162,7 @@ fn descriptors_attributes_and_halves() {
         .type_attribute("Name", "#[non_exhaustive]")
         .field_attribute(".Name.name", "#[doc(hidden)]")
         .build_client(false)
-        .compile(&[proto])
+        .compile(&proto)
         .unwrap();
     let greeter = fs::read_to_string(dir.join("out/_.rs")).unwrap();
     assert!(greeter.contains("#[non_exhaustive]"));
@@ -101,9 +178,9 @@ fn a_second_run_leaves_files_alone() {
     let dir = scratch("again");
     let proto = write(&dir, "a.proto", "package a; message A {}");
     let modified = |name: &str| fs::metadata(dir.join(name)).unwrap().modified().unwrap();
-    Config::new().out_dir(&dir).compile(&[&proto]).unwrap();
+    Config::new().out_dir(&dir).compile(&proto).unwrap();
     let first = modified("a.rs");
-    Config::new().out_dir(&dir).compile(&[&proto]).unwrap();
+    Config::new().out_dir(&dir).compile(&proto).unwrap();
     assert_eq!(modified("a.rs"), first);
 }
 
@@ -111,6 +188,12 @@ fn a_second_run_leaves_files_alone() {
 fn a_missing_file_is_named() {
     let error = dora_codegen::compile("proto/nowhere.proto").unwrap_err().to_string();
     assert!(error.contains("OUT_DIR"), "{error}");
-    let error = Config::new().out_dir(scratch("missing")).compile(&["proto/nowhere.proto"]).unwrap_err();
-    assert!(error.to_string().contains("nowhere.proto"), "{error}");
+    for (path, part) in
+        [("proto/nowhere.proto", "there is no file proto/nowhere.proto"), ("proto", "a directory")]
+    {
+        let error = Config::new().out_dir(scratch("missing")).compile(path).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+    let error = Config::new().out_dir(scratch("missing")).compile([""; 0]).unwrap_err();
+    assert!(error.to_string().contains("no file"), "{error}");
 }

@@ -1,5 +1,5 @@
 //! Generates the clients and servers of the files in `proto/`.
 
 fn main() -> Result<(), dora_codegen::Error> {
-    dora_codegen::Config::new().compile(&["proto/users.proto", "proto/prices.proto"])
+    dora_codegen::compile(["proto/users.proto", "proto/prices.proto"])
 }

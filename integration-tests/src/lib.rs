@@ -3,6 +3,7 @@
 //! Nothing here uses Dora: frames are cut and bodies are read by code of its
 //! own, so that a fault of the framework cannot hide in the tests' helpers.
 
+pub mod comments;
 pub mod exact;
 pub mod php;
 pub mod process;

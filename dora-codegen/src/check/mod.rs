@@ -1,5 +1,6 @@
 //! Refuses what would not compile, or would not be found at run time.
 
+mod names;
 mod services;
 mod types;
 
@@ -17,7 +18,8 @@ pub(crate) fn all(
     includes: &Includes,
     is_ours: impl Fn(&str) -> bool,
 ) -> Vec<Problem> {
-    let mut problems = services::check(services, pool);
-    problems.extend(types::check(pool, includes, is_ours));
+    let mut problems = services::check(services);
+    problems.extend(types::check(pool, includes, &is_ours));
+    problems.extend(names::check(services, pool, includes, is_ours));
     problems
 }

@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 
-use prost_reflect::{DescriptorPool, MessageDescriptor};
-
 use crate::error::{Position, Problem};
 use crate::model::{Method, Service};
 use crate::naming;
 
 /// All that is wrong with `services`.
-pub(super) fn check(services: &[&Service], pool: &DescriptorPool) -> Vec<Problem> {
+pub(super) fn check(services: &[&Service]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for service in services {
         service_options(service, &mut problems);
@@ -18,7 +16,6 @@ pub(super) fn check(services: &[&Service], pool: &DescriptorPool) -> Vec<Problem
             method_options(service, method, &mut problems);
         }
     }
-    modules(services, pool, &mut problems);
     api_names(services, &mut problems);
     interfaces(services, &mut problems);
     problems
@@ -85,7 +82,6 @@ fn rust_names(service: &Service, problems: &mut Vec<Problem>) {
             .help("give the service another name"),
         );
     }
-    let mut seen: HashMap<_, &Method> = HashMap::new();
     for method in &service.methods {
         if naming::is_reserved_method(&method.rust_name) {
             problems.push(
@@ -97,55 +93,7 @@ fn rust_names(service: &Service, problems: &mut Vec<Problem>) {
                 .help("rename the rpc, and keep its old name as (dora.method).name"),
             );
         }
-        if let Some(first) = seen.insert(&method.rust_name, method) {
-            problems.push(
-                Problem::new(format!(
-                    "rpcs `{}` ({}) and `{}` would both be the method `{}`",
-                    first.name, first.at, method.name, method.rust_name
-                ))
-                .at(&method.at)
-                .help("rename one, and keep its old name as (dora.method).name"),
-            );
-        }
     }
-}
-
-/// Modules of services that clash within their package.
-fn modules(services: &[&Service], pool: &DescriptorPool, problems: &mut Vec<Problem>) {
-    let mut taken: HashMap<(String, String), String> = pool
-        .all_messages()
-        .filter(|message| message.parent_message().is_none() && has_module(message))
-        .map(|message| {
-            let module = naming::message_module(message.name()).to_string();
-            let owner = format!("message `{}`", message.full_name());
-            ((message.package_name().to_owned(), module), owner)
-        })
-        .collect();
-    for service in services {
-        for module in service.names.modules() {
-            let owner = format!("service `{}` ({})", service.full_name, service.at);
-            let key = (service.package.clone(), module.to_string());
-            let Some(first) = taken.insert(key, owner) else {
-                continue;
-            };
-            problems.push(
-                Problem::new(format!(
-                    "service `{}` would have the module `{module}`, and so would {first}",
-                    service.full_name
-                ))
-                .at(&service.at)
-                .help("rename one of them"),
-            );
-            break;
-        }
-    }
-}
-
-/// Whether prost makes a module for what is nested in `message`.
-fn has_module(message: &MessageDescriptor) -> bool {
-    message.child_messages().any(|child| !child.is_map_entry())
-        || message.child_enums().len() > 0
-        || message.oneofs().any(|oneof| !oneof.is_synthetic())
 }
 
 /// Names that two rpcs answer to.

@@ -1,13 +1,10 @@
-//! Types that prost cannot name, and those of Google's that PHP and JSON have
-//! no form for.
+//! Types of Google's that PHP and JSON have no form for.
 
-use std::collections::{HashMap, HashSet};
-
-use prost_reflect::{DescriptorPool, EnumDescriptor, FileDescriptor, Kind};
+use prost_reflect::{DescriptorPool, FileDescriptor, Kind};
 
 use crate::error::{Position, Problem};
+use crate::model;
 use crate::resolve::Includes;
-use crate::{model, naming};
 
 const GOOGLE: &str = "google.protobuf";
 
@@ -64,36 +61,7 @@ pub(super) fn check(
             known(kind.full_name(), kind.package_name(), kind.name(), (&file, method.path()));
         }
     }
-    for enumeration in pool.all_enums().filter(|enumeration| is_ours(enumeration.full_name())) {
-        variants(&enumeration, includes, &mut problems);
-    }
     problems
-}
-
-/// Values of an enum that would have one name in Rust, at which prost panics.
-fn variants(enumeration: &EnumDescriptor, includes: &Includes, problems: &mut Vec<Problem>) {
-    let mut numbers = HashSet::new();
-    let mut names: HashMap<String, &str> = HashMap::new();
-    for value in &enumeration.enum_descriptor_proto().value {
-        // Of the aliases of a number prost names but the first.
-        if !numbers.insert(value.number()) {
-            continue;
-        }
-        let variant = naming::variant(enumeration.name(), value.name());
-        let Some(first) = names.insert(variant.clone(), value.name()) else {
-            continue;
-        };
-        let at = model::position(&enumeration.parent_file(), enumeration.path(), includes);
-        problems.push(
-            Problem::new(format!(
-                "values `{first}` and `{}` of `{}` would both be the variant `{variant}`",
-                value.name(),
-                enumeration.full_name()
-            ))
-            .at(&at)
-            .help("rename one: the name of the enum is cut off the front of its values"),
-        );
-    }
 }
 
 fn unknown(name: &str, at: &Position) -> Problem {

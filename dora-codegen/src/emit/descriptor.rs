@@ -3,7 +3,7 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::{Method, Service};
+use super::{Method, Service, docs};
 use crate::naming;
 use crate::options::Mode;
 
@@ -11,7 +11,7 @@ pub(super) fn module(service: &Service<'_>) -> TokenStream {
     let model = service.model;
     let module = &model.names.descriptor_module;
     let docs = format!(" What is known of `{}`.", model.full_name);
-    let service_docs = format!(" `{}`, version {}.", model.full_name, model.version);
+    let service_docs = format!(" `{}`, version {}.", model.full_name, docs::code(&model.version));
     let (full_name, version) = (&model.full_name, &model.version);
     let group = model.group.as_ref().map(|group| quote!(.with_group(#group)));
     let interface = model.interface.as_ref().map(|interface| quote!(.with_interface(#interface)));

@@ -7,11 +7,21 @@ use quote::quote;
 use super::Method;
 use crate::options::Mode;
 
-/// The lines of a proto comment, made fit for rustdoc by prost.
+/// The lines of a comment: a number that stands for it, if it has one.
 pub(super) fn of(comments: &Comments) -> Vec<String> {
-    let mut text = String::new();
-    comments.append_with_indent(0, &mut text);
-    text.lines().filter_map(|line| line.strip_prefix("///")).map(str::to_owned).collect()
+    comments.leading.clone()
+}
+
+/// `text` as code, whatever it holds.
+pub(super) fn code(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    match longest {
+        0 => format!("`{text}`"),
+        _ => {
+            let marks = "`".repeat(longest + 1);
+            format!("{marks} {text} {marks}")
+        }
+    }
 }
 
 /// Doc attributes of `own`, or of `otherwise` if there are none.
@@ -29,7 +39,7 @@ pub(super) fn options(method: &Method<'_>) -> TokenStream {
     let method = method.model;
     let mut facts = vec![];
     if !method.aliases.is_empty() {
-        let names: Vec<_> = method.aliases.iter().map(|name| format!("`{name}`")).collect();
+        let names: Vec<_> = method.aliases.iter().map(|name| code(name)).collect();
         facts.push(format!(" Known to PHP as {}.", names.join(", ")));
     }
     if let Some(timeout) = method.timeout_ms {

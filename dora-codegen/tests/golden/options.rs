@@ -168,7 +168,7 @@ pub mod users_server {
 pub mod users_descriptor {
     use ::dora::codegen;
 
-    /// `golden.options.Users`, version 1.2.
+    /// `golden.options.Users`, version `1.2`.
     pub static SERVICE: codegen::ServiceDescriptor = codegen::ServiceDescriptor::new(
             "golden.options.Users",
             &[&COUNT, &SERVICE_],

@@ -71,8 +71,10 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        // The listener has just looked at the clock, for all calls of a read.
-        let now = request.origin().map_or_else(Instant::now, RequestOrigin::begun);
+        // The listener has just looked at the clock; not so for the calls of one
+        // packet, which may have run for a while before this one.
+        let origin = request.origin().filter(|_| request.batch().is_none());
+        let now = origin.map_or_else(Instant::now, RequestOrigin::begun);
         let most = Deadline::from_instant(now, self.most);
         let deadline = request.deadline().map_or(most, |deadline| deadline.min(most));
         if deadline.has_passed(now) {

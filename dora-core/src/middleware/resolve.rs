@@ -3,9 +3,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, Stream};
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tower::util::Oneshot;
 use tower::{Layer, Service};
 
@@ -80,6 +82,9 @@ where
     }
 }
 
+/// How long the calls of one batch are polled one after the other.
+const SLICE: Duration = Duration::from_micros(200);
+
 pin_project! {
     /// The future of [`Resolve`].
     pub struct ResolveFuture<S: Service<Request>> {
@@ -124,12 +129,20 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::One { call } => call.poll(cx).map_err(|error| Status::from_error(error.into())),
-            StateProjection::Many { running, done } => loop {
-                match ready!(Pin::new(&mut *running).poll_next(cx)) {
-                    Some(result) => done.push(result),
-                    None => return Poll::Ready(Ok(Response::new(Reply::Batch(std::mem::take(done))))),
+            StateProjection::Many { running, done } => {
+                let start = Instant::now();
+                loop {
+                    match ready!(Pin::new(&mut *running).poll_next(cx)) {
+                        Some(result) => done.push(result),
+                        None => return Poll::Ready(Ok(Response::new(Reply::Batch(std::mem::take(done))))),
+                    }
+                    // Others on the connection and its worker are next.
+                    if start.elapsed() > SLICE {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                 }
-            },
+            }
         }
     }
 }

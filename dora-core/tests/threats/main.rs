@@ -6,6 +6,7 @@ mod cancel;
 mod dead_peer;
 mod deadlines;
 mod drain;
+mod fairness;
 mod floods;
 mod garbage;
 mod guids;

@@ -5,9 +5,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -85,17 +83,25 @@ async fn dial(address: &Address) -> io::Result<Stream> {
 
 /// Keepalive is not sent while requests are unacknowledged: without this, those
 /// of a server that vanished would go into a dead connection for a quarter of an hour.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 fn notice_silence(stream: &TcpStream) -> io::Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    SockRef::from(stream).set_tcp_user_timeout(Some(Duration::from_secs(60)))?;
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(std::time::Duration::from_secs(60)))
+}
+
+/// Other systems have no such setting.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn notice_silence(_: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::time::Duration;
+
+    use socket2::SockRef;
+
     use super::*;
 
-    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_server_that_vanished_is_noticed_while_requests_are_unacknowledged() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -28,9 +28,24 @@ impl Inbox {
         Self { decoder, buffer: BytesMut::new(), chunk: SMALLEST_CHUNK }
     }
 
+    /// Takes bytes that were read elsewhere.
+    pub(in crate::transport) fn put(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Bytes that are not parsed yet.
+    pub(in crate::transport) fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Whether no frame has begun.
     pub(in crate::transport) fn is_empty(&self) -> bool {
         self.buffer.is_empty()
+    }
+
+    /// Whether the next frame is whole.
+    pub(in crate::transport) fn has_frame(&self) -> bool {
+        self.decoder.missing(&self.buffer) == Some(0)
     }
 
     /// The next whole frame.

@@ -1,7 +1,8 @@
 //! From a frame to running calls, and from their results to an answer.
 
 use std::borrow::Cow;
-use std::future::Future;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -9,9 +10,11 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use tower::Service;
 
+use crate::call::capabilities::Capabilities;
 use crate::call::dora_code;
 use crate::call::mode::{Mode, PacketKind};
 use crate::call::name::MethodName;
+use crate::call::origin::Connection;
 use crate::call::packer::Packer;
 use crate::call::request::Request;
 use crate::call::response::Response;
@@ -24,11 +27,37 @@ use crate::pack::packet::{Calls, Refused, RequestPacket, ResponseData, ResponseP
 use crate::wire::decoder::Frame;
 use crate::wire::error::FrameError;
 use crate::wire::header::Generation;
+use crate::wire::notice::Notice;
 
 use super::answer::Manner;
 use super::packet::{Arrival, Run, request, run};
-use super::running::{Finished, Reply};
-use super::session::Session;
+use super::running::{Finished, Reply, Started, Work};
+use super::session::Load;
+use super::shared::Shared;
+use super::shutdown::Watcher;
+use super::stats::Tally;
+use super::turn::Turn;
+use crate::transport::io::outbox::Outbox;
+use crate::transport::io::stream::Stream;
+
+/// All that runs for one connection, and the answers that wait for its peer.
+pub(super) struct Dispatch<S: Service<Request>> {
+    service: S,
+    pub(super) shared: Arc<Shared>,
+    pub(super) connection: Arc<Connection>,
+    outbox: Outbox,
+    work: Work<S>,
+    tally: Tally,
+    watcher: Watcher,
+    /// A packet that waits for a place among the running calls.
+    held: Option<Box<Arrived>>,
+    /// Room for the next run.
+    spare: Option<Pin<Box<Run<S>>>>,
+    /// The present, as good as of this turn.
+    now: Instant,
+    /// What the peer has said that it can.
+    peer_can: Capabilities,
+}
 
 /// A request packet, and whom to answer.
 #[derive(Debug)]
@@ -38,34 +67,111 @@ pub(super) struct Arrived {
     reply: Reply,
 }
 
-impl<S> Session<S>
+impl<S> Dispatch<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
 {
-    /// Answers all packets that ended meanwhile; whether there were any.
-    pub(super) fn poll_work(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn new(service: S, shared: Arc<Shared>, connection: Connection, watcher: Watcher) -> Self {
+        let now = Instant::now();
+        Self {
+            service,
+            connection: Arc::new(connection),
+            outbox: Outbox::default(),
+            work: Work::new(Arc::clone(&shared.stats)),
+            shared,
+            tally: Tally::default(),
+            watcher,
+            held: None,
+            spare: None,
+            now,
+            peer_can: Capabilities::NONE,
+        }
+    }
+
+    /// What the connection has on its hands.
+    pub(super) fn load(&self) -> Load {
+        let Self { outbox, work, held, .. } = self;
+        Load { waiting: outbox.waiting(), running: work.calls(), held: held.is_some() }
+    }
+
+    /// Bytes came.
+    pub(super) fn received(&mut self, count: usize) {
+        self.tally.received += count as u64;
+    }
+
+    /// Writes what waits; whether the peer took some of it.
+    pub(super) fn poll_flush(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> io::Result<bool> {
+        let sent = self.tally.sent;
+        if let Poll::Ready(flushed) = self.outbox.poll_flush(stream, cx, &mut self.tally.sent) {
+            flushed?;
+        }
+        Ok(self.tally.sent > sent)
+    }
+
+    /// Tells the server's counters what this connection has counted.
+    pub(super) fn tell_stats(&mut self) {
+        self.shared.stats.add(&std::mem::take(&mut self.tally));
+    }
+
+    /// Whether the peer said that it understands notices.
+    pub(super) fn wants_notices(&self) -> bool {
+        self.peer_can.contains(Capabilities::NOTICES)
+    }
+
+    /// Sends a notice.
+    pub(super) fn notice(&mut self, notice: Notice) {
+        let Self { shared, outbox, .. } = self;
+        let out = outbox.buffer();
+        let frame = shared.encoder.begin(Generation::Guid, &notice.guid(), out);
+        // Shorter than any limit that lets a call through.
+        shared.encoder.finish(&frame, out).unwrap_or(());
+    }
+
+    /// Gives back what an idle connection does not need.
+    pub(super) fn release(&mut self) {
+        self.outbox.release();
+        self.work.release();
+        self.spare = None;
+    }
+
+    /// Answers packets that ended meanwhile, as long as the turn lasts and the
+    /// peer takes its answers; whether there were any.
+    pub(super) fn poll_work(&mut self, turn: &mut Turn, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
-        while let Poll::Ready(Finished { reply, data, is_result }) = self.work.poll_finished(cx) {
+        while self.outbox.waiting() < self.shared.config.max_buffered && !turn.is_spent() {
+            let Poll::Ready(Finished { reply, data, is_result }) = self.work.poll_finished(turn, cx) else {
+                break;
+            };
             self.answer(reply, dora_code::OK, dora_code::OK_MESSAGE.into(), data, is_result);
             moved = true;
-            if self.outbox.waiting() >= self.shared.config.max_buffered {
-                break;
-            }
         }
         moved
     }
 
     /// Begins the packet that waits for a place, if there is one; whether it did.
-    pub(super) fn begin_held(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn begin_held(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
         let Some(arrived) = self.held.take() else { return false };
-        self.now = Instant::now();
+        self.now = now;
         let Arrived { packet, received, reply } = *arrived;
         self.begin(packet, received, reply, cx);
         self.held.is_none()
     }
 
     /// Takes one frame from a peer: answers it, or starts what it asks for.
-    pub(super) fn on_frame(&mut self, frame: Frame, cx: &mut Context<'_>) {
+    pub(super) fn on_frame(
+        &mut self,
+        frame: Frame,
+        received_at: Instant,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) {
+        self.now = now;
+        if let Some(notice) = frame.guid.as_ref().and_then(Notice::of) {
+            if notice == Notice::Ping {
+                self.notice(Notice::Pong);
+            }
+            return;
+        }
         self.tally.requests += 1;
         let zipped = compress::is_gzip(&frame.body);
         let mut manner = Manner {
@@ -77,7 +183,7 @@ where
         match self.unpack(frame.body, zipped, &mut manner) {
             Ok(packet) => {
                 let guid = packet.guid.or(frame.guid);
-                self.begin(packet, self.received_at, Reply { manner, guid }, cx);
+                self.begin(packet, received_at, Reply { manner, guid }, cx);
             }
             Err(Refused { guid, status }) => {
                 self.refuse(Reply { manner, guid: guid.or(frame.guid) }, status);
@@ -158,20 +264,17 @@ where
     /// Polls once; most handlers are done then and need not be parked.
     fn start(&mut self, run: Run<S>, calls: usize, reply: Reply, cx: &mut Context<'_>) {
         // The box of a run that was done at once serves the next one.
-        let mut place = match self.spare.take() {
+        let place = match self.spare.take() {
             Some(mut place) => {
                 place.set(run);
                 place
             }
             None => Box::pin(run),
         };
-        match place.as_mut().poll(cx) {
-            Poll::Ready(data) => {
-                self.answer(reply, dora_code::OK, dora_code::OK_MESSAGE.into(), data, false);
-                place.set(Run::Ended { status: None });
-                self.spare = Some(place);
-            }
-            Poll::Pending => self.work.park(place, calls, reply),
+        if let Started::Done(data, mut place) = self.work.start(place, calls, reply, cx) {
+            self.answer(reply, dora_code::OK, dora_code::OK_MESSAGE.into(), data, false);
+            place.set(Run::Ended { status: None });
+            self.spare = Some(place);
         }
     }
 
@@ -203,6 +306,8 @@ where
 
     /// Answers what is no frame, where an answer can be framed at all.
     pub(super) fn refuse_frame(&mut self, error: &FrameError) {
+        self.tally.refused_frames += 1;
+        tracing::debug!(peer = %self.connection.peer(), %error, "frame refused");
         let (code, message, generation, guid) = match error {
             // Not a peer of ours: the first bytes of HTTP or TLS end here.
             FrameError::TooLong { .. } => return,
@@ -236,5 +341,12 @@ where
         self.tally.answers += 1;
         let packet = ResponsePacket { guid: reply.guid, code, message, is_result, data, can: None };
         reply.manner.encode(&self.shared.encoder, packet, self.outbox.buffer());
+    }
+}
+
+impl<S: Service<Request>> Drop for Dispatch<S> {
+    fn drop(&mut self) {
+        self.shared.stats.add(&std::mem::take(&mut self.tally));
+        self.shared.stats.connection_closed();
     }
 }

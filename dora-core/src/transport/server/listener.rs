@@ -4,18 +4,21 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service;
 
+use crate::call::origin::Connection;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::BoxError;
 use crate::transport::io::stream::Stream;
 
 use super::config::SessionConfig;
+use super::connection::{Opened, serve};
 use super::control::Control;
-use super::session::{Session, Shared};
+use super::shared::Shared;
 use super::shutdown::{Phase, Shutdown};
 use super::signal;
 use super::stats::Stats;
@@ -62,7 +65,7 @@ impl Serve {
             + 'static,
     {
         let signal = signal::until(signal, self.control.clone());
-        let mut shutdown = Shutdown::new();
+        let shutdown = Shutdown::new();
         let shared = Arc::new(Shared {
             encoder: self.session.encoder(),
             config: self.session,
@@ -114,10 +117,11 @@ async fn accept<S>(
                 continue;
             }
         };
-        let session =
-            Session::new(stream, peer.into(), service.clone(), Arc::clone(&shared), shutdown.watcher());
+        let opened =
+            Opened { stream, first: Bytes::new(), over: Connection::new(Connection::DORA, peer.into()) };
+        let (service, shared, watcher) = (service.clone(), Arc::clone(&shared), shutdown.watcher());
         tokio::spawn(async move {
-            session.run().await;
+            serve(opened, service, shared, watcher).await;
             drop(place);
         });
     }

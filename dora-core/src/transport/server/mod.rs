@@ -2,12 +2,16 @@
 
 mod answer;
 pub mod config;
+mod connection;
 pub mod control;
 mod dispatch;
 pub mod listener;
 mod packet;
+mod parked;
 mod running;
 mod session;
+mod shared;
 mod shutdown;
 pub mod signal;
 pub mod stats;
+mod turn;

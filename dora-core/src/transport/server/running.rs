@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use futures_util::stream::{FuturesUnordered, Stream};
 use tokio::sync::mpsc;
 use tower::Service;
 
@@ -17,13 +16,15 @@ use crate::pack::packet::ResponseData;
 
 use super::answer::Manner;
 use super::packet::Run;
+use super::parked::Parked;
 use super::shutdown::{Phase, Watcher};
 use super::stats::Stats;
+use super::turn::Turn;
 
 /// The parked calls, and those that run in the background. Nothing is allocated
 /// for a connection whose handlers never wait.
 pub(super) struct Work<S: Service<Request>> {
-    parked: Option<Box<FuturesUnordered<Parked<S>>>>,
+    parked: Option<Box<Parked<Waited<S>>>>,
     background: Option<Box<Background>>,
     parked_calls: usize,
     background_calls: usize,
@@ -31,7 +32,7 @@ pub(super) struct Work<S: Service<Request>> {
 }
 
 /// A packet whose caller waits on this connection.
-struct Parked<S: Service<Request>> {
+struct Waited<S: Service<Request>> {
     reply: Reply,
     calls: usize,
     run: Pin<Box<Run<S>>>,
@@ -74,6 +75,13 @@ impl Drop for Counted {
     }
 }
 
+/// What became of a packet at its first poll.
+pub(super) enum Started<S: Service<Request>> {
+    /// Its result, and the box it ran in.
+    Done(ResponseData, Pin<Box<Run<S>>>),
+    Parked,
+}
+
 /// What there is to send: the result of a waited packet, or one to push.
 pub(super) struct Finished {
     pub(super) reply: Reply,
@@ -94,21 +102,41 @@ where
         self.parked_calls + self.background_calls
     }
 
-    /// Whether nothing runs that may still answer.
-    pub(super) fn is_idle(&self) -> bool {
-        self.calls() == 0
-    }
-
-    /// Parks a packet that its caller waits for: it ends with its connection.
-    pub(super) fn park(&mut self, run: Pin<Box<Run<S>>>, calls: usize, reply: Reply) {
-        self.parked_calls += calls;
-        self.stats.calls_started(calls);
-        self.parked.get_or_insert_default().push(Parked { reply, calls, run });
+    /// Begins a packet that its caller waits for, which ends with its connection.
+    /// Most handlers are done at their first poll and need not be parked.
+    pub(super) fn start(
+        &mut self,
+        mut run: Pin<Box<Run<S>>>,
+        calls: usize,
+        reply: Reply,
+        cx: &mut Context<'_>,
+    ) -> Started<S> {
+        if calls > 1 {
+            // A packet of several stops now and then, and must not wake the task.
+            self.parked.get_or_insert_default();
+        }
+        let parked = self.parked.as_deref_mut();
+        // Where others wait already it is told the waker that it will be woken by.
+        let knows_its_waker = parked.is_some();
+        let polled = match parked {
+            Some(parked) => run.as_mut().poll(&mut Context::from_waker(parked.next_waker())),
+            None => run.as_mut().poll(cx),
+        };
+        match polled {
+            Poll::Ready(data) => Started::Done(data, run),
+            Poll::Pending => {
+                self.parked_calls += calls;
+                self.stats.calls_started(calls);
+                let waited = Waited { reply, calls, run };
+                self.parked.get_or_insert_default().park(waited, knows_its_waker);
+                Started::Parked
+            }
+        }
     }
 
     /// Runs a packet that its caller does not wait for: it runs to its end
     /// whatever becomes of the connection, or to the end of the server's shutdown.
-    pub(super) fn spawn(&mut self, run: Run<S>, calls: usize, push: Option<Reply>, mut watcher: Watcher) {
+    pub(super) fn spawn(&mut self, run: Run<S>, calls: usize, push: Option<Reply>, watcher: Watcher) {
         let background = self.background.get_or_insert_with(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
             Box::new(Background { sender, receiver })
@@ -130,10 +158,21 @@ where
         });
     }
 
-    /// The next packet that ended and has something to send.
-    pub(super) fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<Finished> {
+    /// Gives back what a connection on which nothing runs does not need.
+    pub(super) fn release(&mut self) {
+        if self.parked_calls == 0 {
+            self.parked = None;
+        }
+        if self.background_calls == 0 {
+            self.background = None;
+        }
+    }
+
+    /// The next packet that ended and has something to send; pending, too, when
+    /// the turn is spent.
+    pub(super) fn poll_finished(&mut self, turn: &mut Turn, cx: &mut Context<'_>) -> Poll<Finished> {
         if let Some(parked) = self.parked.as_deref_mut()
-            && let Poll::Ready(Some((reply, calls, data))) = Pin::new(parked).poll_next(cx)
+            && let Poll::Ready((reply, calls, data)) = parked.poll_next(turn, cx)
         {
             self.parked_calls -= calls;
             self.stats.calls_ended(calls);
@@ -156,7 +195,7 @@ impl<S: Service<Request>> Drop for Work<S> {
     }
 }
 
-impl<S> Future for Parked<S>
+impl<S> Future for Waited<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>>,
 {

@@ -1,79 +1,38 @@
-//! One connection of a server.
-//!
-//! A single task reads, runs the handlers and writes: every frame of a read is
-//! parsed, each handler is polled once where it stands, only those that wait are
-//! parked, and what all of them answered goes out in one write.
+//! What a connection may and must do next: bytes and time go in, frames,
+//! deadlines and reasons to end come out. It knows no socket and no handler.
 
-use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
-use tower::Service;
 
-use crate::call::origin::{Connection, Peer};
-use crate::call::request::Request;
-use crate::call::response::Response;
-use crate::call::status::BoxError;
-use crate::wire::encoder::Encoder;
+use crate::transport::io::alarm::after;
+use crate::transport::io::inbox::Inbox;
+use crate::wire::decoder::Frame;
+use crate::wire::error::FrameError;
 
 use super::config::SessionConfig;
-use super::control::Control;
-use super::dispatch::Arrived;
-use super::packet::Run;
-use super::running::Work;
-use super::shutdown::{Phase, Watcher};
-use super::stats::{Stats, Tally};
-use crate::transport::io::alarm::{Alarm, after};
-use crate::transport::io::inbox::Inbox;
-use crate::transport::io::outbox::Outbox;
-use crate::transport::io::stream::Stream;
 
-/// What all connections of a listener share.
+/// The state of one connection.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) config: SessionConfig,
-    pub(super) encoder: Encoder,
-    pub(super) control: Control,
-    pub(super) stats: Arc<Stats>,
-    /// Calls that may be parked or running in the background in the whole server.
-    pub(super) max_running: usize,
-}
-
-/// A connection and all that runs on it.
-pub(super) struct Session<S: Service<Request>> {
-    pub(super) service: S,
-    pub(super) shared: Arc<Shared>,
-    pub(super) connection: Arc<Connection>,
-    pub(super) outbox: Outbox,
-    pub(super) work: Work<S>,
-    pub(super) tally: Tally,
-    pub(super) watcher: Watcher,
-    inbox: Inbox,
-    stream: Stream,
-    alarm: Alarm,
-    probe: Alarm,
-    probe_at: Option<Instant>,
-    /// A packet that waits for a place among the running calls.
-    pub(super) held: Option<Box<Arrived>>,
-    /// Room for the next run.
-    pub(super) spare: Option<Pin<Box<Run<S>>>>,
-    /// When bytes last came; no request that is here came later.
-    pub(super) received_at: Instant,
-    /// The present, as good as of this pass: one look at the clock for all calls
-    /// of a read.
-    pub(super) now: Instant,
+pub(super) struct Session {
+    pub(super) inbox: Inbox,
+    arrivals: Arrivals,
+    state: State,
     /// When bytes last moved.
     active: Instant,
     /// Since when the peer takes none of its answers.
     stalled_since: Option<Instant>,
     /// Since when the frame that is being received is awaited.
     frame_since: Option<Instant>,
-    state: State,
+}
+
+/// When the bytes in the inbox came: how many, and when, the next ones first.
+/// Nothing is allocated while each read is used up before the next one.
+#[derive(Debug)]
+struct Arrivals {
+    first: (usize, Instant),
+    more: VecDeque<(usize, Instant)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,253 +40,249 @@ enum State {
     Open,
     /// The peer sends no more; what it asked for is still answered.
     Ended,
-    /// The server drains: not read, and closed when idle, from this moment on.
-    Draining(Instant),
-    /// Out of step: what is to be sent is sent, then both sides close.
-    Closing,
+    /// The server drains: read until this moment, and closed when idle then.
+    Draining {
+        until: Instant,
+        /// Whether the peer was told. It then says itself when it is done.
+        told: bool,
+    },
+    /// Out of step: what is to be sent is sent, then the connection ends so.
+    Closing(Leave),
 }
 
-/// How long, after its last word, a server waits for the peer to close, so that
-/// the last word is not lost to a reset.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// What a connection has on its hands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Load {
+    /// Bytes of answers that the peer has not taken.
+    pub(super) waiting: usize,
+    /// Calls that run, in the background too.
+    pub(super) running: usize,
+    /// Whether a packet waits for a place among them.
+    pub(super) held: bool,
+}
 
-/// How often a connection that is not read, and would so not be seen to break,
-/// is looked after while calls run for it.
-const PROBE: Duration = Duration::from_secs(1);
+/// What a connection's bytes say next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// A frame, and when the last of it came.
+    Frame(Frame, Instant),
+    Refused(FrameError),
+}
 
-impl<S> Session<S>
-where
-    S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
-{
-    pub(super) fn new(stream: Stream, peer: Peer, service: S, shared: Arc<Shared>, watcher: Watcher) -> Self {
-        shared.stats.connection_accepted();
-        Self {
-            inbox: Inbox::new(shared.config.decoder()),
-            work: Work::new(Arc::clone(&shared.stats)),
-            service,
-            shared,
-            connection: Arc::new(Connection::new(Connection::DORA, peer)),
-            outbox: Outbox::default(),
-            tally: Tally::default(),
-            watcher,
-            stream,
-            alarm: Alarm::default(),
-            probe: Alarm::default(),
-            probe_at: None,
-            held: None,
-            spare: None,
-            received_at: Instant::now(),
-            now: Instant::now(),
-            active: Instant::now(),
-            stalled_since: None,
-            frame_since: None,
-            state: State::Open,
+/// How a connection is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// At once: there is nothing more to say, or nobody to hear it.
+    AtOnce,
+    /// Its last word must be heard; what the peer still sends is not read.
+    AfterLastWord,
+    /// As above, but a peer that still sends learns by a reset that nobody reads
+    /// it: one that notices an end only when it sends connects anew at once.
+    UntilPeerSends,
+}
+
+/// What became of the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// The peer took no byte of its answers for too long.
+    Stalled,
+    /// Nothing happened for too long.
+    Idle,
+    /// A frame that began did not end.
+    FrameLate,
+    /// All that was on its way to a draining server has come.
+    Drained,
+}
+
+/// How long a peer that was told of the drain may take to go by itself.
+const TOLD: Duration = Duration::from_secs(5);
+
+impl Arrivals {
+    fn add(&mut self, count: usize, now: Instant) {
+        match self.first.0 {
+            0 => self.first = (count, now),
+            _ => self.more.push_back((count, now)),
         }
     }
 
-    /// Serves the connection until it ends, of itself or by the server's shutdown.
-    pub(super) async fn run(mut self) {
-        let mut watcher = self.watcher.clone();
-        let ended = tokio::select! {
-            biased;
-            ended = poll_fn(|cx| self.poll(cx)) => ended,
-            () = watcher.reached(Phase::Draining) => {
-                if self.state == State::Open {
-                    self.state = State::Draining(after(Instant::now(), self.shared.config.drain_linger));
-                }
-                tokio::select! {
-                    biased;
-                    ended = poll_fn(|cx| self.poll(cx)) => ended,
-                    () = watcher.reached(Phase::Closing) => Ok(()),
-                }
-            }
-        };
-        match ended {
-            // Requests may be on their way that nobody will read.
-            Ok(()) if matches!(self.state, State::Closing | State::Draining(_)) => self.farewell().await,
-            Ok(()) => {}
-            Err(error) => tracing::debug!(peer = %self.connection.peer(), %error, "connection lost"),
+    /// Takes `count` bytes off the front; when the last of them came.
+    fn take(&mut self, mut count: usize) -> Instant {
+        while self.first.0 < count
+            && let Some(next) = self.more.pop_front()
+        {
+            count -= self.first.0;
+            self.first = next;
         }
+        let (left, came) = &mut self.first;
+        *left = left.saturating_sub(count);
+        let came = *came;
+        if self.first.0 == 0
+            && let Some(next) = self.more.pop_front()
+        {
+            self.first = next;
+        }
+        came
     }
+}
 
-    /// Says that nothing more is sent and waits until the peer has heard it.
-    async fn farewell(&mut self) {
-        let heard = async {
-            self.stream.shutdown().await?;
-            let mut junk = [0; 1024];
-            while self.stream.read(&mut junk).await? > 0 {}
-            io::Result::Ok(())
-        };
-        // Whatever comes of it, the connection is over.
-        drop(tokio::time::timeout(FAREWELL, heard).await);
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = loop {
-            let mut moved = self.may_answer() && self.poll_work(cx);
-            moved |= self.may_answer() && self.begin_held(cx);
-            if !self.inbox.is_empty() {
-                // Before a read makes them look younger than they are.
-                self.now = Instant::now();
-                moved |= self.take_frames(cx);
-            }
-            let read = self.poll_read(cx)?;
-            moved |= read;
-            if read {
-                self.take_frames(cx);
-            }
-            let stalled = !self.may_answer();
-            let flushed = self.poll_flush(cx)?;
-            // What was held back for the peer's sake goes on.
-            moved |= stalled && self.may_answer();
-            if !moved {
-                break flushed;
-            }
-            self.active = Instant::now();
-        };
-        self.shared.stats.add(&std::mem::take(&mut self.tally));
-        self.stalled_since = (!flushed).then(|| self.stalled_since.unwrap_or_else(Instant::now));
-        self.frame_since = (!self.inbox.is_empty() && self.may_begin())
-            .then(|| self.frame_since.unwrap_or_else(Instant::now));
-        if flushed && self.work.is_idle() && self.is_over() {
-            return Poll::Ready(Ok(()));
-        }
-        if flushed && self.inbox.is_empty() {
-            self.inbox.release();
-            self.outbox.release();
-            self.spare = None;
-        }
-        self.poll_probe(cx)?;
-        self.poll_alarm(cx)
+impl Session {
+    pub(super) fn new(inbox: Inbox, now: Instant) -> Self {
+        let arrivals = Arrivals { first: (inbox.len(), now), more: VecDeque::new() };
+        Self { inbox, arrivals, state: State::Open, active: now, stalled_since: None, frame_since: None }
     }
 
     /// Whether the peer takes its answers, so that more may be made for it.
-    fn may_answer(&self) -> bool {
-        self.outbox.waiting() < self.shared.config.max_buffered
+    pub(super) fn may_answer(load: Load, config: &SessionConfig) -> bool {
+        load.waiting < config.max_buffered
     }
 
-    fn may_begin(&self) -> bool {
-        self.may_answer() && self.held.is_none() && self.work.calls() < self.shared.config.max_calls
+    fn may_begin(load: Load, config: &SessionConfig) -> bool {
+        Self::may_answer(load, config) && !load.held && load.running < config.max_calls
     }
 
-    fn may_read(&self) -> bool {
+    /// Whether the peer may be read. It is read ahead of what a turn has time for,
+    /// so that the time that requests wait here counts as theirs.
+    pub(super) fn may_read(&self, load: Load, config: &SessionConfig, now: Instant) -> bool {
         let open = match self.state {
             State::Open => true,
             // Else a busy peer would keep the server from ending.
-            State::Draining(linger) => Instant::now() < linger,
-            State::Ended | State::Closing => false,
+            State::Draining { until, .. } => now < until,
+            State::Ended | State::Closing(_) => false,
         };
-        open && self.may_begin()
+        open && Self::may_begin(load, config)
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        if !self.may_read() || self.stream.poll_read_ready(cx)?.is_pending() {
-            return Ok(false);
+    /// The next frame that may be begun.
+    pub(super) fn next_frame(&mut self, load: Load, config: &SessionConfig) -> Option<Next> {
+        if matches!(self.state, State::Closing(_)) || !Self::may_begin(load, config) {
+            return None;
         }
-        match self.inbox.poll_read(&mut self.stream, cx)? {
-            Poll::Pending => Ok(false),
-            Poll::Ready(0) => {
-                self.state = State::Ended;
-                Ok(true)
+        let before = self.inbox.len();
+        let next = self.inbox.next_frame().transpose()?;
+        let received_at = self.arrivals.take(before - self.inbox.len());
+        self.frame_since = None;
+        if let Err(error) = &next
+            && error.is_fatal()
+        {
+            // What is too long is not answered, and a peer that waits to be heard
+            // to its end would only fail its next calls here too.
+            let too_long = matches!(error, FrameError::TooLong { .. });
+            self.state = State::Closing(if too_long { Leave::AtOnce } else { Leave::AfterLastWord });
+        }
+        Some(match next {
+            Ok(frame) => Next::Frame(frame, received_at),
+            Err(error) => Next::Refused(error),
+        })
+    }
+
+    /// Bytes have come into the inbox.
+    pub(super) fn received(&mut self, count: usize, now: Instant) {
+        self.arrivals.add(count, now);
+    }
+
+    /// The peer has ended its side.
+    pub(super) fn end_of_stream(&mut self) {
+        self.state = State::Ended;
+    }
+
+    /// Bytes have moved, in either direction.
+    pub(super) fn moved(&mut self, now: Instant) {
+        self.active = now;
+    }
+
+    /// The peer has taken some of its answers.
+    pub(super) fn taken(&mut self, now: Instant) {
+        self.active = now;
+        self.stalled_since = None;
+    }
+
+    /// The server drains from now on.
+    pub(super) fn drain(&mut self, config: &SessionConfig, now: Instant) {
+        if self.state == State::Open {
+            self.state = State::Draining { until: after(now, config.drain_linger), told: false };
+        }
+    }
+
+    /// Whether the peer is to be told that the server drains, if it understands
+    /// that; it is told once.
+    pub(super) fn tell(&mut self, now: Instant) -> bool {
+        match &mut self.state {
+            State::Draining { told: told @ false, until } => {
+                *told = true;
+                *until = after(now, TOLD);
+                true
             }
-            Poll::Ready(count) => {
-                self.tally.received += count as u64;
-                self.now = Instant::now();
-                self.received_at = self.now;
-                Ok(true)
-            }
+            _ => false,
         }
     }
 
-    fn take_frames(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut moved = false;
-        while self.state != State::Closing && self.may_begin() {
-            match self.inbox.next_frame() {
-                Ok(None) => break,
-                Ok(Some(frame)) => self.on_frame(frame, cx),
-                Err(error) => {
-                    self.tally.refused_frames += 1;
-                    tracing::debug!(peer = %self.connection.peer(), %error, "frame refused");
-                    if error.is_fatal() {
-                        self.state = State::Closing;
-                    }
-                    self.refuse_frame(&error);
-                }
-            }
-            self.frame_since = None;
-            moved = true;
-        }
-        moved
+    /// Takes note of how a turn ended.
+    pub(super) fn end_turn(&mut self, load: Load, config: &SessionConfig, now: Instant) {
+        self.stalled_since = (load.waiting > 0).then(|| self.stalled_since.unwrap_or(now));
+        self.frame_since = (!self.inbox.is_empty() && Self::may_begin(load, config))
+            .then(|| self.frame_since.unwrap_or(now));
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        let sent = self.tally.sent;
-        let flushed = self.outbox.poll_flush(&mut self.stream, cx, &mut self.tally.sent)?.is_ready();
-        if self.tally.sent > sent {
-            self.active = Instant::now();
-            self.stalled_since = None;
+    /// How the connection ends, if all is done.
+    pub(super) fn over(&self, load: Load, now: Instant) -> Option<Leave> {
+        if load.waiting > 0 || load.running > 0 || load.held {
+            return None;
         }
-        Ok(flushed)
-    }
-
-    /// Whether the connection ends, once all is answered and sent.
-    fn is_over(&self) -> bool {
         match self.state {
-            State::Open => false,
-            State::Ended | State::Closing => true,
-            State::Draining(linger) => linger <= Instant::now(),
+            State::Ended => Some(Leave::AtOnce),
+            State::Closing(leave) => Some(leave),
+            State::Draining { until, .. } if until <= now => Some(self.cut()),
+            State::Open | State::Draining { .. } => None,
         }
     }
 
-    /// Notices that a connection broke which is not read, so that its calls end.
-    fn poll_probe(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.may_read() || self.work.is_idle() {
-            self.probe_at = None;
-            return Ok(());
+    /// How the connection is left when the server waits no longer.
+    pub(super) fn cut(&self) -> Leave {
+        match self.state {
+            State::Open | State::Ended => Leave::AtOnce,
+            // It sends several calls at once: its last answers may be unread yet.
+            State::Draining { told: true, .. } => Leave::AfterLastWord,
+            State::Draining { told: false, .. } => Leave::UntilPeerSends,
+            State::Closing(leave) => leave,
         }
-        let mut due = *self.probe_at.get_or_insert_with(|| Instant::now() + PROBE);
-        while self.probe.poll(due, cx).is_ready() {
-            if let Some(error) = self.stream.take_error()? {
-                return Err(error);
-            }
-            due = Instant::now() + PROBE;
-            self.probe_at = Some(due);
-        }
-        Ok(())
     }
 
-    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let config = &self.shared.config;
+    /// When something is due next, and what.
+    pub(super) fn due(&self, load: Load, config: &SessionConfig) -> Option<(Instant, Due)> {
         let mut due = None;
-        let mut earlier = |moment: Instant, why: &'static str| {
+        let mut earlier = |moment: Instant, what: Due| {
             if due.is_none_or(|(other, _)| moment < other) {
-                due = Some((moment, why));
+                due = Some((moment, what));
             }
         };
         if let Some(since) = self.stalled_since {
-            earlier(after(since, config.stall_timeout), "the peer does not take its answers");
-        } else if self.work.is_idle() {
-            earlier(after(self.active, config.idle_timeout), "idle");
-            if let State::Draining(linger) = self.state {
-                earlier(linger, "drained");
+            earlier(after(since, config.stall_timeout), Due::Stalled);
+        } else if load.running == 0 {
+            earlier(after(self.active, config.idle_timeout), Due::Idle);
+            if let State::Draining { until, .. } = self.state {
+                earlier(until, Due::Drained);
             }
         }
         // Frames that wait for running calls are not late.
         if let Some(since) = self.frame_since {
-            earlier(after(since, config.frame_timeout), "a frame that began did not end");
+            earlier(after(since, config.frame_timeout), Due::FrameLate);
         }
-        let Some((moment, why)) = due else { return Poll::Pending };
-        if self.alarm.poll(moment, cx).is_pending() {
-            return Poll::Pending;
-        }
-        tracing::debug!(peer = %self.connection.peer(), why, "connection closed");
-        Poll::Ready(Ok(()))
+        due
     }
 }
 
-impl<S: Service<Request>> Drop for Session<S> {
-    fn drop(&mut self) {
-        self.shared.stats.add(&std::mem::take(&mut self.tally));
-        self.shared.stats.connection_closed();
+impl Due {
+    /// For the log.
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::Stalled => "the peer does not take its answers",
+            Self::Idle => "idle",
+            Self::FrameLate => "a frame that began did not end",
+            Self::Drained => "drained",
+        }
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

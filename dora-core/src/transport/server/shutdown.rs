@@ -1,9 +1,14 @@
 //! Telling every connection of a server to end, and knowing when they have.
 
-use tokio::sync::{mpsc, watch};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// What the connections of a server are to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
 pub(super) enum Phase {
     /// Serve.
     Serving,
@@ -13,47 +18,96 @@ pub(super) enum Phase {
     Closing,
 }
 
+#[derive(Debug)]
+struct State {
+    phase: AtomicU8,
+    changed: Notify,
+    watchers: AtomicUsize,
+    gone: Notify,
+}
+
 /// The end that decides. Dropping it closes all connections.
 #[derive(Debug)]
-pub(super) struct Shutdown {
-    phase: watch::Sender<Phase>,
-    alive: Option<mpsc::Sender<()>>,
-    ended: mpsc::Receiver<()>,
-}
+pub(super) struct Shutdown(Arc<State>);
 
 /// The end that every connection, and every call that outlives its connection,
 /// holds: the shutdown is complete when all of these are dropped.
-#[derive(Clone, Debug)]
-pub(super) struct Watcher {
-    phase: watch::Receiver<Phase>,
-    _alive: Option<mpsc::Sender<()>>,
-}
+#[derive(Debug)]
+pub(super) struct Watcher(Arc<State>);
 
 impl Shutdown {
     pub(super) fn new() -> Self {
-        let (alive, ended) = mpsc::channel(1);
-        Self { phase: watch::Sender::new(Phase::Serving), alive: Some(alive), ended }
+        Self(Arc::new(State {
+            phase: AtomicU8::new(Phase::Serving as u8),
+            changed: Notify::new(),
+            watchers: AtomicUsize::new(0),
+            gone: Notify::new(),
+        }))
     }
 
     pub(super) fn watcher(&self) -> Watcher {
-        Watcher { phase: self.phase.subscribe(), _alive: self.alive.clone() }
+        self.0.watchers.fetch_add(1, Ordering::Relaxed);
+        Watcher(Arc::clone(&self.0))
     }
 
     pub(super) fn set(&self, phase: Phase) {
-        self.phase.send_replace(phase);
+        self.0.phase.store(phase as u8, Ordering::SeqCst);
+        self.0.changed.notify_waiters();
     }
 
-    /// Ends when every watcher is gone; no more can be had.
-    pub(super) async fn ended(&mut self) {
-        self.alive = None;
-        // Nothing is ever sent: this waits for the last sender to go.
-        self.ended.recv().await;
+    /// Ends when every watcher is gone.
+    pub(super) async fn ended(&self) {
+        while self.0.watchers.load(Ordering::SeqCst) > 0 {
+            // One that goes meanwhile leaves its permit.
+            self.0.gone.notified().await;
+        }
+    }
+}
+
+impl Drop for Shutdown {
+    fn drop(&mut self) {
+        self.set(Phase::Closing);
     }
 }
 
 impl Watcher {
-    /// Ends when the phase is `phase` or a later one, or nobody decides any more.
-    pub(super) async fn reached(&mut self, phase: Phase) {
-        let _ = self.phase.wait_for(|now| *now >= phase).await;
+    /// What is to be done now.
+    pub(super) fn phase(&self) -> Phase {
+        match self.0.phase.load(Ordering::SeqCst) {
+            0 => Phase::Serving,
+            1 => Phase::Draining,
+            _ => Phase::Closing,
+        }
+    }
+
+    /// Ends when the phase changes after this was called.
+    pub(super) fn changed(&self) -> Notified<'_> {
+        self.0.changed.notified()
+    }
+
+    /// Ends when the phase is `phase` or a later one.
+    pub(super) async fn reached(&self, phase: Phase) {
+        loop {
+            let changed = self.changed();
+            if self.phase() >= phase {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Clone for Watcher {
+    fn clone(&self) -> Self {
+        self.0.watchers.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        if self.0.watchers.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.gone.notify_one();
+        }
     }
 }

@@ -1,0 +1,20 @@
+//! What all connections of a server share.
+
+use std::sync::Arc;
+
+use crate::wire::encoder::Encoder;
+
+use super::config::SessionConfig;
+use super::control::Control;
+use super::stats::Stats;
+
+/// What all connections of a server share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: SessionConfig,
+    pub(super) encoder: Encoder,
+    pub(super) control: Control,
+    pub(super) stats: Arc<Stats>,
+    /// Calls that may be parked or running in the background in the whole server.
+    pub(super) max_running: usize,
+}
