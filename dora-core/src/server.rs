@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::{Future, pending};
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use crate::pack::limits::Limits;
 use crate::pack::message::open;
 use crate::pack::value::Value;
 use crate::stub::in_process::InProcess;
+use crate::transport::server::bind::{ListenError, bind};
 use crate::transport::server::config::SessionConfig;
 use crate::transport::server::control::Control;
 use crate::transport::server::listener::{ListenerConfig, Serve};
@@ -51,8 +51,8 @@ pub enum ServeError {
     #[error(transparent)]
     Duplicate(#[from] DuplicateName),
     /// The address cannot be listened on.
-    #[error("cannot listen: {0}")]
-    Listen(#[from] io::Error),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
 }
 
 impl Server {
@@ -268,7 +268,7 @@ impl<L> Server<L> {
             + Send
             + 'static,
     {
-        let listener = TcpListener::bind(address).await?;
+        let listener = bind(address).await?;
         self.serve_with_listener(listener, signal).await
     }
 
