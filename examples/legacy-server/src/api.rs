@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dora::{Message, Object, Request, RequestOrigin, Status, Value, value};
+use dora::{Array, Message, Object, Request, RequestOrigin, Status, Value, value};
 
 /// Handles every API name.
 pub(crate) async fn call(request: Request<Value>) -> Result<Value, Status> {
@@ -52,12 +52,15 @@ fn task(request: &Request<Value>) -> Result<Value, Status> {
     let packet = packet.ok_or_else(|| Status::internal("a call that came in no packet"))?;
     // The call as it came, with fields that Dora has no name for.
     let call = packet.raw.as_ref().map(Value::unpack).transpose()?.unwrap_or_default();
-    Ok(value!({
-        "type" => packet.kind.word(),
-        "guid" => &packet.guid.as_bytes()[..],
-        "protocol" => "tcp",
-        "api" => call,
-    }))
+    let mut task = Array::new();
+    task.insert("type", packet.kind.word());
+    task.insert("guid", &packet.guid.as_bytes()[..]);
+    // Before June 2016 there was but one.
+    if !packet.kind.is_legacy() {
+        task.insert("protocol", "tcp");
+    }
+    task.insert("api", call);
+    Ok(task.into())
 }
 
 /// What `/t/big` gives at most: a caller must not choose how much memory is taken.

@@ -180,7 +180,8 @@ fn accept(
     shape: Shape,
     expected: i64,
 ) -> Result<ResponseData, Status> {
-    let packet = read(body, shape, &link.endpoint.limits);
+    let generation = link.endpoint.generation;
+    let packet = read(body, shape.of(generation), &link.endpoint.limits);
     let packet = packet.map_err(|status| status.with_peer(Arc::clone(&link.peer)))?;
     let refused = |status: Status| Err(status.with_origin(Origin::Server).with_peer(Arc::clone(&link.peer)));
     if packet.guid.is_some_and(|guid| guid != ticket.guid) {
@@ -190,6 +191,9 @@ fn accept(
     match packet.code {
         dora_code::OK => Ok(packet.data),
         code if code == expected => Ok(ResponseData::Empty),
-        code => refused(Status::raw(code, Cow::into_owned(packet.message))),
+        code => {
+            let status = Status::raw(code, Cow::into_owned(packet.message));
+            refused(status.with_code(dora_code::refusal(generation, code)))
+        }
     }
 }

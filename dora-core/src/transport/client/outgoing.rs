@@ -20,7 +20,7 @@ use crate::call::request::Request;
 use crate::call::status::Status;
 use crate::guid::Guid;
 use crate::pack::compress;
-use crate::pack::envelope::encode_request;
+use crate::pack::envelope::{Format, encode_request};
 use crate::pack::packet::{Call, Calls, RequestPacket};
 
 use super::link::Link;
@@ -57,11 +57,11 @@ impl Outgoing {
             Body::Batch(calls) => {
                 let now = Instant::now();
                 let calls = calls.into_iter().map(|call| keyed(call, mode, deadline, now, packer));
-                (PacketKind::calls(mode, true), Calls::Many(calls.collect()))
+                (kind(link, mode, true)?, Calls::Many(calls.collect()))
             }
             body => {
                 let call = Call::new(name(&head, packer), body);
-                (PacketKind::calls(mode, false), Calls::One(call))
+                (kind(link, mode, false)?, Calls::One(call))
             }
         };
         Ok(Self { packet: RequestPacket { kind, calls, metadata, ..RequestPacket::default() }, deadline })
@@ -105,6 +105,15 @@ impl Outgoing {
     }
 }
 
+/// The kind of a packet for this server, where its generation has a word for it.
+fn kind(link: &Link, mode: Mode, multi: bool) -> Result<PacketKind, Status> {
+    let generation = link.endpoint.generation;
+    PacketKind::calls_of(generation, mode, multi).ok_or_else(|| {
+        let message = format!("the {generation:?} generation of Dora-RPC has no deferred results");
+        Status::unimplemented(message).with_peer(Arc::clone(&link.peer)).unsent()
+    })
+}
+
 /// The name that the peer knows: a PHP peer knows legacy names, where there are any.
 fn name(head: &RequestHead, packer: Packer) -> MethodName {
     let legacy = head.descriptor().and_then(|method| method.aliases().first());
@@ -146,7 +155,8 @@ fn encode(link: &Link, packet: &RequestPacket, guid: &Guid, out: &mut Vec<u8>) -
     let packed = |error: PackError| Status::invalid_argument(error.to_string());
     let encoder = &link.encoder;
     let frame = encoder.begin(endpoint.generation, guid, out);
-    encode_request(endpoint.packer, packet, out).map_err(packed)?;
+    let format = Format { packer: endpoint.packer, generation: endpoint.generation };
+    encode_request(format, packet, out).map_err(packed)?;
     let body = out.get(frame.body()..).unwrap_or_default();
     if endpoint.gzip.is_some_and(|least| body.len() >= least) {
         let body = out.split_off(frame.body());
