@@ -12,18 +12,17 @@ use futures_util::stream::Stream;
 use tower::layer::util::{Identity, Stack};
 use tower::{Layer, Service};
 
-use crate::call::body::Body;
 use crate::call::mount::Mount;
 use crate::call::packer::{Packer, PackerSet};
 use crate::call::request::Request;
-use crate::call::response::Response;
+use crate::call::response::{Reply, Response};
 use crate::call::status::{BoxError, Status};
-use crate::middleware::catch_panic::{CatchPanic, CatchPanicLayer};
-use crate::middleware::deadline::{DeadlineLayer, WithDeadline};
 use crate::middleware::route::{DuplicateName, Router, RouterBuilder};
+use crate::middleware::stack::{Stacked, stack};
 use crate::pack::limits::Limits;
 use crate::pack::message::open;
 use crate::pack::value::Value;
+use crate::stub::in_process::InProcess;
 use crate::transport::io::address::{Address, AddressError};
 use crate::transport::server::accept::{Accept, Stood};
 use crate::transport::server::bind::{ListenError, bind};
@@ -104,7 +103,7 @@ impl<L> Server<L> {
             async move {
                 let (head, body) = request.into_parts();
                 let response = handler(Request::from_parts(head, open(body)?)).await?.into();
-                Ok(response.map(Body::message))
+                Ok(response.map(Reply::message))
             }
         });
         self
@@ -227,6 +226,24 @@ impl<L> Server<L> {
         self
     }
 
+    /// The server as a service in this process: what a call would go through on a
+    /// connection, layers, deadline and all, without one. For tests, and for
+    /// clients that stand beside their server.
+    ///
+    /// # Errors
+    /// Two services claim one name.
+    pub fn into_service<S>(self) -> Result<InProcess<Stacked<S>>, ServeError>
+    where
+        L: Layer<Router, Service = S> + 'static,
+        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+    {
+        let Self { router, layer, call_timeout, .. } = self;
+        Ok(InProcess::new(stack(router.build()?, &layer, call_timeout)))
+    }
+
     /// The server's counters; they may be read while it serves.
     pub fn stats(&self) -> Arc<Stats> {
         Arc::clone(&self.stats)
@@ -251,7 +268,7 @@ impl<L> Server<L> {
         address: impl TryInto<Address, Error: Into<AddressError>>,
     ) -> Result<(), ServeError>
     where
-        L: Layer<Router, Service = S>,
+        L: Layer<Router, Service = S> + 'static,
         S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
             + Clone
             + Send
@@ -271,7 +288,7 @@ impl<L> Server<L> {
         signal: impl Future<Output = ()>,
     ) -> Result<(), ServeError>
     where
-        L: Layer<Router, Service = S>,
+        L: Layer<Router, Service = S> + 'static,
         S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
             + Clone
             + Send
@@ -293,7 +310,7 @@ impl<L> Server<L> {
         signal: impl Future<Output = ()>,
     ) -> Result<(), ServeError>
     where
-        L: Layer<Router, Service = S>,
+        L: Layer<Router, Service = S> + 'static,
         S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
             + Clone
             + Send
@@ -318,7 +335,7 @@ impl<L> Server<L> {
     where
         C: Into<Incoming>,
         E: Into<BoxError>,
-        L: Layer<Router, Service = S>,
+        L: Layer<Router, Service = S> + 'static,
         S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
             + Clone
             + Send
@@ -346,17 +363,15 @@ impl<L> Server<L> {
     ///
     /// # Errors
     /// Two services claim one name.
-    pub fn connections<S>(self) -> Result<Connections<WithDeadline<CatchPanic<S>>>, ServeError>
+    pub fn connections<S>(self) -> Result<Connections<Stacked<S>>, ServeError>
     where
-        L: Layer<Router, Service = S>,
+        L: Layer<Router, Service = S> + 'static,
         S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
             + Clone
             + Send
             + 'static,
     {
-        let service = self.layer.layer(self.router.build()?);
-        let service: WithDeadline<CatchPanic<S>> =
-            DeadlineLayer::new(self.call_timeout).layer(CatchPanicLayer.layer(service));
+        let service = stack(self.router.build()?, &self.layer, self.call_timeout);
         let settings =
             Settings { server: self.server, session: self.session, control: self.control, stats: self.stats };
         Ok(Connections::new(settings, service))
@@ -365,7 +380,7 @@ impl<L> Server<L> {
 
 impl<L> fmt::Debug for Server<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let services: Vec<_> = self.router.descriptors().map(|service| service.name).collect();
+        let services: Vec<_> = self.router.descriptors().map(|service| service.name()).collect();
         f.debug_struct("Server").field("services", &services).finish_non_exhaustive()
     }
 }

@@ -33,7 +33,7 @@ use super::shutdown::{Phase, Watcher};
 use super::turn::{Budget, Turn};
 
 /// A connection and all that runs on it.
-struct Connection<S: Service<Request>> {
+struct Serving<S: Service<Request>> {
     stream: Stream,
     session: Session,
     dispatch: Dispatch<S>,
@@ -69,7 +69,7 @@ where
 {
     // Nothing of this size may be moved into a future of its own: it would be
     // there twice.
-    let mut connection = Connection::new(incoming, service, shared, watcher.clone());
+    let mut connection = Serving::new(incoming, service, shared, watcher.clone());
     let mut changed = pin!(watcher.changed());
     let mut told: Option<Waker> = None;
     let mut phase = Phase::Serving;
@@ -108,11 +108,13 @@ where
         After::End(Leave::AtOnce) | After::Yield => {}
         After::End(leave) => {
             // What waits for the peer to hear the end holds no memory but this.
-            let Connection { stream, dispatch, .. } = connection;
+            let Serving { stream, dispatch, .. } = connection;
             drop(dispatch);
             Box::pin(farewell(stream, leave)).await;
         }
-        After::Lost(error) => tracing::debug!(peer = %connection.dispatch.peer, %error, "connection lost"),
+        After::Lost(error) => {
+            tracing::debug!(peer = %connection.dispatch.connection.peer(), %error, "connection lost")
+        }
     }
 }
 
@@ -134,19 +136,19 @@ async fn farewell(mut stream: Stream, leave: Leave) {
     }
 }
 
-impl<S> Connection<S>
+impl<S> Serving<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
 {
     fn new(incoming: Incoming, service: S, shared: Arc<Shared>, watcher: Watcher) -> Self {
-        let Incoming { stream, first, peer } = incoming;
+        let (stream, first, over) = incoming.into_parts();
         shared.stats.connection_accepted();
         let mut inbox = Inbox::new(shared.config.decoder());
         inbox.put(&first);
         Self {
             stream,
             session: Session::new(inbox, Instant::now()),
-            dispatch: Dispatch::new(service, shared, peer, watcher),
+            dispatch: Dispatch::new(service, shared, over, watcher),
             alarm: Alarm::default(),
             probe: Alarm::default(),
             probe_at: None,
@@ -206,7 +208,7 @@ where
             let passed =
                 if turn.is_spent() { moment <= turn.now() } else { self.alarm.poll(moment, cx).is_ready() };
             if passed {
-                tracing::debug!(peer = %self.dispatch.peer, why = due.reason(), "connection closed");
+                tracing::debug!(peer = %self.dispatch.connection.peer(), why = due.reason(), "connection closed");
                 return Poll::Ready(After::End(self.session.cut()));
             }
         }

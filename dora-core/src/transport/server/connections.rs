@@ -113,7 +113,7 @@ where
         let upgrade = self.config.upgrade.clone();
         // Whatever is done first, a task that serves holds no more than it needs.
         async move {
-            let peer = incoming.peer;
+            let peer = incoming.peer.clone();
             match open(incoming, upgrade, shared.config.frame_timeout).await {
                 Ok(incoming) => connection::serve(incoming, service, shared, watcher).await,
                 Err(error) => tracing::debug!(%peer, %error, "connection lost before it began"),

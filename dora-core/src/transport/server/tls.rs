@@ -3,13 +3,17 @@
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, join, split};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
+use webpki::EndEntityCert;
 
+use crate::call::extensions::Extensions;
 use crate::transport::io::stream::Stream;
 use crate::transport::io::tls::error::TlsError;
 use crate::transport::io::tls::identity::Identity;
@@ -114,24 +118,79 @@ async fn handshake(
 ) -> io::Result<Incoming> {
     let made = config.get(tls.clients.as_ref(), Some(&tls.identity), |roots, key| tls.config(roots, key));
     let acceptor = TlsAcceptor::from(made.map_err(io::Error::other)?);
-    let Incoming { stream, first, peer } = incoming;
+    let Incoming { stream, first, peer, mut values } = incoming;
     let stream = match first.is_empty() {
-        true => boxed(acceptor.accept(stream).await.map_err(|error| explain(&error))?),
+        true => boxed(acceptor.accept(stream).await.map_err(|error| explain(&error))?, &mut values),
         // The beginning of the handshake was read by whoever accepted.
         false => {
             let (reader, writer) = split(stream);
             let whole = join(io::Cursor::new(first).chain(reader), writer);
-            boxed(acceptor.accept(whole).await.map_err(|error| explain(&error))?)
+            boxed(acceptor.accept(whole).await.map_err(|error| explain(&error))?, &mut values)
         }
     };
-    Ok(Incoming::over(stream, peer))
+    Ok(Incoming { stream, first: Bytes::new(), peer, values })
 }
 
-fn boxed<T>(stream: TlsStream<T>) -> Stream
+/// Adds what the client has proved to the connection's values.
+fn boxed<T>(stream: TlsStream<T>, values: &mut Extensions) -> Stream
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    if let Some(identity) = stream.get_ref().1.peer_certificates().and_then(ClientIdentity::of) {
+        values.insert(identity);
+    }
     Stream::Other(Box::new(stream))
+}
+
+/// Who a client has proved to be by its certificate: a value of its connection.
+///
+/// ```
+/// # use dora_core::call::request::Request;
+/// # use dora_core::call::status::Status;
+/// use dora_core::transport::server::tls::ClientIdentity;
+///
+/// fn tenant(request: &Request) -> Result<&str, Status> {
+///     let values = request.origin().map(|origin| origin.connection().values());
+///     let client = values.and_then(|values| values.get::<ClientIdentity>());
+///     client.and_then(|client| client.dns_names().next()).ok_or_else(|| Status::permission_denied("who?"))
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientIdentity(Arc<Proved>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Proved {
+    chain: Vec<CertificateDer<'static>>,
+    dns_names: Vec<String>,
+    uri_names: Vec<String>,
+}
+
+impl ClientIdentity {
+    fn of(chain: &[CertificateDer<'static>]) -> Option<Self> {
+        // It was verified a moment ago, so it is one.
+        let certificate = EndEntityCert::try_from(chain.first()?).ok()?;
+        let owned = |name: &str| name.to_owned();
+        Some(Self(Arc::new(Proved {
+            dns_names: certificate.valid_dns_names().map(owned).collect(),
+            uri_names: certificate.valid_uri_names().map(owned).collect(),
+            chain: chain.to_vec(),
+        })))
+    }
+
+    /// The DNS names of its certificate (subjectAltName).
+    pub fn dns_names(&self) -> impl Iterator<Item = &str> {
+        self.0.dns_names.iter().map(String::as_str)
+    }
+
+    /// The URIs of its certificate, such as SPIFFE's.
+    pub fn uri_names(&self) -> impl Iterator<Item = &str> {
+        self.0.uri_names.iter().map(String::as_str)
+    }
+
+    /// The certificates it has shown in DER, its own first.
+    pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.chain.iter().map(AsRef::as_ref)
+    }
 }
 
 /// What a failed handshake means, in words.

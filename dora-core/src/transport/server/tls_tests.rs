@@ -23,14 +23,14 @@ fn client(trust: &Trust, identity: Option<&Identity>, alpn: &str) -> TlsConnecto
 }
 
 /// Both ends of a handshake, and a word from the server to the client.
-async fn shake(upgrade: &Upgrade, client: &TlsConnector) -> Result<(), String> {
+async fn shake(upgrade: &Upgrade, client: &TlsConnector) -> Result<Option<ClientIdentity>, String> {
     let (near, far): (DuplexStream, _) = duplex(64 << 10);
     let name = ServerName::try_from("users.internal").expect("a name");
     // The client is done first, and hears only then whether it is believed.
     let (server, client) = tokio::join!(upgrade(Incoming::new(far)), client.connect(name, near));
     let server = server.map_err(|error| error.to_string())?;
-    drop((server, client.map_err(|error| error.to_string())?));
-    Ok(())
+    client.map_err(|error| error.to_string())?;
+    Ok(server.values.get().cloned())
 }
 
 #[tokio::test]
@@ -43,13 +43,15 @@ async fn only_clients_that_are_believed_come_in() {
     let optional = tls.optional_clients(clients.clone()).upgrade();
     let nobody = client(&ours.trust(), None, "dora/1");
     let somebody = client(&ours.trust(), Some(&ours.issue("client")), "dora/1");
-    assert_eq!(shake(&*open, &nobody).await, Ok(()));
+    assert_eq!(shake(&*open, &nobody).await, Ok(None));
     assert!(shake(&*closed, &nobody).await.is_err(), "a certificate is asked for");
     assert!(shake(&*closed, &somebody).await.is_err(), "of an authority that is believed");
-    assert_eq!(shake(&*optional, &nobody).await, Ok(()));
+    assert_eq!(shake(&*optional, &nobody).await, Ok(None));
     assert!(shake(&*optional, &somebody).await.is_err(), "a bad one is worse than none");
     clients.reload(&ours.trust());
-    assert_eq!(shake(&*closed, &somebody).await, Ok(()), "believed without a restart");
+    let somebody = shake(&*closed, &somebody).await.expect("believed without a restart").expect("proved");
+    assert_eq!(somebody.dns_names().collect::<Vec<_>>(), ["client"]);
+    assert_eq!((somebody.certificates().count(), somebody.uri_names().count()), (1, 0));
 }
 
 #[tokio::test]
@@ -59,7 +61,7 @@ async fn other_protocols_are_refused() {
     let error = shake(&*upgrade, &client(&ours.trust(), None, "h2")).await.expect_err("HTTP/2");
     assert!(error.contains("known protocol"), "{error}");
     let both = ServerTls::new(ours.issue("users.internal")).alpn(["h2", "dora/1"]).upgrade();
-    assert_eq!(shake(&*both, &client(&ours.trust(), None, "h2")).await, Ok(()));
+    assert_eq!(shake(&*both, &client(&ours.trust(), None, "h2")).await, Ok(None));
 }
 
 #[tokio::test]
@@ -67,9 +69,9 @@ async fn a_certificate_is_replaced_without_a_restart() {
     let (old, new) = (Authority::new(), Authority::new());
     let identity = old.issue("users.internal");
     let upgrade = ServerTls::new(identity.clone()).upgrade();
-    assert_eq!(shake(&*upgrade, &client(&old.trust(), None, "dora/1")).await, Ok(()));
+    assert_eq!(shake(&*upgrade, &client(&old.trust(), None, "dora/1")).await, Ok(None));
     identity.reload(&new.issue("users.internal"));
-    assert_eq!(shake(&*upgrade, &client(&new.trust(), None, "dora/1")).await, Ok(()));
+    assert_eq!(shake(&*upgrade, &client(&new.trust(), None, "dora/1")).await, Ok(None));
     assert!(shake(&*upgrade, &client(&old.trust(), None, "dora/1")).await.is_err());
 }
 
