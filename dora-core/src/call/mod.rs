@@ -11,6 +11,7 @@ pub mod metadata;
 pub mod method;
 pub mod mode;
 pub mod mount;
+pub(crate) mod nearest;
 pub mod packer;
 pub mod request;
 pub mod response;

@@ -6,6 +6,7 @@ use crate::call::BoxFuture;
 use crate::call::body::Body;
 use crate::call::method::ServiceDescriptor;
 use crate::call::mount::Mount;
+use crate::call::nearest::no_method;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::Status;
@@ -36,11 +37,14 @@ pub fn dispatch(service: &impl Mount, request: Request) -> BoxFuture<Response> {
     let found = methods.iter().position(|method| method.path == name || method.aliases.contains(&name));
     match found {
         Some(index) => service.call(index, request),
-        None => unknown_method(usize::MAX, request),
+        None => {
+            let known = methods.iter().flat_map(|method| method.aliases.iter().chain([&method.path]));
+            Box::pin(ready(Err(no_method(name, known.copied()))))
+        }
     }
 }
 
 /// The answer to a call of a method that the service does not have.
 pub fn unknown_method(_index: usize, request: Request) -> BoxFuture<Response> {
-    Box::pin(ready(Err(Status::unimplemented(format!("no method is called {:?}", request.method())))))
+    Box::pin(ready(Err(no_method(request.method().as_str(), std::iter::empty()))))
 }
