@@ -17,10 +17,10 @@ pub(super) fn module(service: &Service<'_>) -> TokenStream {
     let interface = option(model.interface.as_ref());
     let names = model.methods.iter().map(|m| naming::method_const(&m.name));
     let methods = service.methods.iter().map(|m| method(service, m));
+    let allow = service.allow();
     quote! {
         #[doc = #docs]
-        // A program may use one half of a service only.
-        #[allow(dead_code)]
+        #allow
         pub mod #module {
             use ::dora::codegen;
 

@@ -63,13 +63,13 @@ pub mod users_server {
         message = "`{Self}` does not serve `golden.options.Users`",
         note = "write `impl users_server::Users for {Self}`, with one `async fn` per rpc"
     )]
-    pub trait Users: Send + Sync + 'static {
+    pub trait Users: ::core::marker::Send + ::core::marker::Sync + 'static {
         /// How many there are.
         fn count(
             &self,
             request: codegen::Request<()>,
         ) -> impl ::core::future::Future<
-            Output = Result<codegen::Response<()>, codegen::Status>,
+            Output = ::core::result::Result<codegen::Response<()>, codegen::Status>,
         > + Send;
 
         /// Answers `Service`.
@@ -77,7 +77,7 @@ pub mod users_server {
             &self,
             request: codegen::Request<()>,
         ) -> impl ::core::future::Future<
-            Output = Result<codegen::Response<()>, codegen::Status>,
+            Output = ::core::result::Result<codegen::Response<()>, codegen::Status>,
         > + Send;
     }
 
@@ -99,7 +99,7 @@ pub mod users_server {
         }
     }
 
-    impl<T> Clone for UsersServer<T> {
+    impl<T> ::core::clone::Clone for UsersServer<T> {
         fn clone(&self) -> Self {
             Self {
                 inner: ::std::sync::Arc::clone(&self.inner),
@@ -120,14 +120,20 @@ pub mod users_server {
             let inner = ::std::sync::Arc::clone(&self.inner);
             match method {
                 0 => {
-                    Box::pin(async move {
-                        codegen::unary(request, |request| T::count(&inner, request))
+                    ::std::boxed::Box::pin(async move {
+                        codegen::unary(
+                                request,
+                                |request| <T as Users>::count(&inner, request),
+                            )
                             .await
                     })
                 }
                 1 => {
-                    Box::pin(async move {
-                        codegen::unary(request, |request| T::service(&inner, request))
+                    ::std::boxed::Box::pin(async move {
+                        codegen::unary(
+                                request,
+                                |request| <T as Users>::service(&inner, request),
+                            )
                             .await
                     })
                 }
@@ -144,7 +150,7 @@ pub mod users_server {
         fn poll_ready(
             &mut self,
             _: &mut ::core::task::Context<'_>,
-        ) -> ::core::task::Poll<Result<(), codegen::Status>> {
+        ) -> ::core::task::Poll<::core::result::Result<(), codegen::Status>> {
             ::core::task::Poll::Ready(Ok(()))
         }
 
