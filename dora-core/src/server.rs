@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::{Future, pending};
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use crate::middleware::route::{DuplicateName, Router, RouterBuilder};
 use crate::pack::limits::Limits;
 use crate::pack::message::open;
 use crate::pack::value::Value;
+use crate::transport::server::bind::{ListenError, bind};
 use crate::transport::server::config::SessionConfig;
 use crate::transport::server::control::Control;
 use crate::transport::server::listener::{ListenerConfig, Serve};
@@ -52,8 +52,8 @@ pub enum ServeError {
     #[error(transparent)]
     Duplicate(#[from] DuplicateName),
     /// The address cannot be listened on.
-    #[error("cannot listen: {0}")]
-    Listen(#[from] io::Error),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
 }
 
 impl Server {
@@ -251,7 +251,7 @@ impl<L> Server<L> {
             + Send
             + 'static,
     {
-        let listener = TcpListener::bind(address).await?;
+        let listener = bind(address).await?;
         self.serve_with_listener(listener, signal).await
     }
 

@@ -49,10 +49,6 @@ pub const SIGNATURE_MESSAGE: &str = "Signed check error!";
 pub const UNKNOWN_PACKING_MESSAGE: &str = "packet type wrong";
 /// The `msg` of [`WRONG_LENGTH`].
 pub const WRONG_LENGTH_MESSAGE: &str = "packet length invalid 包长度非法";
-/// The `msg` of [`TIMEOUT`].
-pub const TIMEOUT_MESSAGE: &str = "the recive wrong or timeout";
-/// The `msg` of [`NO_SERVER`].
-pub const NO_SERVER_MESSAGE: &str = "there is no server can connect";
 /// The `msg` of [`UNKNOWN_COMMAND`].
 pub const UNKNOWN_COMMAND_MESSAGE: &str = "unknow cmd";
 

@@ -10,7 +10,7 @@ use super::header::Generation;
 pub enum FrameError {
     /// The length field is over the limit. Known from the first four bytes; the
     /// connection cannot be used further.
-    #[error("a packet of {len} bytes is over the limit of {max} bytes")]
+    #[error("a packet of {len} bytes is over the limit of {max} bytes; max_packet sets it, on each end")]
     TooLong {
         /// Bytes of the whole packet as claimed, the length field included.
         len: u64,

@@ -346,3 +346,31 @@ fn a_parameter_stays_a_slice_of_its_frame() {
         assert!(body.as_ptr_range().contains(&param.bytes.as_ptr()));
     }
 }
+
+#[test]
+fn objects_in_one_call_take_nothing_from_the_others() {
+    let calls = concat!(
+        r#"a:4:{s:1:"a";a:2:{s:4:"name";s:2:"/a";s:5:"param";O:8:"stdClass":1:{s:2:"id";i:7;}}"#,
+        r#"s:1:"b";a:3:{s:4:"name";s:2:"/b";s:5:"extra";C:3:"Old":1:{x}s:5:"param";i:1;}"#,
+        r#"s:1:"c";a:2:{s:4:"name";s:2:"/c";s:5:"param";a:1:{s:4:"self";R:14;}}"#,
+        r#"s:1:"d";a:2:{s:4:"name";s:2:"/d";s:5:"param";E:7:"Suit:Up";}}"#,
+    );
+    let body = format!(r#"a:3:{{s:4:"type";s:3:"W_M";s:5:"other";O:1:"X":0:{{}}s:3:"api";{calls}}}"#);
+    let packet = decode_request(Packer::Php, &Bytes::from(body), &Limits::default()).expect("it is valid");
+    assert_eq!(
+        names(&packet).into_iter().map(|(_, name)| name).collect::<Vec<_>>(),
+        ["/a", "/b", "/c", "/d"]
+    );
+    let Calls::Many(calls) = packet.calls else { panic!("several calls") };
+    let params: Vec<_> =
+        calls.into_iter().map(|(_, call)| dora_core::pack::message::open::<Value>(call.param)).collect();
+    assert_eq!(params[0].as_ref().expect("an object").get("id"), Some(&value!(7)));
+    assert_eq!(params[1].as_ref().expect("its extra key is not read"), &value!(1));
+    let status = params[2].as_ref().expect_err("it holds itself");
+    assert_eq!(status.code(), dora_core::call::code::Code::InvalidArgument);
+    assert!(
+        status.message().contains("reference to nothing") && status.message().contains("in self"),
+        "{status}"
+    );
+    assert_eq!(params[3].as_ref().expect("a case").type_name(), "object");
+}

@@ -9,8 +9,9 @@ use dora_core::call::status::{Origin, Status};
 use dora_core::guid::Guid;
 use dora_core::pack::envelope::{Shape, decode_response};
 use dora_core::pack::limits::Limits;
+use dora_core::pack::message::open;
 use dora_core::pack::packet::{CallKey, CallResult, ResponseData, ResponsePacket};
-use dora_core::pack::value::Value;
+use dora_core::pack::value::{Object, Value};
 use dora_core::value;
 
 use super::{ARRAYS, GUID, PACKERS, answered, pack, unpack};
@@ -279,4 +280,83 @@ fn metadata_of_equal_keys_is_the_last_in_an_array() {
         assert_eq!(pairs(packer), ["a=3", "b=2"]);
     }
     assert_eq!(pairs(Packer::Protobuf), ["a=1", "b=2", "a=3"]);
+}
+
+/// The whole packet around these results of several calls, as PHP writes it.
+fn php_results(results: &[&str]) -> Bytes {
+    let mut data = format!("a:{}:{{", results.len());
+    for (key, result) in results.iter().enumerate() {
+        data += &format!("i:{key};a:3:{{s:4:\"code\";i:0;s:3:\"msg\";s:2:\"OK\";s:4:\"data\";{result}}}");
+    }
+    format!("a:3:{{s:4:\"code\";i:0;s:3:\"msg\";s:2:\"OK\";s:4:\"data\";{data}}}}}").into()
+}
+
+#[test]
+fn what_cannot_be_read_in_a_result_fails_alone() {
+    let body = php_results(&[
+        "a:2:{s:1:\"a\";i:5;s:1:\"b\";R:9;}",
+        "O:8:\"App\\User\":1:{s:5:\"\0*\0id\";i:7;}",
+        "a:1:{s:4:\"user\";O:4:\"Node\":1:{s:6:\"parent\";r:19;}}",
+        "E:7:\"Suit:Up\";",
+        "C:3:\"Old\":2:{i:}",
+        "r:13;",
+        // Behind the payload no number is sure.
+        "a:1:{i:0;r:40;}",
+    ]);
+    let read = many(decode_response(&body, Shape::Many, &Limits::default()).expect("a packet"));
+    let values: Vec<_> = read
+        .into_iter()
+        .map(|(_, result)| {
+            open::<Value>(result.expect("code 0").into_body()).map_err(|error| error.to_string())
+        })
+        .collect();
+    let value = |at: usize| values[at].as_ref().unwrap_or_else(|error| panic!("{at}: {error}"));
+    assert_eq!(*value(0), value!({ "a" => 5, "b" => 5 }));
+    assert_eq!(value(1).get("id"), Some(&value!(7)));
+    assert_eq!(*value(3), Value::from(Object::enum_case("Suit", "Up")));
+    assert_eq!(*value(4), Value::from(Object::custom("Old", "i:")));
+    assert_eq!(value(5), value(1), "one object in two results");
+    for (at, place) in [(2, "in user.parent"), (6, "in [0]")] {
+        let error = values[at].as_ref().expect_err("it leads nowhere");
+        assert!(
+            error.contains("reference to nothing, to what it stands in") && error.contains(place),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_result_that_is_no_packet_fails_alone() {
+    for packer in ARRAYS {
+        let good = value!({ "code" => 0, "msg" => "OK", "data" => 1 });
+        let results = value!({ "a" => good.clone(), "b" => null, "c" => { "msg" => "OK" }, "d" => good });
+        let body = pack(packer, &value!({ "code" => 0, "msg" => "OK", "data" => results }));
+        let read = many(decode_response(&body, Shape::Many, &Limits::default()).expect("a packet"));
+        let well: Vec<_> = read.iter().map(|(_, result)| result.is_ok()).collect();
+        assert_eq!(well, [true, false, false, true], "{packer}");
+        assert_eq!(read[1].1.as_ref().expect_err("null").code(), Code::DataLoss);
+    }
+}
+
+#[test]
+fn an_object_is_an_object_in_every_packing() {
+    let object = || Object::new("App\\User", [("id", 7), ("\0*\0secret", 1)].into_iter().collect());
+    let result = |value: Value| vec![(CallKey::from(0), ok(value)), (CallKey::from(1), ok(value!(1)))];
+    for packer in [Packer::Php, Packer::Protobuf] {
+        for object in [object(), Object::enum_case("Suit", "Up"), Object::custom("Old", "x")] {
+            let read =
+                many(again(packer, &answer(ResponseData::Many(result(object.clone().into()))), Shape::Many));
+            assert_eq!(unpack(read[0].1.as_ref().expect("it went well").body()), Value::from(object));
+        }
+    }
+    let json = |value: Value| {
+        let read = many(again(Packer::Json, &answer(ResponseData::Many(result(value))), Shape::Many));
+        assert!(read[1].1.is_ok(), "the other call is none the worse");
+        read.into_iter().next().expect("two").1.map(|response| unpack(response.body()))
+    };
+    assert_eq!(json(object().into()).expect("public properties"), value!({ "id" => 7 }));
+    assert_eq!(json(Object::enum_case("Suit", "Up").into()).expect("its name"), value!("Up"));
+    let status = json(Object::custom("Old", "x").into()).expect_err("bytes of its class");
+    assert_eq!(status.code(), Code::Internal);
+    assert!(status.message().contains("only its class, Old,"), "{status}");
 }

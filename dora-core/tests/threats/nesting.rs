@@ -38,14 +38,35 @@ async fn php_claims_and_bombs_are_refused() {
         ("a:1:{i:0;".repeat(200_000).into_bytes(), ""),
         (in_param("a:2147483647:{}"), ""),
         (in_param("s:99999999:\"x\";"), ""),
-        (in_param("O:8:\"stdClass\":0:{}"), "object"),
-        (in_param("C:11:\"ArrayObject\":0:{}"), "object"),
-        (in_param("E:7:\"Suit:Up\";"), ""),
-        (in_param("R:1;"), ""),
-        (in_param("r:1;"), ""),
-        (in_param("R:99999;"), ""),
+        (in_param("O:8:\"stdClass\":2147483647:{}"), "count"),
+        (in_param("O:2147483647:\"X\":0:{}"), ""),
+        (in_param("C:11:\"ArrayObject\":2147483647:{}"), ""),
+        (in_param(&objects(90_000)), "nested too deeply"),
+        (objects(90_000).into_bytes(), "no array"),
+        (in_param("E:2147483647:\"Suit:Up\";"), ""),
     ])
     .await;
+}
+
+fn objects(levels: usize) -> String {
+    "O:1:\"X\":1:{s:1:\"x\";".repeat(levels) + "N;" + &"}".repeat(levels)
+}
+
+/// What leads nowhere costs the call that reads it, and none beside it.
+#[tokio::test]
+async fn references_outwards_fail_their_own_call() {
+    let server = serve(echo()).await;
+    let mut raw = server.raw().await;
+    for param in ["R:1;", "r:1;", "R:99999;", "R:0;", "a:1:{i:0;R:5;}", "O:1:\"X\":1:{s:1:\"x\";r:5;}"] {
+        let body = format!(
+            "a:2:{{s:3:\"api\";a:1:{{s:3:\"one\";a:2:{{s:4:\"name\";s:5:\"/echo\";s:5:\"param\";{param}}}}}s:4:\"type\";s:3:\"W_S\";}}"
+        );
+        raw.send(&frame_of(body.as_bytes())).await;
+        let status = raw.result().await.expect_err(param);
+        assert!(status.message().contains("reference to nothing"), "{param}: {status}");
+    }
+    raw.assert_usable().await;
+    assert_eq!(server.stats().refused_packets, 0);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dora::{Message, Request, Status, Value, value};
+use dora::{Message, Object, Request, Status, Value, value};
 
 /// Handles every API name.
 pub(crate) async fn call(request: Request<Value>) -> Result<Value, Status> {
@@ -23,9 +23,18 @@ pub(crate) async fn call(request: Request<Value>) -> Result<Value, Status> {
         "/t/list" => value!([10, 20, 30]),
         "/t/sparse" => value!({ 5 => "a", 7 => "b", "k" => "c", -3 => "d" }),
         "/t/empty" => value!([]),
-        "/t/object" => value!({ "a" => 1, "b" => { "x" => null } }),
-        "/t/point" => value!({ "x" => 1 }),
-        "/t/shared" => value!({ "first" => { "n" => 1 }, "second" => { "n" => 1 } }),
+        "/t/object" => {
+            let properties = [("a", value!(1)), ("b", value!({ "x" => null }))];
+            Object::std_class(properties.into_iter().collect()).into()
+        }
+        "/t/point" => {
+            let properties = [("x", 1), ("\0*\0y", 2), ("\0Point\0z", 3)];
+            Object::new("Point", properties.into_iter().collect()).into()
+        }
+        "/t/shared" => {
+            let shared = Object::std_class([("n", 1)].into_iter().collect());
+            value!({ "first" => shared.clone(), "second" => shared })
+        }
         "/t/ref" => value!({ "a" => 5, "b" => 5 }),
         "/t/big" => vec![b'D'; count(param, "n", MOST_LETTERS)?].into(),
         "/t/sleep" => {

@@ -167,6 +167,42 @@ fn messages() {
 }
 
 #[test]
+fn objects() {
+    reads::<Point>([
+        (r#"O:8:"stdClass":2:{s:1:"x";i:1;s:1:"y";i:2;}"#, Point { x: 1, y: 2 }),
+        (r#"O:8:"stdClass":0:{}"#, Point::default()),
+        ("O:5:\"Point\":2:{s:4:\"\0*\0x\";i:1;s:8:\"\0Point\0y\";i:2;}", Point { x: 1, y: 2 }),
+        // The class's own, not that of its parent.
+        ("O:1:\"C\":2:{s:4:\"\0P\0x\";i:1;s:4:\"\0C\0x\";i:2;}", Point { x: 2, y: 0 }),
+        // Unknown keys are skipped, whatever they hold.
+        (r#"a:3:{s:1:"z";C:3:"Old":1:{x}s:1:"x";i:1;s:1:"u";R:0;}"#, Point { x: 1, y: 0 }),
+        (r#"a:2:{s:1:"z";O:1:"X":1:{s:1:"x";E:7:"Suit:Up";}s:1:"x";i:1;}"#, Point { x: 1, y: 0 }),
+    ]);
+    refuses::<Point>(&[
+        (r#"a:1:{s:1:"x";O:1:"X":0:{}}"#, "expected an int32, got an array in x"),
+        (r#"a:1:{s:1:"x";C:3:"Old":1:{x}}"#, "an object that only its class can read in x at byte 13"),
+        (r#"a:1:{s:1:"x";R:0;}"#, "reference to nothing"),
+        (r#"a:1:{s:1:"x";E:7:"Suit:Up";}"#, "expected an int32, got the string \"Up\" in x"),
+        (r#"E:7:"Suit:Up";"#, "expected a message (everything.Point), got the string \"Up\""),
+    ]);
+    reads::<HashMap<String, i64>>([(
+        r#"O:8:"stdClass":2:{s:1:"5";i:1;s:1:"a";i:2;}"#,
+        HashMap::from([("5".into(), 1), ("a".into(), 2)]),
+    )]);
+    reads::<HashMap<i32, i64>>([(r#"O:8:"stdClass":1:{s:1:"5";i:1;}"#, HashMap::from([(5, 1)]))]);
+    reads::<Vec<i64>>([(r#"O:8:"stdClass":2:{s:1:"0";i:7;s:1:"1";i:8;}"#, vec![7, 8])]);
+    reads::<String>([(r#"E:7:"Suit:Up";"#, "Up".to_owned())]);
+    let color = from_php::<Scalars>(r#"a:1:{s:5:"color";E:15:"Color:COLOR_RED";}"#);
+    assert_eq!(color.map(|scalars| scalars.color), Ok(1));
+    for (php, json) in [
+        (r#"O:8:"stdClass":1:{s:1:"a";O:8:"stdClass":0:{}}"#, r#"{"a":{}}"#),
+        (r#"O:8:"stdClass":1:{s:1:"0";i:1;}"#, r#"{"0":1}"#),
+    ] {
+        assert_eq!(crate::to_json(&from_php::<Value>(php).unwrap()), json);
+    }
+}
+
+#[test]
 fn lists() {
     let ints = |php: &str| from_php::<Vec<i64>>(php);
     assert_eq!(ints("a:0:{}"), Ok(vec![]));

@@ -3,8 +3,72 @@
 // 32-bit big-endian length before it.
 //   U  unserialize the payload, answer "1" and its serialization again, or "0"
 //   G  answer a generated value: the payload is its seed, in decimal
+//   J  answer "1" and the json_encode of the serialized payload, or "0"
 ini_set('serialize_precision', '-1');
 error_reporting(0);
+
+enum Suit: string {
+    case Up = 'u';
+    case Down = 'd';
+}
+
+enum A {
+    case B;
+}
+
+class Base {
+    private $name;
+    protected $inner;
+    public $open;
+
+    public function __construct() {
+        $this->name = string_of(3);
+        $this->inner = mt_rand(0, 1) ? null : [1, 'a' => 2.5];
+        $this->open = Suit::Down;
+    }
+}
+
+class Derived extends Base {
+    private $name = 'own';
+    public $more;
+
+    public function __construct($more) {
+        parent::__construct();
+        $this->more = $more;
+    }
+}
+
+/** Serializes as what it likes: integer names too. */
+class Magic {
+    private $state;
+
+    public function __construct($state) {
+        $this->state = $state;
+    }
+
+    public function __serialize(): array {
+        return [7, 'k' => $this->state, -1 => null];
+    }
+
+    public function __unserialize(array $state): void {
+        $this->state = $state['k'] ?? null;
+    }
+}
+
+function any_object(int $depth) {
+    switch (mt_rand(0, 4)) {
+        case 0: return Suit::Up;
+        case 1: return new Derived(any_value($depth - 1));
+        case 2: return new Magic(any_value($depth - 1));
+        case 3: return new ArrayObject([any_value($depth - 1)]);
+        default:
+            $object = new stdClass();
+            for ($i = mt_rand(0, 4); $i > 0; $i--) {
+                $object->{mt_rand(0, 2) ? chr(mt_rand(97, 122)) : (string) mt_rand(0, 9)} = any_value($depth - 1);
+            }
+            return $object;
+    }
+}
 
 function float_of_bits(): float {
     $bits = '';
@@ -43,7 +107,7 @@ function any_key() {
 }
 
 function any_value(int $depth) {
-    switch (mt_rand(0, $depth > 0 ? 8 : 5)) {
+    switch (mt_rand(0, $depth > 0 ? 9 : 5)) {
         case 0: return null;
         case 1: return (bool) mt_rand(0, 1);
         case 2: return [0, -1, PHP_INT_MAX, PHP_INT_MIN, mt_rand(), -mt_rand()][mt_rand(0, 5)];
@@ -56,6 +120,7 @@ function any_value(int $depth) {
                 $list[] = any_value($depth - 1);
             }
             return $list;
+        case 7: return any_object($depth);
         default:
             $map = [];
             for ($i = mt_rand(0, 24); $i > 0; $i--) {
@@ -71,9 +136,19 @@ function answer(string $request): string {
         mt_srand((int) $payload);
         return serialize(any_value(3));
     }
-    $value = unserialize($payload, ['allowed_classes' => false]);
+    $allowed = $request[0] === 'J' ? ['Base', 'Derived', 'stdClass'] : ['Suit', 'A'];
+    try {
+        // The few classes that are known have no code that runs by itself.
+        $value = unserialize($payload, ['allowed_classes' => $allowed]);
+    } catch (Throwable $refused) {
+        return '0';
+    }
     if ($value === false && strncmp($payload, 'b:0;', 4) !== 0) {
         return '0';
+    }
+    if ($request[0] === 'J') {
+        $json = json_encode($value, JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE);
+        return $json === false ? '0' : '1' . $json;
     }
     return '1' . serialize($value);
 }

@@ -29,7 +29,16 @@ impl Php {
 
     /// What PHP serializes after unserializing `bytes`; `None` if it refuses.
     pub(crate) fn unserialize(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let answer = self.ask(b'U', bytes);
+        self.asked(b'U', bytes)
+    }
+
+    /// What PHP's `json_encode` makes of serialized `bytes`; `None` if it refuses.
+    pub(crate) fn json_encode(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.asked(b'J', bytes)
+    }
+
+    fn asked(&mut self, command: u8, bytes: &[u8]) -> Option<Vec<u8>> {
+        let answer = self.ask(command, bytes);
         match answer.split_first() {
             Some((b'1', bytes)) => Some(bytes.to_vec()),
             Some((b'0', [])) => None,

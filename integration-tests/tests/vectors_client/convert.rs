@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use dora_core::pack::compress;
 use dora_core::pack::limits::Limits;
-use dora_core::pack::value::{Key, KeyRef, Value};
+use dora_core::pack::value::{Array, Key, KeyRef, Object, Value};
 use dora_core::wire::checksum::Salt;
 use dora_core::wire::decoder::{Decoder, Frame};
 use dora_integration_tests::exact::Exact;
@@ -84,14 +84,20 @@ pub(crate) fn to_exact(value: &Value) -> Exact {
         Value::Int(value) => (*value).into(),
         Value::Float(value) => (*value).into(),
         Value::Str(value) => value.as_bytes().into(),
-        Value::Array(array) => {
-            let key = |key: KeyRef<'_>| match key {
-                KeyRef::Int(key) => Exact::Int(key),
-                KeyRef::Str(key) => Exact::Str(key.into_owned()),
-            };
-            Exact::Array(array.iter().map(|(k, value)| (key(k), to_exact(value))).collect())
-        }
+        Value::Array(array) => Exact::Array(to_pairs(array)),
+        Value::Object(object) => Exact::Object {
+            class: object.class().as_bytes().into(),
+            properties: to_pairs(object.properties().expect("only objects with properties were recorded")),
+        },
     }
+}
+
+fn to_pairs(array: &Array) -> Vec<(Exact, Exact)> {
+    let key = |key: KeyRef<'_>| match key {
+        KeyRef::Int(key) => Exact::Int(key),
+        KeyRef::Str(key) => Exact::Str(key.into_owned()),
+    };
+    array.iter().map(|(k, value)| (key(k), to_exact(value))).collect()
 }
 
 pub(crate) fn to_value(exact: &Exact) -> Value {
@@ -101,14 +107,16 @@ pub(crate) fn to_value(exact: &Exact) -> Value {
         Exact::Int(value) => (*value).into(),
         Exact::Float(bits) => f64::from_bits(*bits).into(),
         Exact::Str(bytes) => bytes.clone().into(),
-        Exact::Array(entries) => {
-            let key = |key: &Exact| match key {
-                Exact::Int(key) => Key::Int(*key),
-                Exact::Str(key) => Key::from_bytes(key.clone()),
-                other => panic!("no key: {other:?}"),
-            };
-            entries.iter().map(|(k, value)| (key(k), to_value(value))).collect()
-        }
-        Exact::Object { .. } => panic!("the framework has no objects"),
+        Exact::Array(entries) => to_array(entries).into(),
+        Exact::Object { class, properties } => Object::new(class.clone(), to_array(properties)).into(),
     }
+}
+
+fn to_array(entries: &[(Exact, Exact)]) -> Array {
+    let key = |key: &Exact| match key {
+        Exact::Int(key) => Key::Int(*key),
+        Exact::Str(key) => Key::from_bytes(key.clone()),
+        other => panic!("no key: {other:?}"),
+    };
+    entries.iter().map(|(k, value)| (key(k), to_value(value))).collect()
 }

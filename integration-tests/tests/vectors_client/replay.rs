@@ -80,6 +80,7 @@ async fn replay(recording: &Recording, case: &Case) {
         // The PHP client wraps the first answer once more, but for control commands.
         let call = returned.next().expect("a call for each request");
         if let (Outcome::Returned(outcome), Some(answer)) = (&call.outcome, answers.first())
+            // The recorder could not look into objects under PHP 7.1.
             && !has_object(answer)
         {
             let bare = matches!(&*call.call, "stat" | "reload");
@@ -260,9 +261,9 @@ fn request_of(call: &Exact) -> Request {
     Request::from_parts(Box::new(head), Body::message(param_of(call)))
 }
 
-/// Its parameter; null where that has objects, which nothing here can send.
+/// Its parameter.
 fn param_of(call: &Exact) -> Value {
-    call.get("param").filter(|param| !has_object(param)).map(to_value).unwrap_or_default()
+    call.get("param").map(to_value).unwrap_or_default()
 }
 
 fn check_one(result: Result<Value, Status>, packet: &Exact, name: &str) {
@@ -313,26 +314,25 @@ fn same_but_guids(ours: &Exact, recorded: &Exact) -> bool {
 /// Checks an error that the packet as a whole is; `None` where it is none.
 fn refusal<T>(result: &Result<T, Status>, packet: &Exact, name: &str) -> Option<Status> {
     let code = int(packet, "code");
-    let objects = has_object(packet);
-    if code == 0 && !objects {
+    if code == 0 {
         return None;
     }
     let Err(status) = result else { panic!("{name}: no error") };
-    if objects {
-        let message = status.message();
-        assert!(message.contains("objects and enums are refused in data.data"), "{name}: {message}");
-        return Some(status.clone());
-    }
     assert_eq!(status.raw_code(), code, "{name}");
-    assert!(status.message().starts_with(text(packet, "msg")), "{name}: {status}");
+    // What no peer said, each client says in its own words.
+    if status.origin() != Origin::Connection {
+        assert!(status.message().starts_with(text(packet, "msg")), "{name}: {status}");
+    }
     Some(status.clone())
 }
 
 /// Checks that the client wrote what the PHP client did, and behind it only keys
 /// that PHP does not know.
 fn assert_as_php(sent: &Sent, guid: &[u8; 32], body: &[u8], name: &str) {
-    let recorded = value_of(sent).expect("a recorded request");
-    if has_object(&recorded) || name.contains("precision17") {
+    // Copies are sent of what was referred to, and names that are integers as strings:
+    // this test's values do not tell.
+    let otherwise = ["precision17", "object-shared", "serialize-magic", "php71.json, case val-object"];
+    if otherwise.iter().any(|part| name.contains(part)) {
         return;
     }
     let wanted = sent.decoded.serialized.as_deref().expect("a request");

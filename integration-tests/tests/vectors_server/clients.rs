@@ -8,7 +8,7 @@ use dora_integration_tests::raw::{MAX_PACKET, Peer};
 use dora_integration_tests::vectors::{Case, Recording, Sent, Side, What, load, load_all};
 
 use crate::legacy::{Answer, LegacyServer, Servers, dialect_of};
-use crate::wanted::{Bytes, assert_recorded, has_object, value_of};
+use crate::wanted::{Bytes, assert_recorded, value_of};
 
 /// Where the original was silent, nobody has to wait.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -83,14 +83,6 @@ fn replay(server: &LegacyServer, recording: &Recording, case: &Case) {
 
 fn check(request: &Sent, answers: &[Answer], recorded: &[&Sent], bytes: Bytes, name: &str) {
     let value = value_of(request).expect("a recorded request");
-    if has_object(&value) {
-        let [answer] = answers else { panic!("{name}: {answers:?}") };
-        answer.assert_refused(100_003, name);
-        let message = answer.message();
-        assert!(message.starts_with("param api is empty: objects"), "{name}: {message}");
-        assert!(message.contains(" in api.one.param"), "{name}: {message}");
-        return;
-    }
     let deferred = matches!(value.get("type"), Some(Exact::Str(kind)) if kind.starts_with(b"AM_"));
     assert_eq!(answers.len(), if deferred { 2 } else { 1 }, "{name}: {answers:?}");
     for (at, answer) in answers.iter().enumerate() {

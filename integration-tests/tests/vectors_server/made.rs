@@ -49,8 +49,8 @@ fn every_generation_signature_and_compression_is_answered_in_kind() {
         let answer = ask(&mut peer, dialect, &request(GUID, "W_S", &single("/t/echo", "i:7;")));
         assert_eq!(answer.value().at(&["data", "data"]), Some(&7.into()), "{dialect:?}");
         assert!(answer.zipped || !dialect.gzip, "{dialect:?}");
-        let broken = ask(&mut peer, dialect, b"a:3:{s:3:\"api\";i:0;s:1:\"x\";O:8:\"stdClass\":0:{}}");
-        broken.assert_refused(100_003, "an object in Plain and Guid frames");
+        let broken = ask(&mut peer, dialect, b"a:3:{s:3:\"api\";i:0;s:1:\"x\";O:8:\"stdClass\":0:{}");
+        broken.assert_refused(100_003, "a broken body in Plain and Guid frames");
         assert_usable(&mut peer, dialect, "after it");
     });
 }
@@ -146,13 +146,10 @@ fn what_must_not_be_read_is_refused_and_costs_nothing() {
     for_each_dialect(|server, dialect| {
         let mut peer = server.connect();
         for param in [
-            "O:8:\"stdClass\":0:{}",
-            "C:6:\"OldSer\":7:{raw:old}",
-            "E:7:\"Suit:Up\";",
-            "O:7:\"Phar\\ar\":1:{s:1:\"f\";s:4:\"/etc\";}",
+            "O:8:\"std Class\":0:{}",
+            "O:1:\"X\":2147483647:{",
+            "C:1:\"X\":2147483647:{",
             "a:2147483647:{",
-            "a:1:{i:0;R:5;}",
-            "R:99;",
             "s:2147483647:\"x\";",
             "i:99999999999999999999;",
             "x:1;",
@@ -167,6 +164,46 @@ fn what_must_not_be_read_is_refused_and_costs_nothing() {
         let claim = b"a:2147483647:{i:0;i:1;i:2;i:3;i:4;i:5;";
         ask(&mut peer, dialect, claim).assert_refused(100_003, "nothing but a claim");
         assert_usable(&mut peer, dialect, "after all of it");
+    });
+}
+
+#[test]
+fn objects_are_echoed_as_they_came_and_nothing_is_made_of_them() {
+    for_each_dialect(|server, dialect| {
+        let mut peer = server.connect();
+        for param in [
+            "O:8:\"stdClass\":1:{s:1:\"5\";O:1:\"X\":1:{i:7;N;}}",
+            "C:6:\"OldSer\":7:{raw:old}",
+            "E:7:\"Suit:Up\";",
+            "O:7:\"Phar\\ar\":1:{s:1:\"f\";s:4:\"/etc\";}",
+        ] {
+            let answer = ask(&mut peer, dialect, &request(GUID, "W_S", &single("/t/echo", param)));
+            assert!(answer.body.windows(param.len()).any(|part| part == param.as_bytes()), "{param}");
+        }
+    });
+}
+
+#[test]
+fn a_call_whose_parameter_leads_nowhere_fails_alone() {
+    for_each_dialect(|server, dialect| {
+        let mut peer = server.connect();
+        let calls = keyed(&[
+            ("outwards", "/t/echo", "a:1:{s:4:\"self\";R:5;}"),
+            ("unread", "/t/int", "R:99;"),
+            ("object", "/t/echo", "O:1:\"X\":1:{s:4:\"self\";r:10;}"),
+            ("good", "/t/echo", "i:7;"),
+        ]);
+        let value = ask(&mut peer, dialect, &request(GUID, "W_M", &calls)).value();
+        assert_eq!(value.get("code"), Some(&0.into()), "{value:?}");
+        let at = |key: &str, field: &str| value.at(&["data", key, field]).cloned();
+        assert_eq!(at("good", "data"), Some(7.into()));
+        for key in ["outwards", "object"] {
+            assert_eq!(at(key, "code"), Some(100_203.into()), "{value:?}");
+            let Some(Exact::Str(message)) = at(key, "msg") else { panic!("{value:?}") };
+            let message = String::from_utf8(message).expect("text");
+            assert!(message.contains("reference to nothing") && message.contains("in self"), "{message}");
+        }
+        assert_usable(&mut peer, dialect, "afterwards");
     });
 }
 

@@ -30,12 +30,12 @@ pub(crate) fn assert_recorded(answer: &Answer, recorded: &Sent, bytes: Bytes, ca
     if wanted.at(&["data", "server"]).is_some() {
         return assert_stats(&answer.value(), &wanted, case);
     }
-    let (ours, theirs) = (in_order(answer.value()), in_order(without_objects(&wanted)));
+    let (ours, theirs) = (in_order(answer.value()), in_order(wanted.clone()));
     // A large value is not printed.
     assert!(ours == theirs, "{case}:\n{}\n{}", shortened(&ours), shortened(&theirs));
     let serialized = recorded.decoded.serialized.as_deref().unwrap_or_default();
     let one = matches!(wanted.get("data"), Some(data) if data.get("code").is_some() || is_empty(data));
-    if bytes == Bytes::Same && one && !has_object(&wanted) && !has_reference(serialized) {
+    if bytes == Bytes::Same && one && !has_own_form(serialized) && !has_reference(serialized) {
         assert!(answer.body == serialized, "{case}: {}", answer.body.escape_ascii());
     }
 }
@@ -58,16 +58,6 @@ fn assert_stats(ours: &Exact, theirs: &Exact, case: &str) {
     }
 }
 
-/// Objects of the original are plain arrays of their public fields.
-fn without_objects(value: &Exact) -> Exact {
-    let (Exact::Array(entries) | Exact::Object { properties: entries, .. }) = value else {
-        return value.clone();
-    };
-    let public = |(key, _): &&(Exact, Exact)| !matches!((value, key), (Exact::Object { .. }, Exact::Str(name)) if name.starts_with(b"\0"));
-    let entries = entries.iter().filter(public);
-    Exact::Array(entries.map(|(key, value)| (key.clone(), without_objects(value))).collect())
-}
-
 /// The results of a multi call come in the order of completion.
 fn in_order(packet: Exact) -> Exact {
     let Exact::Array(mut entries) = packet else { return packet };
@@ -81,13 +71,12 @@ fn in_order(packet: Exact) -> Exact {
     Exact::Array(entries)
 }
 
-/// Whether there is an object anywhere in `value`.
-pub(crate) fn has_object(value: &Exact) -> bool {
-    match value {
-        Exact::Object { .. } => true,
-        Exact::Array(entries) => entries.iter().any(|(_, value)| has_object(value)),
-        _ => false,
-    }
+/// Objects in a form of their class's own, which the original did not know when
+/// it wrote its answer: it lost their bytes, and made strings of integer names.
+fn has_own_form(serialized: &[u8]) -> bool {
+    [&b"\"CustomSer\""[..], b"\"OldSer\""]
+        .iter()
+        .any(|class| serialized.windows(class.len()).any(|bytes| bytes == *class))
 }
 
 fn has_reference(serialized: &[u8]) -> bool {

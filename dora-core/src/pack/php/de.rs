@@ -3,13 +3,15 @@
 use serde::de::{self, DeserializeOwned, Error as _, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
+use super::budget::Budget;
 use super::decode::decode;
 use super::error::{Fault, PhpError, PhpErrorKind};
 use super::float;
 use super::path::locate;
-use super::scan::{Budget, skip};
+use super::raw_object::{OBJECT, RawObject};
+use super::scan::skip;
 use super::shape::Shapes;
-use super::token::{Cursor, Token, unescape};
+use super::token::{Cursor, Token, split_case, unescape};
 use crate::pack::limits::Limits;
 use crate::pack::value::de::{UnitVariant, integer};
 
@@ -44,6 +46,10 @@ pub fn from_slice<T: DeserializeOwned>(input: &[u8], limits: &Limits) -> Result<
 /// 2, ... in order) or as a map or struct, whatever its keys. Who asks for
 /// nothing gets a list if it is one, else a map. Integer keys are integers to
 /// who asks for integers, and their decimals to who asks for strings.
+///
+/// An object is read as the map of its properties by their plain names, the case
+/// of an enum as its name. A `C:` object is an error, unless nobody asks for it.
+/// A [`Value`](crate::pack::value::Value) holds each as it is.
 #[derive(Debug)]
 pub struct Deserializer<'de> {
     input: &'de [u8],
@@ -88,6 +94,7 @@ impl<'de> Deserializer<'de> {
         let token = self.cursor.value(&mut self.budget)?;
         match token {
             Token::Array(count) => self.visit_array(start, count, as_array, visitor),
+            Token::Object { count, .. } => self.visit_object(start, count as usize, as_array, visitor),
             token => visit_scalar(token, visitor),
         }
         .map_err(|error| error.or_at(start))
@@ -113,11 +120,34 @@ impl<'de> Deserializer<'de> {
             let mut entries = Entries::new(self, count);
             (visitor.visit_map(&mut entries)?, entries.left())
         };
+        self.finish(count, left)?;
+        Ok(value)
+    }
+
+    /// An object is a map of its properties by their plain names; a list only to
+    /// who asks for one.
+    fn visit_object<V: Visitor<'de>>(
+        &mut self,
+        start: usize,
+        count: usize,
+        as_array: As,
+        visitor: V,
+    ) -> Result<V::Value> {
+        if let As::List = as_array {
+            return self.visit_array(start, count, as_array, visitor);
+        }
+        self.enter(start)?;
+        let mut entries = Entries::of_object(self, count);
+        let (value, left) = (visitor.visit_map(&mut entries)?, entries.left());
+        self.finish(count, left)?;
+        Ok(value)
+    }
+
+    fn finish(&mut self, count: usize, left: usize) -> Result<()> {
         if left > 0 {
             return Err(PhpError::invalid_length(count, &"fewer elements"));
         }
-        self.leave()?;
-        Ok(value)
+        self.leave()
     }
 
     fn enter(&mut self, start: usize) -> Result<()> {
@@ -155,8 +185,16 @@ fn visit_scalar<'de, V: Visitor<'de>>(token: Token<'de>, visitor: V) -> Result<V
             Ok(text) => visitor.visit_string(text),
             Err(error) => visitor.visit_byte_buf(error.into_bytes()),
         },
-        Token::Null | Token::Array(_) | Token::Reference { .. } => visitor.visit_unit(),
+        // To who knows no such enum, its case is what there is to see.
+        Token::Case(both) => visit_scalar(Token::Str(split_case(both).1), visitor),
+        Token::Custom(_) => Err(refused(PhpErrorKind::Object)),
+        Token::Reference { .. } => Err(refused(PhpErrorKind::DanglingReference)),
+        Token::Null | Token::Array(_) | Token::Object { .. } => visitor.visit_unit(),
     }
+}
+
+fn refused(kind: PhpErrorKind) -> PhpError {
+    PhpError::without_offset(kind)
 }
 
 /// Integers over 64 bits are written as their decimals.
@@ -211,8 +249,18 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
-        visitor.visit_newtype_struct(self)
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
+        if name != OBJECT {
+            return visitor.visit_newtype_struct(self);
+        }
+        let [b'O' | b'E' | b'C', b':', ..] = self.cursor.rest() else {
+            return self.visit(As::Either, visitor);
+        };
+        let (start, input) = (self.cursor.offset(), self.cursor.rest());
+        skip(&mut self.cursor, &mut self.budget)?;
+        let end = self.cursor.offset().saturating_sub(start);
+        let object = input.get(..end).unwrap_or_default();
+        visitor.visit_enum(RawObject::new(object)).map_err(|error: PhpError| error.or_at(start))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
@@ -259,9 +307,17 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
                 self.leave()?;
                 return Ok(value);
             }
+            Token::Object { count: 1, .. } => {
+                self.enter(start)?;
+                let value = visitor.visit_enum(Variant::of_object(self))?;
+                self.leave()?;
+                return Ok(value);
+            }
             Token::Str(name) => visitor.visit_enum(UnitVariant::new(name)),
+            Token::Case(both) => visitor.visit_enum(UnitVariant::new(split_case(both).1)),
             Token::Escaped(raw) => visitor.visit_enum(UnitVariant::new(unescape(raw))),
             Token::Array(count) => Err(PhpError::invalid_length(count, &"one variant")),
+            Token::Object { count, .. } => Err(PhpError::invalid_length(count as usize, &"one variant")),
             token => visit_scalar(token, visitor),
         };
         value.map_err(|error| error.or_at(start))

@@ -119,8 +119,72 @@ fn errors_name_the_path() {
     assert_eq!(error.to_string(), "invalid type: string \"x\", expected i64 in users[1].id at byte 63");
     let error = read::<Shape>(&format!("s:5001:\"{}\n\";", "x".repeat(5000))).unwrap_err();
     assert!(error.to_string().len() < 300, "{error}");
-    let error = read::<IgnoredAny>(r#"a:1:{s:1:"k";O:1:"X":0:{}}"#).unwrap_err();
-    assert_eq!((error.kind(), error.path()), (PhpErrorKind::Object, "k"));
+    let error = read::<IgnoredAny>(r#"a:1:{s:1:"k";R:1;}"#).unwrap_err();
+    assert_eq!((error.kind(), error.path()), (PhpErrorKind::Reference, "k"));
+}
+
+#[test]
+fn objects_are_read_by_their_properties() {
+    let user = concat!(
+        "O:8:\"App\\User\":4:{s:5:\"\0*\0id\";i:1;s:5:\"other\";C:1:\"X\":0:{}",
+        "s:4:\"name\";s:3:\"Ada\";s:4:\"\0A\05\";b:1;}"
+    );
+    let expected = User { id: 1, name: Some("Ada".into()), five: true };
+    assert_eq!(read::<User>(user).unwrap(), expected);
+    let value: Value = read(user).unwrap();
+    assert_eq!(value.to::<User>().unwrap(), expected);
+
+    let twice = "O:1:\"C\":2:{s:5:\"\0P\0id\";i:1;s:5:\"\0C\0id\";i:2;}";
+    assert_eq!(read::<User>(twice).unwrap().id, 2, "the class's own, not its parent's");
+
+    let map = r#"O:8:"stdClass":2:{s:1:"5";i:1;s:1:"7";i:2;}"#;
+    let by_int = HashMap::from([(5, 1), (7, 2)]);
+    assert_eq!(read::<HashMap<i64, i32>>(map).unwrap(), by_int);
+    assert_eq!(read::<Value>(map).unwrap().to::<HashMap<i64, i32>>().unwrap(), by_int);
+    let list = r#"O:8:"stdClass":2:{s:1:"0";i:7;s:1:"1";i:8;}"#;
+    assert_eq!(read::<Vec<i32>>(list).unwrap(), [7, 8]);
+    assert_eq!(read::<Value>(list).unwrap().to::<Vec<i32>>().unwrap(), [7, 8]);
+}
+
+#[test]
+fn enums_are_read_by_the_name_of_their_case() {
+    for input in [r#"E:9:"Draw:Unit";"#, r#"s:4:"Unit";"#] {
+        assert_eq!(read::<Shape>(input).unwrap(), Shape::Unit);
+        assert_eq!(read::<String>(input).unwrap(), "Unit");
+        assert_eq!(read::<Value>(input).unwrap().to::<Shape>().unwrap(), Shape::Unit);
+        assert_eq!(read::<Value>(input).unwrap().to::<String>().unwrap(), "Unit");
+    }
+    let new = r#"O:8:"stdClass":1:{s:3:"New";i:3;}"#;
+    assert_eq!(read::<Shape>(new).unwrap(), Shape::New(Some(3)));
+    assert_eq!(read::<Value>(new).unwrap().to::<Shape>().unwrap(), Shape::New(Some(3)));
+}
+
+#[test]
+fn what_cannot_be_read_fails_who_reads_it_alone() {
+    for (bad, kind) in
+        [(r#"C:3:"Old":1:{x}"#, PhpErrorKind::Object), ("R:0;", PhpErrorKind::DanglingReference)]
+    {
+        let unread = format!(r#"a:2:{{s:1:"k";{bad}s:2:"id";i:1;}}"#);
+        assert_eq!(read::<User>(&unread).unwrap().id, 1);
+        let asked = format!(r#"a:1:{{s:2:"id";{bad}}}"#);
+        let error = read::<User>(&asked).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (kind, "id"), "{error}");
+    }
+    let custom: Value = read(r#"C:3:"Old":1:{x}"#).unwrap();
+    let error = custom.to::<String>().unwrap_err();
+    assert!(error.to_string().contains("only its class, Old"), "{error}");
+}
+
+#[test]
+fn no_array_is_taken_for_an_object() {
+    use super::super::raw_object::OBJECT;
+    let object = r#"O:1:"X":0:{}"#;
+    let feigned = format!("a:1:{{s:{}:\"{OBJECT}\";s:{}:\"{object}\";}}", OBJECT.len(), object.len());
+    let value: Value = read(&feigned).unwrap();
+    assert_eq!(value.get(OBJECT), Some(&Value::from(object)));
+    let json = format!(r#"{{"{OBJECT}":"O:1:\"X\":0:{{}}"}}"#);
+    let value: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(value.get(OBJECT), Some(&Value::from(object)));
 }
 
 /// Recursion is bounded by the depth limit, whose largest value must fit in the

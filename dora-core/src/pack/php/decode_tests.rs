@@ -1,4 +1,4 @@
-use super::super::{PhpErrorKind, scan};
+use super::super::{Budget, PhpErrorKind, scan};
 use super::decode;
 use crate::pack::limits::Limits;
 use crate::pack::value::Value;
@@ -11,7 +11,7 @@ fn good(input: &str) -> Value {
 fn refused(input: &str) -> PhpErrorKind {
     let limits = Limits::default();
     let error = decode(input.as_bytes(), &limits).unwrap_err();
-    let skipped = scan::skip_value(input.as_bytes(), &mut scan::Budget::new(&limits));
+    let skipped = scan::skip_value(input.as_bytes(), &mut Budget::new(&limits));
     assert_eq!(skipped.unwrap_err(), error);
     error.kind()
 }
@@ -47,12 +47,47 @@ fn keys_follow_php() {
 }
 
 #[test]
-fn objects_enums_and_references_are_refused() {
-    for object in [r#"O:1:"X":0:{}"#, r#"C:1:"X":0:{}"#, r#"E:3:"X:Y";"#] {
-        assert_eq!(refused(object), PhpErrorKind::Object);
-    }
+fn references_are_refused_unless_they_lead_nowhere() {
     assert_eq!(refused("a:1:{i:0;R:1;}"), PhpErrorKind::Reference);
     assert_eq!(refused("r:1;"), PhpErrorKind::Reference);
+    let limits = Limits::default();
+    for input in ["R:0;", "a:2:{i:0;i:1;i:1;r:0;}"] {
+        let error = decode(input.as_bytes(), &limits).unwrap_err();
+        assert_eq!(error.kind(), PhpErrorKind::DanglingReference);
+        let end = scan::skip_value(input.as_bytes(), &mut Budget::new(&limits));
+        assert_eq!(end.unwrap(), input.len(), "unread it does no harm");
+    }
+}
+
+#[test]
+fn objects_are_held_to_their_grammar() {
+    use PhpErrorKind as Kind;
+    for (input, kind) in [
+        (r#"O:0:"":0:{}"#, Kind::Syntax),
+        (r#"O:3:"a b":0:{}"#, Kind::Syntax),
+        (r#"O:1:"-":0:{}"#, Kind::Syntax),
+        (r#"O:+1:"X":0:{}"#, Kind::Syntax),
+        (r#"o:1:"X":0:{}"#, Kind::Syntax),
+        (r#"O:1:"XY":0:{}"#, Kind::Length),
+        (r#"O:9:"XY":0:{}"#, Kind::UnexpectedEnd),
+        (r#"O:1:"X":1:{}      "#, Kind::Count),
+        (r#"O:1:"X":2147483647:{"#, Kind::Count),
+        (r#"O:1:"X":4294967296:{"#, Kind::Count),
+        (r#"O:1:"X":0:{i:0;N;}"#, Kind::Count),
+        (r#"O:1:"X":1:{b:1;N;}"#, Kind::Key),
+        (r#"O:1:"X":1:{s:1:"a";"#, Kind::UnexpectedEnd),
+        (r#"E:5:"SuitA";"#, Kind::Syntax),
+        (r#"E:2:":A";"#, Kind::Syntax),
+        (r#"E:9:"Suit:A";"#, Kind::UnexpectedEnd),
+        (r#"C:1:"X":9:{abc}"#, Kind::UnexpectedEnd),
+        (r#"C:1:"X":2:{abc}"#, Kind::Length),
+        (r#"C:1:"X":99999999999:{abc}"#, Kind::UnexpectedEnd),
+        (r#"C:1:"-":0:{}"#, Kind::Syntax),
+        ("O", Kind::UnexpectedEnd),
+        ("O:", Kind::UnexpectedEnd),
+    ] {
+        assert_eq!(refused(input), kind, "{input}");
+    }
 }
 
 #[test]
@@ -87,20 +122,23 @@ fn broken_bytes_are_refused_with_the_reason() {
 
 #[test]
 fn limits_hold() {
-    let limits = Limits { depth: 2, nodes: 5, bytes: 64, ..Limits::default() };
+    let limits = Limits { depth: 2, nodes: 5, bytes: 70, ..Limits::default() };
     let kind = |input: &str| decode(input.as_bytes(), &limits).err().map(|e| e.kind());
     assert_eq!(kind("a:1:{i:0;a:0:{}}"), None);
     assert_eq!(kind("a:1:{i:0;a:1:{i:0;a:0:{}}}"), Some(PhpErrorKind::Depth));
     assert_eq!(kind("a:4:{i:0;N;i:1;N;i:2;N;i:3;N;}"), None);
     assert_eq!(kind("a:5:{i:0;N;i:1;N;i:2;N;i:3;N;i:4;N;}"), Some(PhpErrorKind::Nodes));
     assert_eq!(kind(&format!("N;{:70}", "")), Some(PhpErrorKind::Bytes));
+    assert_eq!(kind(r#"a:1:{i:0;O:1:"X":0:{}}"#), None);
+    assert_eq!(kind(r#"O:1:"X":1:{i:0;O:1:"X":1:{i:0;O:1:"X":0:{}}}"#), Some(PhpErrorKind::Depth));
+    assert_eq!(kind(r#"O:1:"X":5:{i:0;N;i:1;N;i:2;N;i:3;N;i:4;N;}"#), Some(PhpErrorKind::Nodes));
 }
 
 #[test]
 fn errors_say_where() {
-    let input = r#"a:1:{s:3:"api";a:1:{s:3:"one";a:1:{s:5:"param";a:1:{i:0;O:1:"X":0:{}}}}}"#;
+    let input = r#"a:1:{s:3:"api";a:1:{s:3:"one";a:1:{s:5:"param";O:1:"X":1:{s:1:"y";a:1:{i:0;x}}}}}"#;
     let error = decode(input.as_bytes(), &Limits::default()).unwrap_err();
-    assert_eq!(error.path(), "api.one.param[0]");
-    assert_eq!(error.offset(), input.find("O:"));
-    assert_eq!(error.to_string(), "objects and enums are refused in api.one.param[0] at byte 56");
+    assert_eq!(error.path(), "api.one.param.y[0]");
+    assert_eq!(error.offset(), input.find("x}"));
+    assert_eq!(error.to_string(), "not a serialized value in api.one.param.y[0] at byte 75");
 }

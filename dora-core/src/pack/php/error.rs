@@ -35,32 +35,34 @@ pub enum PhpErrorKind {
     /// The length of a string is not where its closing quote is.
     #[error("length of a string does not match")]
     Length,
-    /// An array claims more, or fewer, elements than it has.
+    /// An array or object claims more, or fewer, elements than it has.
     #[error("count of an array does not match")]
     Count,
-    /// The key of an array is neither an integer nor a string.
+    /// The key of an array, or name of a property, is neither an integer nor a string.
     #[error("array key that is neither an integer nor a string")]
     Key,
     /// An `S:` string with a backslash that two hex digits do not follow.
     #[error("bad escape in a string")]
     Escape,
-    /// `O:`, `C:` or `E:`. Nothing is ever instantiated.
-    #[error("objects and enums are refused")]
+    /// A `C:` object, asked for as anything but a
+    /// [`Value`](crate::pack::value::Value).
+    #[error("an object that only its class can read")]
     Object,
     /// `R:` or `r:`: [`normalize`](super::normalize()) first.
     #[error("has a reference")]
     Reference,
-    /// A reference to nothing, or to an array around it.
-    #[error("reference to nothing or to an enclosing array")]
+    /// A reference to nothing, to an array or object around it, or past a `C:`
+    /// object.
+    #[error("reference to nothing, to what it stands in, or past an object that only its class can read")]
     DanglingReference,
     /// Nested deeper than [`Limits::depth`](crate::pack::limits::Limits).
-    #[error("nested too deeply")]
+    #[error("nested too deeply (over Limits::depth)")]
     Depth,
     /// More values than [`Limits::nodes`](crate::pack::limits::Limits).
-    #[error("too many values")]
+    #[error("too many values (over Limits::nodes)")]
     Nodes,
     /// More bytes than [`Limits::bytes`](crate::pack::limits::Limits).
-    #[error("too many bytes")]
+    #[error("too many bytes (over Limits::bytes)")]
     Bytes,
     /// Well-formed, but of another type than asked for.
     #[error("of another type than expected")]
@@ -102,6 +104,11 @@ impl PhpError {
 
     pub(super) fn new(kind: PhpErrorKind, offset: usize, path: String) -> Self {
         Self(Box::new(Inner { kind, offset: Some(offset), path, message: String::new() }))
+    }
+
+    /// As [`or_at`](Self::or_at) completes it.
+    pub(super) fn without_offset(kind: PhpErrorKind) -> Self {
+        Self::data(kind, "")
     }
 
     fn data(kind: PhpErrorKind, message: &str) -> Self {

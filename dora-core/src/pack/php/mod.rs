@@ -8,9 +8,11 @@
 //! - [`mod@write`] has the single writers, for a body that is put together by hand.
 //! - [`normalize()`] copies PHP references out of a body that has them.
 //!
-//! Accepted is what PHP's `unserialize` accepts, except: objects and enums,
-//! integers beyond 64 bits (PHP clamps them), and what [`Limits`] forbids.
-//! More is accepted in one case: `r:` to a plain value, where PHP wants an object.
+//! Accepted is what PHP's `unserialize` accepts, except: integers beyond 64 bits
+//! (PHP clamps them), and what [`Limits`] forbids. More is accepted where PHP
+//! wants more than bytes: `r:` to a plain value, where it wants an object, and
+//! `E:` and `C:` of classes, where it must know them. Objects are data: the name
+//! of a class and properties; nothing is instantiated.
 //!
 //! [`Limits`]: super::limits::Limits
 
@@ -18,6 +20,7 @@ pub mod error;
 pub mod scan;
 pub mod write;
 
+mod budget;
 mod de;
 mod decode;
 mod encode;
@@ -25,10 +28,12 @@ mod float;
 mod levels;
 mod normalize;
 mod path;
+pub(in crate::pack) mod raw_object;
 mod ser;
 mod shape;
 mod token;
 
+pub use budget::Budget;
 pub use de::{Deserializer, from_slice};
 pub use decode::decode;
 pub use encode::encode;

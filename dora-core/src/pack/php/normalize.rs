@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
+use super::budget::Budget;
 use super::error::{Fault, PhpError, PhpErrorKind};
-use super::scan::{Budget, located, skip_value};
+use super::path::located;
+use super::scan::skip_value;
 use super::token::{Cursor, Token};
 use crate::pack::limits::Limits;
 use crate::pack::value::KeyRef;
 
-/// Rewrites the value that `input` starts with so that it has no references:
-/// each is replaced by a copy of what it refers to.
+/// Rewrites the value that `input` starts with so that each reference is replaced
+/// by a copy of what it refers to.
 ///
 /// The slow way, for bodies that [`skip_value`] refuses with
 /// [`PhpError::is_reference`]. Values are numbered as PHP's `unserialize`
@@ -17,10 +19,14 @@ use crate::pack::value::KeyRef;
 /// `r:` does. The result as a whole obeys `limits`, so that no chain of
 /// references multiplies.
 ///
+/// What cannot be copied becomes `R:0;`, which leads nowhere: a reference to
+/// nothing, to an array or object that it stands in, or to what comes after a
+/// `C:` object, whose own bytes may have numbered values. Passing it is no error;
+/// reading it is, so that only who needs it is without it.
+///
 /// # Errors
 ///
-/// As [`decode`](super::decode()), and when a reference leads to nothing or to
-/// an array that it stands in, or the result is over `limits`.
+/// As [`skip_value`], and when the result is over `limits`.
 pub fn normalize(input: &[u8], limits: &Limits) -> Result<Vec<u8>, PhpError> {
     let mut budget = Budget::new(limits);
     let mut walk = Walk {
@@ -31,11 +37,15 @@ pub fn normalize(input: &[u8], limits: &Limits) -> Result<Vec<u8>, PhpError> {
         slots: Vec::new(),
         places: Vec::new(),
         open: Vec::new(),
+        sure: None,
     };
     budget.admit(input).and_then(|()| walk.run(&mut budget)).map_err(|fault| located(fault, input))?;
     skip_value(&walk.out, &mut Budget::new(limits))?;
     Ok(walk.out)
 }
+
+/// A reference that leads nowhere: PHP counts from 1.
+const NOWHERE: &[u8] = b"R:0;";
 
 /// Where PHP keeps a value, and what of it stands in the output.
 #[derive(Clone, Copy)]
@@ -62,6 +72,8 @@ struct Walk<'a> {
     slots: Vec<usize>,
     places: Vec<Place>,
     open: Vec<Open<'a>>,
+    /// How many values are numbered as PHP does: all, until a `C:` comes.
+    sure: Option<usize>,
 }
 
 impl Walk<'_> {
@@ -121,7 +133,10 @@ impl Walk<'_> {
             Token::Reference { to, .. } => self.refer(to).map_err(fault)?,
             _ => self.copy(from),
         }
-        if let Token::Array(count) = token {
+        if let Token::Custom(_) = token {
+            self.sure.get_or_insert(self.slots.len());
+        }
+        if let Some(count) = token.pairs() {
             if !budget.enter() {
                 return Err(fault(PhpErrorKind::Depth));
             }
@@ -137,10 +152,9 @@ impl Walk<'_> {
 
     /// Appends the value numbered `to`, from 1 on.
     fn refer(&mut self, to: usize) -> Result<(), PhpErrorKind> {
-        let place =
-            to.checked_sub(1).and_then(|slot| self.slots.get(slot)).and_then(|place| self.places.get(*place));
-        let Some(Place::Done { start, end }) = place.copied() else {
-            return Err(PhpErrorKind::DanglingReference);
+        let Some((start, end)) = self.find(to) else {
+            self.out.extend_from_slice(NOWHERE);
+            return Ok(());
         };
         let length = end.saturating_sub(start);
         if self.out.len().saturating_add(length) > self.most {
@@ -148,6 +162,18 @@ impl Walk<'_> {
         }
         self.out.extend_from_within(start..end);
         Ok(())
+    }
+
+    /// Where the value numbered `to` stands in the output, if all of it does.
+    fn find(&self, to: usize) -> Option<(usize, usize)> {
+        if self.sure.is_some_and(|sure| to > sure) {
+            return None;
+        }
+        let place = *self.slots.get(to.checked_sub(1)?)?;
+        match *self.places.get(place)? {
+            Place::Done { start, end } => Some((start, end)),
+            Place::Unfinished => None,
+        }
     }
 
     fn finish(&mut self, place: usize, start: usize) {

@@ -37,19 +37,43 @@ fn a_key_that_comes_again_takes_its_references_along() {
 }
 
 #[test]
-fn references_to_nothing_or_outwards_are_refused() {
-    for input in [
-        "R:1;",
-        "r:1;",
-        "R:0;",
-        "a:1:{i:0;R:1;}",
-        "a:1:{i:0;a:1:{i:0;R:2;}}",
-        "a:1:{i:0;R:2;}",
-        "a:2:{i:0;R:3;i:1;i:1;}",
-        "a:2:{i:0;i:1;i:0;R:2;}",
+fn references_to_nothing_or_outwards_lead_nowhere() {
+    for (input, output) in [
+        ("R:1;", "R:0;"),
+        ("r:1;", "R:0;"),
+        ("R:0;", "R:0;"),
+        ("a:1:{i:0;R:1;}", "a:1:{i:0;R:0;}"),
+        ("a:1:{i:0;a:1:{i:0;R:2;}}", "a:1:{i:0;a:1:{i:0;R:0;}}"),
+        ("a:1:{i:0;R:2;}", "a:1:{i:0;R:0;}"),
+        ("a:2:{i:0;R:3;i:1;i:1;}", "a:2:{i:0;R:0;i:1;i:1;}"),
+        ("a:2:{i:0;i:1;i:0;R:2;}", "a:2:{i:0;i:1;i:0;R:0;}"),
+        // What holds such a reference is copied with it.
+        ("a:2:{i:0;a:1:{i:0;R:1;}i:1;R:2;}", "a:2:{i:0;a:1:{i:0;R:0;}i:1;a:1:{i:0;R:0;}}"),
     ] {
-        assert_eq!(refused(input), PhpErrorKind::DanglingReference, "{input}");
+        assert_eq!(plain(input), output, "{input}");
     }
+}
+
+#[test]
+fn objects_and_their_properties_are_numbered_as_php_numbers_them() {
+    // serialize([$o, Suit::Up, $o, Suit::Up, $o->list]) of a `stdClass` with a reference in it.
+    assert_eq!(
+        plain(
+            r#"a:5:{i:0;O:8:"stdClass":2:{s:1:"a";i:1;s:1:"b";R:3;}i:1;E:7:"Suit:Up";i:2;r:2;i:3;r:4;i:4;R:3;}"#
+        ),
+        r#"a:5:{i:0;O:8:"stdClass":2:{s:1:"a";i:1;s:1:"b";i:1;}i:1;E:7:"Suit:Up";i:2;O:8:"stdClass":2:{s:1:"a";i:1;s:1:"b";i:1;}i:3;E:7:"Suit:Up";i:4;i:1;}"#
+    );
+    // An object that holds itself.
+    assert_eq!(plain(r#"O:1:"X":2:{s:1:"a";i:7;s:1:"x";r:1;}"#), r#"O:1:"X":2:{s:1:"a";i:7;s:1:"x";R:0;}"#);
+}
+
+/// The payload of a `C:` may have numbered values of its own.
+#[test]
+fn past_an_opaque_object_no_number_is_sure() {
+    assert_eq!(
+        plain(r#"a:5:{i:0;i:7;i:1;C:1:"X":2:{i:}i:2;R:2;i:3;r:3;i:4;R:4;}"#),
+        r#"a:5:{i:0;i:7;i:1;C:1:"X":2:{i:}i:2;i:7;i:3;C:1:"X":2:{i:}i:4;R:0;}"#
+    );
 }
 
 #[test]

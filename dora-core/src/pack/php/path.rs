@@ -2,12 +2,18 @@
 
 use std::fmt::Write;
 
-use super::token::{Cursor, Token};
+use super::error::{Fault, PhpError};
+use super::token::Cursor;
 use crate::pack::value::{KeyRef, printable};
 
 /// The longest path that is told, and the longest key in it, in characters.
 const LONGEST_PATH: usize = 256;
 const LONGEST_KEY: usize = 48;
+
+/// The error that `fault` is, with its path.
+pub(super) fn located(fault: Fault, input: &[u8]) -> PhpError {
+    PhpError::new(fault.kind, fault.offset, locate(input, fault.offset))
+}
 
 /// The keys that lead to `offset` of `input`.
 ///
@@ -16,11 +22,8 @@ pub(super) fn locate(input: &[u8], offset: usize) -> String {
     let mut cursor = Cursor::new(input);
     let mut open: Vec<(usize, Option<KeyRef<'_>>)> = Vec::new();
     'values: while cursor.offset() < offset {
-        match cursor.token() {
-            Ok(Token::Array(count)) => open.push((count, None)),
-            Ok(_) => {}
-            Err(_) => break,
-        }
+        let Ok(token) = cursor.token() else { break };
+        open.extend(token.pairs().map(|count| (count, None)));
         while let Some((left, key)) = open.last_mut() {
             *key = None;
             if let Some(fewer) = left.checked_sub(1) {

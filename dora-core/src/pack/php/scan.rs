@@ -2,69 +2,13 @@
 
 use std::borrow::Cow;
 
+use super::budget::Budget;
 use super::error::{Fault, PhpError, PhpErrorKind};
 use super::levels::Levels;
-use super::path::locate;
+use super::path::located;
 use super::token::{Cursor, Token, unescape};
 use crate::pack::limits::Limits;
 use crate::pack::value::KeyRef;
-
-/// What is left of the [`Limits`] of one body while it is walked over.
-#[derive(Clone, Copy, Debug)]
-pub struct Budget {
-    depth: usize,
-    nodes: usize,
-    bytes: usize,
-}
-
-impl Budget {
-    /// All of `limits`.
-    #[must_use]
-    pub fn new(limits: &Limits) -> Self {
-        Self { depth: limits.depth.min(Limits::MAX_DEPTH), nodes: limits.nodes, bytes: limits.bytes }
-    }
-
-    /// Takes one value; false when there are none left.
-    #[inline]
-    pub(super) fn spend(&mut self) -> bool {
-        match self.nodes.checked_sub(1) {
-            Some(nodes) => {
-                self.nodes = nodes;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Goes one array deeper; false when that is too deep.
-    pub(super) fn enter(&mut self) -> bool {
-        match self.depth.checked_sub(1) {
-            Some(depth) => {
-                self.depth = depth;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Comes back out of an array.
-    pub(super) fn leave(&mut self) {
-        self.depth = self.depth.saturating_add(1);
-    }
-
-    pub(super) fn admit(&self, input: &[u8]) -> Result<(), Fault> {
-        if input.len() > self.bytes {
-            return Err(Fault { kind: PhpErrorKind::Bytes, offset: self.bytes });
-        }
-        Ok(())
-    }
-}
-
-impl From<&Limits> for Budget {
-    fn from(limits: &Limits) -> Self {
-        Self::new(limits)
-    }
-}
 
 /// Checks the value that `input` starts with, and tells where it ends.
 ///
@@ -73,8 +17,10 @@ impl From<&Limits> for Budget {
 ///
 /// # Errors
 ///
-/// When the value is not one that [`decode`](super::decode()) would read. With
-/// [`PhpError::is_reference`], [`normalize`](super::normalize()) may help.
+/// When the bytes are not a serialized value, or over the limits. With
+/// [`PhpError::is_reference`], [`normalize`](super::normalize()) may help. What
+/// passes is read by [`decode`](super::decode()), but for references that
+/// `normalize` could not resolve.
 pub fn skip_value(input: &[u8], budget: &mut Budget) -> Result<usize, PhpError> {
     let mut cursor = Cursor::new(input);
     budget.admit(input).and_then(|()| skip(&mut cursor, budget)).map_err(|fault| located(fault, input))?;
@@ -218,9 +164,8 @@ impl<'a> Iterator for Pairs<'a> {
 /// Passes one value.
 pub(super) fn skip(cursor: &mut Cursor<'_>, budget: &mut Budget) -> Result<(), Fault> {
     let start = cursor.offset();
-    let mut left = match cursor.value(budget)? {
-        Token::Array(count) => count,
-        _ => return Ok(()),
+    let Some(mut left) = cursor.value(budget)?.pairs() else {
+        return Ok(());
     };
     if budget.depth == 0 {
         return Err(Fault { kind: PhpErrorKind::Depth, offset: start });
@@ -232,7 +177,7 @@ pub(super) fn skip(cursor: &mut Cursor<'_>, budget: &mut Budget) -> Result<(), F
             left = fewer;
             cursor.skip_key()?;
             let start = cursor.offset();
-            if let Token::Array(count) = cursor.value(budget)? {
+            if let Some(count) = cursor.value(budget)?.pairs() {
                 levels.push(left);
                 left = count;
                 if levels.depth() >= budget.depth {
@@ -251,10 +196,6 @@ pub(super) fn skip(cursor: &mut Cursor<'_>, budget: &mut Budget) -> Result<(), F
 fn scalar<'a, T>(input: &'a [u8], pick: impl FnOnce(Token<'a>) -> Option<T>) -> Result<T, PhpError> {
     let token = Cursor::new(input).token()?;
     pick(token).ok_or_else(|| PhpError::from(Fault { kind: PhpErrorKind::Type, offset: 0 }))
-}
-
-pub(super) fn located(fault: Fault, input: &[u8]) -> PhpError {
-    PhpError::new(fault.kind, fault.offset, locate(input, fault.offset))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-use super::super::PhpErrorKind;
-use super::{Budget, Pairs, is_array, read_bool, read_int, read_str, skip_value};
+use super::super::{Budget, PhpErrorKind};
+use super::{Pairs, is_array, read_bool, read_int, read_str, skip_value};
 use crate::pack::limits::Limits;
 use crate::pack::value::KeyRef;
 
@@ -43,10 +43,10 @@ fn pairs_say_where_they_stand_and_where_the_array_ends() {
 
 #[test]
 fn pairs_end_after_the_first_error() {
-    let mut pairs = Pairs::new(b"a:2:{i:0;N;i:1;O:1:\"X\":0:{}}", &Limits::default()).unwrap();
+    let mut pairs = Pairs::new(b"a:2:{i:0;N;i:1;R:1;}", &Limits::default()).unwrap();
     assert!(pairs.next().unwrap().is_ok());
     let error = pairs.next().unwrap().unwrap_err();
-    assert_eq!((error.kind(), error.path()), (PhpErrorKind::Object, "[1]"));
+    assert_eq!((error.kind(), error.path()), (PhpErrorKind::Reference, "[1]"));
     assert!(pairs.next().is_none());
 
     let mut pairs = Pairs::new(b"a:1:{i:0;N;i:1;N;}", &Limits::default()).unwrap();
@@ -76,6 +76,16 @@ fn levels_beyond_those_kept_in_place_are_walked_too() {
             _ => assert_eq!(end.unwrap(), input.len()),
         }
     }
+}
+
+#[test]
+fn objects_are_passed_as_they_stand() {
+    let input = br#"a:3:{i:0;O:1:"X":1:{s:1:"a";O:1:"Y":0:{}}i:1;E:3:"A:B";i:2;C:1:"Z":3:{}}}}}"#;
+    let values: Vec<_> = pairs(input).into_iter().map(|(_, value)| value).collect();
+    assert_eq!(
+        values,
+        [&br#"O:1:"X":1:{s:1:"a";O:1:"Y":0:{}}"#[..], br#"E:3:"A:B";"#, br#"C:1:"Z":3:{}}}}"#]
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde::ser::{self, Error as _, Serialize};
 
 use super::error::PhpError;
+use super::raw_object::OBJECT;
 use super::write;
 
 type Result<T> = std::result::Result<T, PhpError>;
@@ -42,12 +43,14 @@ pub fn to_writer<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<
 #[derive(Debug)]
 pub struct Serializer<'a> {
     out: &'a mut Vec<u8>,
+    /// Bytes come that are serialized already: an object's.
+    raw: bool,
 }
 
 impl<'a> Serializer<'a> {
     /// Appends to `out`.
     pub fn new(out: &'a mut Vec<u8>) -> Self {
-        Self { out }
+        Self { out, raw: false }
     }
 
     /// The head of an enum variant with data: an array of one pair.
@@ -110,7 +113,11 @@ impl<'s, 'a> ser::Serializer for &'s mut Serializer<'a> {
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Result<()> {
-        write::string(self.out, value);
+        if self.raw {
+            self.out.extend_from_slice(value);
+        } else {
+            write::string(self.out, value);
+        }
         Ok(())
     }
 
@@ -135,8 +142,8 @@ impl<'s, 'a> ser::Serializer for &'s mut Serializer<'a> {
         self.serialize_str(variant)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<()> {
-        value.serialize(self)
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<()> {
+        value.serialize(&mut Serializer { out: &mut *self.out, raw: name == OBJECT })
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(

@@ -1,8 +1,8 @@
 //! Telling lists from maps before they are read.
 
+use super::budget::Budget;
 use super::error::{Fault, PhpErrorKind};
-use super::scan::Budget;
-use super::token::{Cursor, Token};
+use super::token::Cursor;
 use crate::pack::value::KeyRef;
 
 /// Which arrays are lists. Found by looking ahead, once for all the arrays
@@ -59,7 +59,7 @@ impl Shapes {
             }
             last.next = last.next.saturating_add(1);
             let start = cursor.offset();
-            if let Token::Array(count) = cursor.value(&mut budget)? {
+            if let Some(count) = cursor.value(&mut budget)?.pairs() {
                 if !budget.enter() {
                     return Err(Fault { kind: PhpErrorKind::Depth, offset: start });
                 }

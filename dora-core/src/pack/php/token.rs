@@ -3,16 +3,18 @@
 //! Everything that reads goes through [`Cursor`], so that all of it accepts
 //! the same bytes.
 
-use std::borrow::Cow;
-
+use super::budget::Budget;
 use super::error::{Fault, PhpErrorKind};
-use super::scan::Budget;
 use crate::pack::value::KeyRef;
+
+mod rare;
+
+pub(super) use rare::{split_case, split_custom, unescape};
 
 /// The shortest pair of an array: `i:0;N;`.
 const SHORTEST_PAIR: usize = 6;
 
-/// What stands at a position: a scalar, or the head of an array.
+/// What stands at a position: a scalar, or the head of an array or object.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Token<'a> {
     Null,
@@ -25,11 +27,33 @@ pub(super) enum Token<'a> {
     Escaped(&'a [u8]),
     /// As many pairs follow, then [`Cursor::close`].
     Array(usize),
-    /// To the n-th value, from 1 on. Its own value counts if it is `r:`.
+    /// As [`Token::Array`], of an object of this class (`O:`).
+    Object {
+        class: &'a [u8],
+        count: u32,
+    },
+    /// A case of an enum (`E:`): `Class:Case`.
+    Case(&'a [u8]),
+    /// An object in words of its own (`C:`): see [`split_custom`].
+    Custom(&'a [u8]),
+    /// To the n-th value, from 1 on. Its own value counts if it is `r:`. To the
+    /// 0th, it is what is left of one that cannot be resolved.
     Reference {
         to: usize,
         counts: bool,
     },
+}
+
+impl Token<'_> {
+    /// How many pairs follow, if this is the head of an array or object.
+    #[inline]
+    pub(super) fn pairs(&self) -> Option<usize> {
+        match self {
+            Self::Array(count) => Some(*count),
+            Self::Object { count, .. } => Some(*count as usize),
+            _ => None,
+        }
+    }
 }
 
 /// A position in serialized bytes.
@@ -56,7 +80,8 @@ impl<'a> Cursor<'a> {
         Fault { kind, offset: self.offset() }
     }
 
-    /// The next value, which must be none that the bytes may not have here.
+    /// The next value. A reference that could still be resolved is refused: what
+    /// it leads to may be outside of what is read here.
     #[inline]
     pub(super) fn value(&mut self, budget: &mut Budget) -> Result<Token<'a>, Fault> {
         let start = self.offset();
@@ -65,7 +90,7 @@ impl<'a> Cursor<'a> {
             return Err(Fault { kind: PhpErrorKind::Nodes, offset: start });
         }
         match token {
-            Token::Reference { .. } => Err(Fault { kind: PhpErrorKind::Reference, offset: start }),
+            Token::Reference { to: 1.., .. } => Err(Fault { kind: PhpErrorKind::Reference, offset: start }),
             token => Ok(token),
         }
     }
@@ -144,27 +169,6 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    #[cold]
-    fn rare_token(&mut self) -> Result<Token<'a>, Fault> {
-        match self.rest {
-            [b'S', b':', rest @ ..] => {
-                self.rest = rest;
-                self.escaped_string()
-            }
-            [mark @ (b'R' | b'r'), b':', rest @ ..] => {
-                self.rest = rest;
-                let to = self.unsigned(b';')?;
-                Ok(Token::Reference { to, counts: *mark == b'r' })
-            }
-            [b'O' | b'C' | b'E', b':', ..] => Err(self.fault(PhpErrorKind::Object)),
-            [] | [b'N' | b'b' | b'i' | b'd' | b's' | b'S' | b'a' | b'R' | b'r'] => {
-                Err(self.fault(PhpErrorKind::UnexpectedEnd))
-            }
-            [b'b', b':'] | [b'b', b':', b'0' | b'1'] => Err(self.fault(PhpErrorKind::UnexpectedEnd)),
-            _ => Err(self.fault(PhpErrorKind::Syntax)),
-        }
-    }
-
     #[inline]
     fn string(&mut self) -> Result<&'a [u8], Fault> {
         let length = self.unsigned(b':')?;
@@ -177,34 +181,6 @@ impl<'a> Cursor<'a> {
             Some((_, [] | [b'"'])) | None => Err(self.fault(PhpErrorKind::UnexpectedEnd)),
             Some(_) => Err(self.fault(PhpErrorKind::Length)),
         }
-    }
-
-    fn escaped_string(&mut self) -> Result<Token<'a>, Fault> {
-        let length = self.unsigned(b':')?;
-        self.eat(b'"')?;
-        let start = self.rest;
-        let mut escaped = false;
-        for _ in 0..length {
-            self.rest = match self.rest {
-                [b'\\', high, low, rest @ ..] => {
-                    if !high.is_ascii_hexdigit() || !low.is_ascii_hexdigit() {
-                        return Err(self.fault(PhpErrorKind::Escape));
-                    }
-                    escaped = true;
-                    rest
-                }
-                [b'\\', ..] | [] => return Err(self.fault(PhpErrorKind::UnexpectedEnd)),
-                [_, rest @ ..] => rest,
-            };
-        }
-        let taken = start.len().saturating_sub(self.rest.len());
-        let raw = start.get(..taken).unwrap_or_default();
-        match self.rest {
-            [b'"', b';', rest @ ..] => self.rest = rest,
-            [] | [b'"'] => return Err(self.fault(PhpErrorKind::UnexpectedEnd)),
-            _ => return Err(self.fault(PhpErrorKind::Length)),
-        }
-        Ok(if escaped { Token::Escaped(raw) } else { Token::Str(raw) })
     }
 
     #[inline]
@@ -304,27 +280,4 @@ impl<'a> Cursor<'a> {
             _ => Err(self.fault(PhpErrorKind::Syntax)),
         }
     }
-}
-
-/// The bytes of an [`Token::Escaped`].
-pub(super) fn unescape(raw: &[u8]) -> Cow<'static, [u8]> {
-    let mut bytes = Vec::with_capacity(raw.len());
-    let mut rest = raw;
-    loop {
-        rest = match rest {
-            [b'\\', high, low, rest @ ..] => {
-                bytes.push(nibble(*high) << 4 | nibble(*low));
-                rest
-            }
-            [byte, rest @ ..] => {
-                bytes.push(*byte);
-                rest
-            }
-            [] => return Cow::Owned(bytes),
-        };
-    }
-}
-
-fn nibble(hex: u8) -> u8 {
-    char::from(hex).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).unwrap_or_default()
 }

@@ -45,12 +45,9 @@ pub fn float(out: &mut Vec<u8>, value: f64) {
 
 /// Appends a string.
 pub fn string(out: &mut Vec<u8>, value: impl AsRef<[u8]>) {
-    let bytes = value.as_ref();
     out.extend_from_slice(b"s:");
-    decimal(out, bytes.len() as u64);
-    out.extend_from_slice(b":\"");
-    out.extend_from_slice(bytes);
-    out.extend_from_slice(b"\";");
+    quoted(out, value.as_ref());
+    out.push(b';');
 }
 
 /// Appends the head of an array. `count` pairs of [`key`] and value must
@@ -61,7 +58,37 @@ pub fn array(out: &mut Vec<u8>, count: usize) {
     out.extend_from_slice(b":{");
 }
 
-/// Appends the end of an array.
+/// Appends the head of an object of `class`. `count` pairs of name and value must
+/// follow, each name a [`string`] even where it is an integer, and then [`end`].
+pub fn object(out: &mut Vec<u8>, class: impl AsRef<[u8]>, count: usize) {
+    out.extend_from_slice(b"O:");
+    quoted(out, class.as_ref());
+    out.push(b':');
+    decimal(out, count as u64);
+    out.extend_from_slice(b":{");
+}
+
+/// Appends a case of the enum `class`.
+pub fn enum_case(out: &mut Vec<u8>, class: impl AsRef<[u8]>, case: impl AsRef<[u8]>) {
+    let (class, case) = (class.as_ref(), case.as_ref());
+    out.extend_from_slice(b"E:");
+    quoted(out, &[class, b":", case].concat());
+    out.push(b';');
+}
+
+/// Appends an object of `class` that has bytes of its own for its state.
+pub fn custom(out: &mut Vec<u8>, class: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) {
+    let payload = payload.as_ref();
+    out.extend_from_slice(b"C:");
+    quoted(out, class.as_ref());
+    out.push(b':');
+    decimal(out, payload.len() as u64);
+    out.extend_from_slice(b":{");
+    out.extend_from_slice(payload);
+    out.push(b'}');
+}
+
+/// Appends the end of an array or object.
 pub fn end(out: &mut Vec<u8>) {
     out.push(b'}');
 }
@@ -73,6 +100,13 @@ pub fn key<'k>(out: &mut Vec<u8>, key: impl Into<KeyRef<'k>>) {
         KeyRef::Int(value) => int(out, value),
         KeyRef::Str(bytes) => string(out, bytes),
     }
+}
+
+fn quoted(out: &mut Vec<u8>, bytes: &[u8]) {
+    decimal(out, bytes.len() as u64);
+    out.extend_from_slice(b":\"");
+    out.extend_from_slice(bytes);
+    out.push(b'"');
 }
 
 fn decimal(out: &mut Vec<u8>, mut value: u64) {

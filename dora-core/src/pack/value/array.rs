@@ -212,10 +212,10 @@ impl Array {
         result
     }
 
-    /// Moves every array that holds something to `into`.
+    /// Moves every array that holds something to `into`, those of objects too.
     fn take_nested(&mut self, into: &mut Vec<Self>) {
         let mut take = |value: &mut Value| {
-            if let Value::Array(array) = value
+            if let Some(array) = value.nested_mut()
                 && !array.is_empty()
             {
                 into.push(std::mem::take(array));

@@ -1,11 +1,12 @@
 //! Equality of values, without recursion.
 
-use super::{Array, Value};
+use super::{Array, Object, Value};
 
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Array(one), Self::Array(other)) => one == other,
+            (Self::Object(one), Self::Object(other)) => one == other,
             _ => same_scalar(self, other),
         }
     }
@@ -27,6 +28,12 @@ impl PartialEq for Array {
                 }
                 match (one, other) {
                     (Value::Array(one), Value::Array(other)) => open.push((one, other)),
+                    (Value::Object(one), Value::Object(other)) => {
+                        if !one.same_shell(other) {
+                            return false;
+                        }
+                        open.extend(one.properties().zip(other.properties()));
+                    }
                     _ if same_scalar(one, other) => {}
                     _ => return false,
                 }
@@ -37,6 +44,15 @@ impl PartialEq for Array {
 }
 
 impl Eq for Array {}
+
+/// The same class, with equal properties in the same order.
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        self.same_shell(other) && self.properties() == other.properties()
+    }
+}
+
+impl Eq for Object {}
 
 fn same_scalar(one: &Value, other: &Value) -> bool {
     match (one, other) {

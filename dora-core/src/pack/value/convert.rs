@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Array, Key, PhpString, Value};
+use super::{Array, Key, Object, PhpString, Value};
 
 macro_rules! from_integers {
     ($($int:ty),*) => {$(
@@ -67,6 +67,12 @@ impl From<()> for Value {
 impl From<Array> for Value {
     fn from(array: Array) -> Self {
         Self::Array(array)
+    }
+}
+
+impl From<Object> for Value {
+    fn from(object: Object) -> Self {
+        Self::Object(object)
     }
 }
 

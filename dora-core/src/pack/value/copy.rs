@@ -1,8 +1,9 @@
-//! Copies of arrays, without recursion.
+//! Copies of arrays, without recursion, objects within them included.
 
 use super::{Array, Value};
 
-/// An array whose copy still lacks the arrays within it, from `at` on.
+/// An array whose copy still lacks the arrays and properties within it, from
+/// `at` on.
 struct Copying<'a> {
     source: &'a Array,
     copy: Array,
@@ -15,16 +16,17 @@ impl<'a> Copying<'a> {
             source,
             copy: source.map_values(|value| match value {
                 Value::Array(_) => Value::Array(Array::new()),
+                Value::Object(object) => Value::Object(object.shell()),
                 scalar => scalar.clone(),
             }),
             at: 0,
         }
     }
 
-    /// Moves on to the next array within that has something to copy.
+    /// Moves on to the next one within that has something to copy.
     fn next_nested(&mut self) -> Option<&'a Array> {
         while let Some(value) = self.source.value_at(self.at) {
-            if let Value::Array(nested) = value
+            if let Some(nested) = value.nested()
                 && !nested.is_empty()
             {
                 return Some(nested);
@@ -35,8 +37,8 @@ impl<'a> Copying<'a> {
     }
 
     fn fill(&mut self, nested: Array) {
-        if let Some(slot) = self.copy.value_at_mut(self.at) {
-            *slot = Value::Array(nested);
+        if let Some(slot) = self.copy.value_at_mut(self.at).and_then(Value::nested_mut) {
+            *slot = nested;
         }
         self.at = self.at.saturating_add(1);
     }

@@ -1,19 +1,19 @@
 //! Values to typed data.
 
-use serde::de::{
-    self, Deserialize, DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, Unexpected, Visitor,
-};
+use serde::de::{self, DeserializeOwned, Error as _, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::iter::Iter;
-use super::{Array, KeyRef, Value, ValueError};
+use super::{Array, Object, PhpString, Value, ValueError};
 use crate::pack::limits::Limits;
+use crate::pack::php::raw_object::{OBJECT, RawObject};
 
 type Result<T> = std::result::Result<T, ValueError>;
 
 mod key;
+mod pairs;
 
 pub(in crate::pack) use key::{KeyDeserializer, UnitVariant, integer};
+use pairs::Pairs;
 
 impl Value {
     /// Reads this value as a `T`, as [`from_slice`] reads bytes.
@@ -46,26 +46,43 @@ impl<'de> IntoDeserializer<'de, ValueError> for &'de Value {
 }
 
 impl<'de> ValueDeserializer<'de> {
-    fn within(self, array: &'de Array) -> Result<Pairs<'de>> {
-        let depth = self.depth.checked_sub(1);
-        Ok(Pairs {
-            pairs: array.iter(),
-            value: None,
-            next: 0,
-            depth: depth.ok_or_else(|| ValueError::new("nested too deeply"))?,
-        })
+    fn deeper(self) -> Result<usize> {
+        self.depth.checked_sub(1).ok_or_else(|| ValueError::new("nested too deeply"))
     }
 
     fn visit_list<V: Visitor<'de>>(self, array: &'de Array, visitor: V) -> Result<V::Value> {
-        let mut pairs = self.within(array)?;
+        let mut pairs = Pairs::of_array(array, self.deeper()?);
         let value = visitor.visit_seq(&mut pairs)?;
-        pairs.finish(array, value)
+        pairs.finish(array.len(), value)
     }
 
     fn visit_map<V: Visitor<'de>>(self, array: &'de Array, visitor: V) -> Result<V::Value> {
-        let mut pairs = self.within(array)?;
+        let mut pairs = Pairs::of_array(array, self.deeper()?);
         let value = visitor.visit_map(&mut pairs)?;
-        pairs.finish(array, value)
+        pairs.finish(array.len(), value)
+    }
+
+    /// An object is the map of its properties, by their plain names; the case of
+    /// an enum its name.
+    fn visit_object<V: Visitor<'de>>(self, object: &'de Object, visitor: V) -> Result<V::Value> {
+        if let Some(case) = object.case() {
+            return visit_string(case, visitor);
+        }
+        if object.payload().is_some() {
+            let class = object.class().escape_ascii();
+            return Err(ValueError::custom(format_args!("an object that only its class, {class}, can read")));
+        }
+        let mut pairs = Pairs::of_object(object, self.deeper()?);
+        let length = pairs.len();
+        let value = visitor.visit_map(&mut pairs)?;
+        pairs.finish(length, value)
+    }
+}
+
+fn visit_string<'de, V: Visitor<'de>>(string: &'de PhpString, visitor: V) -> Result<V::Value> {
+    match string.as_str() {
+        Some(text) => visitor.visit_borrowed_str(text),
+        None => visitor.visit_borrowed_bytes(string),
     }
 }
 
@@ -85,6 +102,10 @@ macro_rules! lists {
         fn $method<V: Visitor<'de>>(self, $(_: $argument,)* visitor: V) -> Result<V::Value> {
             match self.value {
                 Value::Array(array) => self.visit_list(array, visitor),
+                Value::Object(object) => match object.properties() {
+                    Some(properties) => self.visit_list(properties, visitor),
+                    None => self.deserialize_any(visitor),
+                },
                 _ => self.deserialize_any(visitor),
             }
         }
@@ -112,12 +133,10 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'de> {
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Int(value) => visitor.visit_i64(*value),
             Value::Float(value) => visitor.visit_f64(*value),
-            Value::Str(string) => match string.as_str() {
-                Some(text) => visitor.visit_borrowed_str(text),
-                None => visitor.visit_borrowed_bytes(string),
-            },
+            Value::Str(string) => visit_string(string, visitor),
             Value::Array(array) if array.is_list() => self.visit_list(array, visitor),
             Value::Array(array) => self.visit_map(array, visitor),
+            Value::Object(object) => self.visit_object(object, visitor),
         }
     }
 
@@ -139,8 +158,12 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'de> {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
-        visitor.visit_newtype_struct(self)
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
+        match self.value {
+            Value::Object(object) if name == OBJECT => visitor.visit_enum(RawObject::of(object)),
+            _ if name == OBJECT => self.deserialize_any(visitor),
+            _ => visitor.visit_newtype_struct(self),
+        }
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
@@ -167,10 +190,17 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'de> {
     ) -> Result<V::Value> {
         match self.value {
             Value::Str(name) => visitor.visit_enum(UnitVariant::new(name.as_bytes())),
-            Value::Array(array) if array.len() == 1 => visitor.visit_enum(self.within(array)?),
-            Value::Array(array) => Err(ValueError::invalid_length(array.len(), &"one variant")),
+            Value::Array(array) => Pairs::of_array(array, self.deeper()?).visit_variant(visitor),
+            Value::Object(object) => match object.case() {
+                Some(case) => visitor.visit_enum(UnitVariant::new(case.as_bytes())),
+                None => Pairs::of_object(object, self.deeper()?).visit_variant(visitor),
+            },
             _ => self.deserialize_any(visitor),
         }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_unit()
     }
 
     fn is_human_readable(&self) -> bool {
@@ -179,104 +209,7 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'de> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 u8 u16 u32 f32 f64 char str string unit unit_struct
-        identifier ignored_any
-    }
-}
-
-/// The pairs of an array, in whatever way they are asked for.
-pub(in crate::pack) struct Pairs<'de> {
-    pairs: Iter<'de>,
-    value: Option<&'de Value>,
-    next: i64,
-    depth: usize,
-}
-
-impl<'de> Pairs<'de> {
-    fn nested(&self, value: &'de Value) -> ValueDeserializer<'de> {
-        ValueDeserializer { value, depth: self.depth }
-    }
-
-    /// What is under the key that was read last.
-    fn current(&mut self) -> Result<ValueDeserializer<'de>> {
-        let value = self.value.take();
-        value.map(|value| self.nested(value)).ok_or_else(|| ValueError::custom("value without a key"))
-    }
-
-    fn finish<T>(&self, array: &Array, value: T) -> Result<T> {
-        match self.pairs.len() {
-            0 => Ok(value),
-            _ => Err(ValueError::invalid_length(array.len(), &"fewer elements")),
-        }
-    }
-}
-
-impl<'de> de::SeqAccess<'de> for Pairs<'de> {
-    type Error = ValueError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
-        let Some((key, value)) = self.pairs.next() else {
-            return Ok(None);
-        };
-        if key != KeyRef::Int(self.next) {
-            return Err(ValueError::invalid_type(Unexpected::Map, &"a list"));
-        }
-        self.next = self.next.saturating_add(1);
-        seed.deserialize(self.nested(value)).map(Some)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.pairs.len())
-    }
-}
-
-impl<'de> de::MapAccess<'de> for Pairs<'de> {
-    type Error = ValueError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
-        let Some((key, value)) = self.pairs.next() else {
-            return Ok(None);
-        };
-        self.value = Some(value);
-        seed.deserialize(KeyDeserializer::new(key)).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
-        seed.deserialize(self.current()?)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.pairs.len())
-    }
-}
-
-/// The key of the only pair names a variant, its value has the data.
-impl<'de> de::EnumAccess<'de> for Pairs<'de> {
-    type Error = ValueError;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(mut self, seed: V) -> Result<(V::Value, Self)> {
-        let name = de::MapAccess::next_key_seed(&mut self, seed)?;
-        Ok((name.ok_or_else(|| ValueError::invalid_length(0, &"one variant"))?, self))
-    }
-}
-
-impl<'de> de::VariantAccess<'de> for Pairs<'de> {
-    type Error = ValueError;
-
-    fn unit_variant(mut self) -> Result<()> {
-        Deserialize::deserialize(self.current()?)
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(mut self, seed: T) -> Result<T::Value> {
-        seed.deserialize(self.current()?)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(mut self, _: usize, visitor: V) -> Result<V::Value> {
-        de::Deserializer::deserialize_seq(self.current()?, visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(mut self, _: &'static [&'static str], visitor: V) -> Result<V::Value> {
-        de::Deserializer::deserialize_map(self.current()?, visitor)
+        identifier
     }
 }
 

@@ -1,10 +1,12 @@
 //! Values without a schema: what PHP and JSON bodies carry.
 //!
-//! A [`Value`] is what a PHP variable can hold without classes: strings are
-//! bytes, and an [`Array`] is PHP's ordered map, lists included.
+//! A [`Value`] is what a PHP variable can hold: strings are bytes, an [`Array`]
+//! is PHP's ordered map, lists included, and an [`Object`] is the name of its
+//! class and its properties, as data.
 
 pub mod array;
 pub mod key;
+pub mod object;
 pub mod string;
 
 mod compare;
@@ -26,6 +28,7 @@ pub use de::ValueDeserializer;
 pub use error::ValueError;
 pub use iter::{IntoIter, Iter};
 pub use key::{Key, KeyRef};
+pub use object::Object;
 pub use string::PhpString;
 
 /// A value whose type is known only when it is read.
@@ -47,6 +50,8 @@ pub enum Value {
     Str(PhpString),
     /// PHP `array`: a list or an ordered map.
     Array(Array),
+    /// PHP `object`, as data: nothing is ever instantiated.
+    Object(Object),
 }
 
 impl Value {
@@ -101,32 +106,79 @@ impl Value {
         }
     }
 
-    /// The array, if this is one.
+    /// The array, if this is one. A `stdClass` is one: the array of its
+    /// properties.
     #[must_use]
-    pub const fn as_array(&self) -> Option<&Array> {
+    pub fn as_array(&self) -> Option<&Array> {
         match self {
             Self::Array(value) => Some(value),
+            Self::Object(object) if object.is_std_class() => object.properties(),
             _ => None,
         }
     }
 
-    /// The array, if this is one.
-    pub const fn as_array_mut(&mut self) -> Option<&mut Array> {
+    /// As [`as_array`](Self::as_array), to be changed.
+    pub fn as_array_mut(&mut self) -> Option<&mut Array> {
         match self {
             Self::Array(value) => Some(value),
+            Self::Object(object) if object.is_std_class() => object.properties_mut(),
             _ => None,
         }
     }
 
-    /// What stands under `key`, if this is an array that has it.
+    /// The object, if this is one.
+    #[must_use]
+    pub const fn as_object(&self) -> Option<&Object> {
+        match self {
+            Self::Object(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The object, if this is one.
+    pub const fn as_object_mut(&mut self) -> Option<&mut Object> {
+        match self {
+            Self::Object(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// What stands under `key`, if this is an array that has it, or an object
+    /// with a property of that plain name.
     #[must_use]
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<&Self> {
-        self.as_array()?.get(key)
+        match self {
+            Self::Array(array) => array.get(key),
+            Self::Object(object) => object.get(key),
+            _ => None,
+        }
     }
 
-    /// What stands under `key`, if this is an array that has it.
+    /// As [`get`](Self::get), to be changed.
     pub fn get_mut<'k>(&mut self, key: impl Into<KeyRef<'k>>) -> Option<&mut Self> {
-        self.as_array_mut()?.get_mut(key)
+        match self {
+            Self::Array(array) => array.get_mut(key),
+            Self::Object(object) => object.get_mut(key),
+            _ => None,
+        }
+    }
+
+    /// What it nests: an array, or the properties of an object.
+    pub(super) fn nested(&self) -> Option<&Array> {
+        match self {
+            Self::Array(array) => Some(array),
+            Self::Object(object) => object.properties(),
+            _ => None,
+        }
+    }
+
+    /// As [`nested`](Self::nested), to be changed.
+    pub(super) fn nested_mut(&mut self) -> Option<&mut Array> {
+        match self {
+            Self::Array(array) => Some(array),
+            Self::Object(object) => object.properties_mut(),
+            _ => None,
+        }
     }
 
     /// Leaves `Null` behind and gives what was here.
@@ -145,6 +197,7 @@ impl Value {
             Self::Float(_) => "float",
             Self::Str(_) => "string",
             Self::Array(_) => "array",
+            Self::Object(_) => "object",
         }
     }
 }
@@ -158,6 +211,7 @@ impl fmt::Debug for Value {
             Self::Float(value) => value.fmt(f),
             Self::Str(value) => value.fmt(f),
             Self::Array(value) => value.fmt(f),
+            Self::Object(value) => value.fmt(f),
         }
     }
 }

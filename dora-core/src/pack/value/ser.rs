@@ -3,6 +3,7 @@
 use serde::ser::{self, Error as _, Serialize};
 
 use super::{Array, Key, Value, ValueError};
+use crate::pack::php::raw_object::{OBJECT, parse};
 
 type Result<T> = std::result::Result<T, ValueError>;
 
@@ -96,8 +97,10 @@ impl ser::Serializer for ValueSerializer {
         Ok(variant.into())
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<Value> {
-        value.serialize(self)
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<Value> {
+        let value = value.serialize(self)?;
+        let object = if name == OBJECT { value.as_bytes().and_then(parse) } else { None };
+        Ok(object.map_or(value, Value::Object))
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(

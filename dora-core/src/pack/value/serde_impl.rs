@@ -2,15 +2,19 @@
 
 use std::fmt;
 
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Error as _, SerializeMap, SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::{Array, Key, KeyRef, PhpString, Value};
+use super::object::Visibility;
+use super::{Array, Key, KeyRef, Object, PhpString, Value};
+use crate::pack::php::raw_object::{self, OBJECT};
 
 /// In text formats such as JSON, strings must be UTF-8 and floats finite.
 /// Arrays that are lists are sequences, the empty one included (PHP's
-/// `json_encode` writes `[]`), all others are maps.
+/// `json_encode` writes `[]`), all others are maps. An object is the map of its
+/// public properties, as `json_encode` has it, and the case of an enum its name;
+/// what only its class can read (`C:`) has no text form.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -23,7 +27,31 @@ impl Serialize for Value {
             Self::Float(value) => Err(S::Error::custom(format_args!("float that has no text form: {value}"))),
             Self::Str(value) => value.serialize(serializer),
             Self::Array(value) => value.serialize(serializer),
+            Self::Object(value) => value.serialize(serializer),
         }
+    }
+}
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return raw_object::serialize(self, serializer);
+        }
+        if let Some(case) = self.case() {
+            return case.serialize(serializer);
+        }
+        if self.properties().is_none() {
+            let class = self.class().escape_ascii();
+            return Err(S::Error::custom(format_args!(
+                "object that only its class, {class}, has a text form of"
+            )));
+        }
+        let public = || self.fields().filter(|field| field.visibility == Visibility::Public);
+        let mut map = serializer.serialize_map(Some(public().count()))?;
+        for field in public() {
+            map.serialize_entry(&field.name, field.value)?;
+        }
+        map.end()
     }
 }
 
@@ -79,7 +107,19 @@ fn serialize_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, 
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue)
+        deserializer.deserialize_newtype_struct(OBJECT, AnyValue)
+    }
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Object(object) => Ok(object),
+            other => Err(de::Error::custom(format_args!(
+                "invalid type: {}, expected an object",
+                other.type_name()
+            ))),
+        }
     }
 }
 
@@ -129,6 +169,10 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
         inner.deserialize_any(self)
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Value, A::Error> {
+        raw_object::deserialize(data).map(Value::Object)
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Value, E> {

@@ -251,8 +251,12 @@ fn read_data<F: ArrayFormat>(data: Bytes, shape: Shape, limits: &Limits) -> Resu
             if pairs.len() > limits.calls {
                 return Err(format!("over {} results", limits.calls));
             }
-            let results = pairs.into_iter().map(|(key, value)| Ok((key, read_result::<F>(&value, limits)?)));
-            results.collect::<Result<_, String>>().map(ResponseData::Many)
+            // A result that is none costs its own call alone.
+            let read = |value: &Bytes| {
+                read_result::<F>(value, limits).unwrap_or_else(|reason| Err(unreadable(reason)))
+            };
+            let results = pairs.into_iter().map(|(key, value)| (key, read(&value)));
+            Ok(ResponseData::Many(results.collect()))
         }
     }
 }

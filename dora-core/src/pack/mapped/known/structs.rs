@@ -118,23 +118,10 @@ impl<'de> Reader<'de> for ValueReader {
         Ok(value(Kind::ListValue(ListValue { values })))
     }
 
-    /// PHP has but arrays: one with the keys 0, 1, 2 and so on is a list.
-    fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut entries: Vec<(Key<'de>, Value)> = vec![];
-        let mut is_list = !self.human_readable;
-        let mut next = 0_i64;
-        while let Some(key) = map.next_key::<Key<'de>>()? {
-            is_list = is_list && key == Key::Int(next);
-            next = next.saturating_add(1);
-            entries.push((key, map.next_value_seed(Seed::new())?));
-        }
-        if is_list {
-            let values = entries.into_iter().map(|(_, value)| value).collect();
-            return Ok(value(Kind::ListValue(ListValue { values })));
-        }
-        let entries = entries.into_iter();
-        let fields = entries.map(|(key, value)| (key.into_string(), value));
-        Ok(value(Kind::StructValue(Struct { fields: fields.collect() })))
+    /// A PHP array that is a list comes as one; what comes here has names, or is
+    /// an object.
+    fn map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
+        StructReader.map(map).map(|fields| value(Kind::StructValue(fields)))
     }
 }
 

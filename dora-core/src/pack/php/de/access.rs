@@ -7,6 +7,7 @@ use super::{Deserializer, Result};
 use crate::pack::php::error::PhpError;
 use crate::pack::value::KeyRef;
 use crate::pack::value::de::KeyDeserializer;
+use crate::pack::value::object::plain;
 
 /// No reader makes room for more than this ahead: a count is only a claim.
 const MOST_AHEAD: usize = 1024;
@@ -49,15 +50,20 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
     }
 }
 
-/// The pairs of a map or struct.
+/// The pairs of a map or struct, or the properties of an object.
 pub(super) struct Entries<'a, 'de> {
     de: &'a mut Deserializer<'de>,
     left: usize,
+    of_object: bool,
 }
 
 impl<'a, 'de> Entries<'a, 'de> {
     pub(super) fn new(de: &'a mut Deserializer<'de>, count: usize) -> Self {
-        Self { de, left: count }
+        Self { de, left: count, of_object: false }
+    }
+
+    pub(super) fn of_object(de: &'a mut Deserializer<'de>, count: usize) -> Self {
+        Self { de, left: count, of_object: true }
     }
 
     pub(super) fn left(&self) -> usize {
@@ -74,7 +80,10 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
         };
         self.left = left;
         let start = self.de.cursor.offset();
-        let key = self.de.cursor.key()?;
+        let mut key = self.de.cursor.key()?;
+        if self.of_object {
+            key = plain(key).0;
+        }
         seed.deserialize(KeyDeserializer::new(key)).map(Some).map_err(|error: PhpError| error.or_at(start))
     }
 
@@ -87,12 +96,16 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
     }
 }
 
-/// An enum variant with data: the key of an array of one pair.
-pub(super) struct Variant<'a, 'de>(&'a mut Deserializer<'de>);
+/// An enum variant with data: the key of an array, or object, of one pair.
+pub(super) struct Variant<'a, 'de>(Entries<'a, 'de>);
 
 impl<'a, 'de> Variant<'a, 'de> {
     pub(super) fn new(de: &'a mut Deserializer<'de>) -> Self {
-        Self(de)
+        Self(Entries::new(de, 1))
+    }
+
+    pub(super) fn of_object(de: &'a mut Deserializer<'de>) -> Self {
+        Self(Entries::of_object(de, 1))
     }
 }
 
@@ -100,12 +113,9 @@ impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
     type Error = PhpError;
     type Variant = Self;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self)> {
-        let start = self.0.cursor.offset();
-        let key = self.0.cursor.key()?;
-        let name =
-            seed.deserialize(KeyDeserializer::new(key)).map_err(|error: PhpError| error.or_at(start))?;
-        Ok((name, self))
+    fn variant_seed<V: DeserializeSeed<'de>>(mut self, seed: V) -> Result<(V::Value, Self)> {
+        let name = de::MapAccess::next_key_seed(&mut self.0, seed)?;
+        Ok((name.ok_or_else(|| PhpError::invalid_length(0, &"one variant"))?, self))
     }
 }
 
@@ -113,18 +123,18 @@ impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
     type Error = PhpError;
 
     fn unit_variant(self) -> Result<()> {
-        Deserialize::deserialize(self.0)
+        Deserialize::deserialize(self.0.de)
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value> {
-        seed.deserialize(self.0)
+        seed.deserialize(self.0.de)
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value> {
-        de::Deserializer::deserialize_seq(self.0, visitor)
+        de::Deserializer::deserialize_seq(self.0.de, visitor)
     }
 
     fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value> {
-        de::Deserializer::deserialize_map(self.0, visitor)
+        de::Deserializer::deserialize_map(self.0.de, visitor)
     }
 }
