@@ -30,7 +30,7 @@ use crate::wire::checksum::Salt;
 
 /// A server that is being put together.
 ///
-/// Every listener speaks both header generations, all packings its allow-list
+/// Every listener speaks all generations, all packings its allow-list
 /// has, gzip or not: told apart per frame, and answered in kind. Only whether
 /// frames are signed cannot be told and is set here.
 #[must_use = "a server does nothing until it is served"]

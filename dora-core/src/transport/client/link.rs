@@ -313,7 +313,7 @@ impl Link {
 mod tests {
     use super::*;
     use crate::call::code::Code;
-    use crate::wire::header::Generation;
+    use crate::generation::Generation;
 
     fn link(change: impl FnOnce(Endpoint) -> Endpoint) -> Link {
         Link::new(change(Endpoint::new("127.0.0.1:1").expect("host:port").php()))
