@@ -169,7 +169,7 @@ fn descriptors_attributes_and_halves() {
     assert!(greeter.contains("#[doc(hidden)]"));
     assert!(greeter.contains("pub mod greeter_server"));
     assert!(!greeter.contains("pub mod greeter_client"));
-    assert!(greeter.contains(r#"path: "/Greeter/Hello""#));
+    assert!(greeter.contains("\"/Greeter/Hello\""));
     assert!(!fs::read(dir.join("out/greeter.bin")).unwrap().is_empty());
 }
 

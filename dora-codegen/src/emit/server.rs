@@ -46,7 +46,7 @@ fn server_trait(service: &Service<'_>) -> TokenStream {
                 request: codegen::Request<#input>,
             ) -> impl ::core::future::Future<
                 Output = ::core::result::Result<codegen::Response<#output>, codegen::Status>,
-            > + Send;
+            > + ::core::marker::Send;
         }
     });
     let message = format!("`{{Self}}` does not serve `{full_name}`");
@@ -85,6 +85,15 @@ fn server(service: &Service<'_>) -> TokenStream {
             /// Serves with `inner`, which others hold too.
             pub fn from_arc(inner: ::std::sync::Arc<#t>) -> Self {
                 Self { inner }
+            }
+
+            /// Puts a tower layer around this service alone; what comes out can
+            /// be mounted, and called in this process, as this can.
+            pub fn layer<L>(self, layer: L) -> codegen::Layered<L::Service>
+            where
+                L: codegen::tower::Layer<codegen::Methods<Self>>,
+            {
+                codegen::Layered::new(self, layer)
             }
         }
 

@@ -53,146 +53,37 @@ pub mod users_client {
     }
 }
 
-/// The server side of `golden.options.Users`.
-#[allow(dead_code)]
-pub mod users_server {
-    use ::dora::codegen;
-
-    /// User accounts.
-    #[diagnostic::on_unimplemented(
-        message = "`{Self}` does not serve `golden.options.Users`",
-        note = "write `impl users_server::Users for {Self}`, with one `async fn` per rpc"
-    )]
-    pub trait Users: ::core::marker::Send + ::core::marker::Sync + 'static {
-        /// How many there are.
-        fn count(
-            &self,
-            request: codegen::Request<()>,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<codegen::Response<()>, codegen::Status>,
-        > + Send;
-
-        /// Answers `Service`.
-        fn service(
-            &self,
-            request: codegen::Request<()>,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<codegen::Response<()>, codegen::Status>,
-        > + Send;
-    }
-
-    /// Mounts a [`Users`] on a server, or serves a client in this process.
-    #[derive(Debug)]
-    pub struct UsersServer<T> {
-        inner: ::std::sync::Arc<T>,
-    }
-
-    impl<T: Users> UsersServer<T> {
-        /// Serves with `inner`.
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(::std::sync::Arc::new(inner))
-        }
-
-        /// Serves with `inner`, which others hold too.
-        pub fn from_arc(inner: ::std::sync::Arc<T>) -> Self {
-            Self { inner }
-        }
-    }
-
-    impl<T> ::core::clone::Clone for UsersServer<T> {
-        fn clone(&self) -> Self {
-            Self {
-                inner: ::std::sync::Arc::clone(&self.inner),
-            }
-        }
-    }
-
-    impl<T: Users> codegen::Mount for UsersServer<T> {
-        fn descriptor(&self) -> &'static codegen::ServiceDescriptor {
-            &super::users_descriptor::SERVICE
-        }
-
-        fn call(
-            &self,
-            method: usize,
-            request: codegen::Request,
-        ) -> codegen::BoxFuture<codegen::Response> {
-            let inner = ::std::sync::Arc::clone(&self.inner);
-            match method {
-                0 => {
-                    ::std::boxed::Box::pin(async move {
-                        codegen::unary(
-                                request,
-                                |request| <T as Users>::count(&inner, request),
-                            )
-                            .await
-                    })
-                }
-                1 => {
-                    ::std::boxed::Box::pin(async move {
-                        codegen::unary(
-                                request,
-                                |request| <T as Users>::service(&inner, request),
-                            )
-                            .await
-                    })
-                }
-                _ => codegen::unknown_method(method, request),
-            }
-        }
-    }
-
-    impl<T: Users> codegen::tower::Service<codegen::Request> for UsersServer<T> {
-        type Response = codegen::Response;
-        type Error = codegen::Status;
-        type Future = codegen::BoxFuture<codegen::Response>;
-
-        fn poll_ready(
-            &mut self,
-            _: &mut ::core::task::Context<'_>,
-        ) -> ::core::task::Poll<::core::result::Result<(), codegen::Status>> {
-            ::core::task::Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, request: codegen::Request) -> Self::Future {
-            codegen::dispatch(self, request)
-        }
-    }
-}
-
 /// What is known of `golden.options.Users`.
 #[allow(dead_code)]
 pub mod users_descriptor {
     use ::dora::codegen;
 
     /// `golden.options.Users`, version `1.2`.
-    pub static SERVICE: codegen::ServiceDescriptor = codegen::ServiceDescriptor {
-        name: "golden.options.Users",
-        version: "1.2",
-        group: Some("accounts"),
-        interface: Some("App\\Rpc\\Lib\\UserInterface"),
-        methods: &[COUNT, SERVICE_],
-    };
+    pub static SERVICE: codegen::ServiceDescriptor = codegen::ServiceDescriptor::new(
+            "golden.options.Users",
+            &[&COUNT, &SERVICE_],
+        )
+        .with_version("1.2")
+        .with_group("accounts")
+        .with_interface("App\\Rpc\\Lib\\UserInterface");
 
     /// `/golden.options.Users/Count`.
-    pub const COUNT: codegen::Method = codegen::Method {
-        service: "golden.options.Users",
-        name: "Count",
-        path: "/golden.options.Users/Count",
-        aliases: &["/user/count", "user.count"],
-        idempotent: true,
-        timeout: Some(::core::time::Duration::from_millis(500)),
-        mode: codegen::Mode::Deferred,
-    };
+    pub static COUNT: codegen::Method = codegen::Method::new(
+            &SERVICE,
+            "Count",
+            "/golden.options.Users/Count",
+        )
+        .with_aliases(&["/user/count", "user.count"])
+        .with_idempotent()
+        .with_timeout(::core::time::Duration::from_millis(500))
+        .with_mode(codegen::Mode::Deferred);
 
     /// `/golden.options.Users/Service`.
-    pub const SERVICE_: codegen::Method = codegen::Method {
-        service: "golden.options.Users",
-        name: "Service",
-        path: "/golden.options.Users/Service",
-        aliases: &[],
-        idempotent: true,
-        timeout: None,
-        mode: codegen::Mode::NoResult,
-    };
+    pub static SERVICE_: codegen::Method = codegen::Method::new(
+            &SERVICE,
+            "Service",
+            "/golden.options.Users/Service",
+        )
+        .with_idempotent()
+        .with_mode(codegen::Mode::NoResult);
 }
