@@ -81,6 +81,8 @@ pub use dora_core::transport::client::endpoint::Endpoint;
 pub use dora_core::transport::client::state::ChannelState;
 pub use dora_core::transport::io::address::{Address, AddressError};
 pub use dora_core::transport::server::bind::ListenError;
+pub use dora_core::transport::server::connections::Connections;
 pub use dora_core::transport::server::control::Control;
+pub use dora_core::transport::server::incoming::Incoming;
 pub use dora_core::transport::server::signal::shutdown_signal;
 pub use dora_core::transport::server::stats::{Snapshot, Stats};
