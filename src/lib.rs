@@ -35,6 +35,9 @@ pub mod tls;
 /// What generated code uses; not for anyone else.
 #[doc(hidden)]
 pub use dora_core::codegen;
+/// How messages become PHP and JSON values, for types of your own behind
+/// `Config::extern_path`.
+pub use dora_core::pack::mapped;
 pub use dora_core::value;
 
 pub use bytes;

@@ -15,7 +15,7 @@ fn generated_code_is_as_expected() {
         dora_codegen::Config::new()
             .out_dir(&out_dir)
             .build_client(name != "server")
-            .build_server(!["client", "comments"].contains(&name))
+            .build_server(!["client", "comments", "options"].contains(&name))
             .compile(&proto)
             .unwrap();
         let generated = fs::read_to_string(out_dir.join(format!("golden.{name}.rs"))).unwrap();
