@@ -83,6 +83,16 @@ impl RouterBuilder {
         self.services.iter().map(|service| service.descriptor())
     }
 
+    /// All names of the method that is reached by `name`; that alone if no service
+    /// has it.
+    pub fn synonyms(&self, name: &str) -> Vec<String> {
+        let services = self.descriptors();
+        let methods =
+            services.flat_map(|service| service.methods().iter().map(move |&method| (service, method)));
+        let mut all = methods.map(|(service, method)| names(service, method));
+        all.find(|names| names.iter().any(|other| other == name)).unwrap_or_else(|| vec![name.to_owned()])
+    }
+
     /// Puts the router together.
     ///
     /// # Errors
@@ -263,10 +273,19 @@ mod tests {
     }
 
     #[test]
+    fn a_methods_names_are_found_by_each_of_them() {
+        let users = users();
+        let all = users.synonyms("user.get");
+        assert_eq!(all.len(), 5, "{all:?}");
+        assert!(all.iter().all(|name| users.synonyms(name) == all));
+        assert_eq!(users.synonyms("/other"), ["/other"]);
+    }
+
+    #[test]
     fn a_name_has_one_method() {
         let mut builder = users();
         builder.add(Echo(&CLASH));
-        let error = builder.build().err().expect("user.get is claimed twice");
+        let error = builder.build().expect_err("user.get is claimed twice");
         assert_eq!(error.to_string(), r#"/t.Users/GetUser and /t.Others/A are both called "user.get""#);
         let mut twice = users();
         twice.add(Echo(&USERS));
