@@ -11,6 +11,7 @@ use crate::call::BoxFuture;
 use crate::call::head::RequestHead;
 use crate::call::method::{Method, ServiceDescriptor};
 use crate::call::mount::Mount;
+use crate::call::nearest::no_method;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::Status;
@@ -54,6 +55,12 @@ struct Route {
     service: Arc<dyn Mount>,
     index: usize,
     method: &'static Method,
+}
+
+impl Routes {
+    fn unknown(&self, name: &str) -> Status {
+        no_method(name, self.names.keys().filter_map(|name| str::from_utf8(name).ok()))
+    }
 }
 
 impl RouterBuilder {
@@ -154,7 +161,7 @@ impl Service<Request> for Router {
         match &self.0.dynamic {
             Some(dynamic) => dynamic(request),
             None => {
-                let status = Status::unimplemented(format!("no method is called {:?}", request.method()));
+                let status = self.0.unknown(request.method().as_str());
                 Box::pin(std::future::ready(Err(status)))
             }
         }
@@ -232,6 +239,15 @@ mod tests {
             assert_eq!(status.code(), Code::Unimplemented);
             assert!(!status.message().contains('\n'), "{status}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_slip_of_the_pen_is_told_what_was_meant() {
+        let router = users().build().expect("no name is claimed twice");
+        let status = ask(&router, "user.gte").await.expect_err("a slip");
+        assert_eq!(status.message(), r#"no method is called "user.gte"; did you mean "user.get"?"#);
+        let status = ask(&router, "/t.Users/count").await.expect_err("a slip");
+        assert!(status.message().contains(r#"did you mean "/t.Users/Count""#), "{status}");
     }
 
     #[tokio::test]
