@@ -35,6 +35,8 @@ pub struct Config {
     pub(crate) serde: bool,
     pub(crate) build_client: bool,
     pub(crate) build_server: bool,
+    pub(crate) default_stubs: bool,
+    pub(crate) mocks: bool,
 }
 
 /// An attribute for some items.
@@ -58,6 +60,7 @@ pub(crate) enum Place {
     Client,
     ServerModule,
     Trait,
+    MockModule,
 }
 
 impl Config {
@@ -75,6 +78,8 @@ impl Config {
             serde: false,
             build_client: true,
             build_server: true,
+            default_stubs: false,
+            mocks: false,
         }
     }
 
@@ -161,6 +166,12 @@ impl Config {
         self.attribute(Place::Trait, path, attribute)
     }
 
+    /// Puts `attribute` on the modules of services' [mocks](Self::mocks):
+    /// `#[cfg(test)]`, or a feature for other packages' tests.
+    pub fn mock_mod_attribute(self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.attribute(Place::MockModule, path, attribute)
+    }
+
     fn attribute(mut self, on: Place, path: impl Into<String>, text: impl Into<String>) -> Self {
         self.attributes.push(Attribute { on, path: path.into(), text: text.into() });
         self
@@ -204,6 +215,33 @@ impl Config {
     /// Whether to generate servers. Default: yes.
     pub fn build_server(mut self, yes: bool) -> Self {
         self.build_server = yes;
+        self
+    }
+
+    /// Whether a server may leave rpcs out, which then answer `Unimplemented`.
+    /// Default: no, the compiler asks for every one of them.
+    pub fn default_stubs(mut self, yes: bool) -> Self {
+        self.default_stubs = yes;
+        self
+    }
+
+    /// Whether to generate, for each service `Users`, a `MockUsers` that expects
+    /// calls and answers them. Default: no.
+    ///
+    /// ```text
+    /// let (users, mut handle) = MockUsers::new();
+    /// handle.expect_get_user(|request| Ok(User { id: request.body().id, ..User::default() }));
+    /// handle.expect_get_user(|_| Err(Status::not_found("no more users")));
+    ///
+    /// let client = UsersClient::new(UsersServer::new(users)); // or on a real port
+    /// // .. the code to test ..
+    /// handle.verify(); // also when it is dropped: all came, and nothing else
+    /// ```
+    ///
+    /// [`mock_mod_attribute`](Self::mock_mod_attribute) keeps mocks out of
+    /// programs: `.mock_mod_attribute(".", "#[cfg(test)]")`.
+    pub fn mocks(mut self, yes: bool) -> Self {
+        self.mocks = yes;
         self
     }
 

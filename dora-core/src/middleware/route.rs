@@ -266,7 +266,7 @@ mod tests {
     fn a_name_has_one_method() {
         let mut builder = users();
         builder.add(Echo(&CLASH));
-        let error = builder.build().err().expect("user.get is claimed twice");
+        let error = builder.build().expect_err("user.get is claimed twice");
         assert_eq!(error.to_string(), r#"/t.Users/GetUser and /t.Others/A are both called "user.get""#);
         let mut twice = users();
         twice.add(Echo(&USERS));
