@@ -53,7 +53,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::CHAPTERS;
+    use super::*;
 
     /// A chapter that is not compiled here, or not shown there, is found.
     #[test]
