@@ -291,7 +291,8 @@ where
             Calls::One(call) => call.name,
             Calls::Many(_) => MethodName::default(),
         };
-        match self.shared.control.run(&command, &self.shared.stats) {
+        let shared = &self.shared;
+        match shared.control.run(&command, &shared.stats, shared.max_running) {
             Ok(value) => {
                 let message = dora_code::OK_MESSAGE.into();
                 self.answer(reply, dora_code::OK, message, ResponseData::Value(value), false);
@@ -341,9 +342,17 @@ where
                 let inflated = compress::is_gzip(body).then(|| compress::inflate(body, config.limits.bytes));
                 let body = inflated.and_then(Result::ok).unwrap_or_else(|| body.clone());
                 let (within, kind) = glimpse(&body);
-                let generation = kind.map_or(*generation, |kind| kind.generation(*generation));
+                // The first byte of the body may be the changed one: no peer writes the
+                // old words behind a guid.
+                let generation = match kind {
+                    Some(kind) if kind.is_legacy() => Generation::Bare,
+                    _ => *generation,
+                };
                 // A frame of the first generation that is too short for its guid.
-                let guid = guid.or(within).or(generation.has_guid().then_some(Guid::ZERO));
+                let guid = match generation.has_guid() {
+                    true => guid.or(Some(Guid::ZERO)),
+                    false => within,
+                };
                 let code = dora_code::signature(generation);
                 (Status::raw(code, dora_code::SIGNATURE_MESSAGE), kind, generation, guid)
             }
