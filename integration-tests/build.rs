@@ -8,6 +8,7 @@ fn main() -> Result<(), dora_codegen::Error> {
     dora_codegen::compile("proto/reference.proto")?;
     dora_codegen::compile(["proto/everything.proto", "proto/names.proto"])?;
     dora_codegen::compile(goldens())?;
+    dora_codegen::Config::new().strict_reading(true).compile("proto/strict.proto")?;
     dora_codegen::Config::new().file_descriptor_set("nested.bin").compile("proto/nested/nested.proto")
 }
 

@@ -24,6 +24,7 @@ pub struct Config {
     pub(crate) field_attributes: Vec<(String, String)>,
     pub(crate) build_client: bool,
     pub(crate) build_server: bool,
+    pub(crate) strict_reading: bool,
 }
 
 impl Config {
@@ -38,6 +39,7 @@ impl Config {
             field_attributes: Vec::new(),
             build_client: true,
             build_server: true,
+            strict_reading: false,
         }
     }
 
@@ -92,6 +94,14 @@ impl Config {
     /// Whether to generate servers. Default: yes.
     pub fn build_server(mut self, yes: bool) -> Self {
         self.build_server = yes;
+        self
+    }
+
+    /// Whether `false` and `""` are errors where PHP often means nothing by them:
+    /// in the place of a message, an `optional`, a member of a `oneof`, a number or
+    /// a list. Default: no, they are nothing there, as null is.
+    pub fn strict_reading(mut self, yes: bool) -> Self {
+        self.strict_reading = yes;
         self
     }
 

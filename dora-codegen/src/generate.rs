@@ -48,7 +48,7 @@ pub(crate) fn packages(
     texts
         .into_iter()
         .map(|(module, text)| {
-            let text = finish(&text, &pool, &module, &comments)?;
+            let text = finish(config, &text, &pool, &module, &comments)?;
             let modules = module.parts().map(str::to_owned).collect();
             let (name, from) = origins.remove(&module).unwrap_or_default();
             Ok(Package { name, modules, text, from: from.join(", ") })
@@ -65,10 +65,16 @@ fn drop_extern_services(config: &Config, file: &mut FileDescriptorProto) {
 }
 
 /// Adds to prost's text what it does not know, and formats it.
-fn finish(text: &str, pool: &DescriptorPool, module: &Module, comments: &Comments) -> Result<String, Error> {
+fn finish(
+    config: &Config,
+    text: &str,
+    pool: &DescriptorPool,
+    module: &Module,
+    comments: &Comments,
+) -> Result<String, Error> {
     let mut file = syn::parse_file(text)
         .map_err(|error| Problem::new(format!("generated code does not parse: {error}")))?;
-    emit::mapped::add(&mut file, pool, module)?;
+    emit::mapped::add(config, &mut file, pool, module)?;
     comments.put(&mut file);
     Ok(format::file(&file))
 }

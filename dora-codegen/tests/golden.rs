@@ -16,6 +16,7 @@ fn generated_code_is_as_expected() {
             .out_dir(&out_dir)
             .build_client(name != "server")
             .build_server(!["client", "comments"].contains(&name))
+            .strict_reading(name == "strict")
             .compile(&proto)
             .unwrap();
         let generated = fs::read_to_string(out_dir.join(format!("golden.{name}.rs"))).unwrap();

@@ -12,7 +12,7 @@ pub use crate::call::mount::Mount;
 pub use crate::call::request::{IntoRequest, Request};
 pub use crate::call::response::Response;
 pub use crate::call::status::Status;
-pub use crate::pack::mapped::{Enum, Enumeration, Fields, Mapped, ReadField, WriteFields};
+pub use crate::pack::mapped::{Enum, Enumeration, Fields, Mapped, ReadField, Reading, WriteFields};
 pub use crate::stub::call::{Call, Caller, Deferred, NoResult};
 pub use crate::stub::serve::{dispatch, unary, unknown_method};
 pub use crate::transport::client::channel::Channel;

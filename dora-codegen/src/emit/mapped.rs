@@ -13,13 +13,20 @@ use quote::quote;
 use syn::{Item, ItemEnum};
 
 use super::fields::Message;
+use crate::config::Config;
 use crate::error::{Error, Problem};
 use crate::naming;
 
 /// Adds the impls to `file`, which prost made of the package `module`.
-pub(crate) fn add(file: &mut syn::File, pool: &DescriptorPool, module: &Module) -> Result<(), Error> {
+pub(crate) fn add(
+    config: &Config,
+    file: &mut syn::File,
+    pool: &DescriptorPool,
+    module: &Module,
+) -> Result<(), Error> {
     let is_ours = |package: &str| Module::from_protobuf_package_name(package) == *module;
     let types = Types {
+        strict: config.strict_reading,
         messages: pool
             .all_messages()
             .filter(|message| is_ours(message.package_name()) && !message.is_map_entry())
@@ -41,6 +48,7 @@ pub(crate) fn add(file: &mut syn::File, pool: &DescriptorPool, module: &Module) 
 
 /// The types of a package by their Rust path: `order::Item`.
 struct Types {
+    strict: bool,
     messages: HashMap<String, MessageDescriptor>,
     enums: HashMap<String, EnumDescriptor>,
 }
@@ -54,7 +62,7 @@ impl Types {
         for index in 0..items.len() {
             let impls = match &items[index] {
                 Item::Struct(item) => match self.messages.get(&format!("{path}{}", item.ident)) {
-                    Some(message) => Some(Message::new(item, items, message)?.tokens()),
+                    Some(message) => Some(Message::new(item, items, message)?.tokens(self.strict)),
                     None => None,
                 },
                 Item::Enum(item) => {

@@ -7,11 +7,11 @@ use std::marker::PhantomData;
 use serde::de::{Deserializer, MapAccess, SeqAccess};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::Mapped;
 use super::adapter::{Seed, ToSerde};
 use super::input::{self, Input, Reader, Scalar};
 use super::key::KeySeed;
 use super::number;
+use super::{Mapped, Reading};
 
 /// A type that a `map` may have as key.
 trait MapKey: Scalar + Ord + Hash {
@@ -35,15 +35,28 @@ where
         map.end()
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let reader = MapReader { human_readable: deserializer.is_human_readable(), entry: PhantomData };
-        reader.read_array(deserializer)
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, reading: Reading) -> Result<Self, D::Error> {
+        MapReader::new(&deserializer, reading).read_array(deserializer, reading)
+    }
+
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        reading: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        MapReader::new(&deserializer, reading).read_array(deserializer, reading)
     }
 }
 
 struct MapReader<Key, T, K> {
     human_readable: bool,
+    reading: Reading,
     entry: PhantomData<(Key, T, K)>,
+}
+
+impl<Key, T, K> MapReader<Key, T, K> {
+    fn new<'de, D: Deserializer<'de>>(deserializer: &D, reading: Reading) -> Self {
+        Self { human_readable: deserializer.is_human_readable(), reading, entry: PhantomData }
+    }
 }
 
 impl<'de, Key: MapKey, T: Mapped<K>, K> Reader<'de> for MapReader<Key, T, K> {
@@ -58,7 +71,7 @@ impl<'de, Key: MapKey, T: Mapped<K>, K> Reader<'de> for MapReader<Key, T, K> {
     fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut values = HashMap::new();
         for index in 0.. {
-            let Some(value) = list.next_element_seed(Seed::new())? else {
+            let Some(value) = list.next_element_seed(Seed::new(self.reading))? else {
                 break;
             };
             let index = Input::Int(index);
@@ -73,7 +86,7 @@ impl<'de, Key: MapKey, T: Mapped<K>, K> Reader<'de> for MapReader<Key, T, K> {
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut values = HashMap::new();
         while let Some(key) = map.next_key_seed(KeySeed::<Key>::new(self.human_readable))? {
-            values.insert(key, map.next_value_seed(Seed::new())?);
+            values.insert(key, map.next_value_seed(Seed::new(self.reading))?);
         }
         Ok(values)
     }

@@ -1,12 +1,9 @@
 //! `optional` fields and messages within messages.
 
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::Deserializer;
 use serde::ser::Serializer;
 
-use super::Mapped;
+use super::{Mapped, Reading};
 
 impl<T: Mapped<K>, K> Mapped<K> for Option<T> {
     fn is_absent(&self) -> bool {
@@ -20,29 +17,15 @@ impl<T: Mapped<K>, K> Mapped<K> for Option<T> {
         }
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_option(OptionVisitor(PhantomData))
-    }
-}
-
-struct OptionVisitor<T, K>(PhantomData<(T, K)>);
-
-impl<'de, T: Mapped<K>, K> Visitor<'de> for OptionVisitor<T, K> {
-    type Value = Option<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value or null")
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, reading: Reading) -> Result<Self, D::Error> {
+        T::deserialize_optional(deserializer, reading)
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Option<T>, E> {
-        Ok(None)
-    }
-
-    fn visit_none<E: de::Error>(self) -> Result<Option<T>, E> {
-        Ok(None)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
-        T::deserialize(deserializer).map(Some)
+    /// An option of an option: nothing is the outer one's.
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        reading: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        T::deserialize_optional(deserializer, reading).map(|value| value.map(Some))
     }
 }
