@@ -19,11 +19,12 @@ use architecture::workspace;
 /// The folders and files of dora-core, and what each may import.
 const ARROWS: &Arrows = &[
     ("guid", &[]),
-    ("call", &["guid"]),
-    ("wire", &["guid"]),
-    ("pack", &["call", "guid"]),
+    ("generation", &[]),
+    ("call", &["guid", "generation"]),
+    ("wire", &["guid", "generation"]),
+    ("pack", &["call", "guid", "generation"]),
     ("discovery", &[]),
-    ("transport", &["wire", "pack", "call", "guid"]),
+    ("transport", &["wire", "pack", "call", "guid", "generation"]),
     ("middleware", &["call", "pack", "discovery", "guid"]),
     ("stub", &["call", "pack", "guid"]),
     ("client", EVERYTHING),

@@ -271,7 +271,7 @@ fn any_response() -> impl Strategy<Value = (wire::ResponsePacket, Shape)> {
             let (results, value) = match shape {
                 Shape::One => (vec![one], None),
                 Shape::Many => (many, None),
-                Shape::Value => (Vec::new(), value),
+                Shape::Value | Shape::Bare | Shape::BareMany => (Vec::new(), value),
             };
             let message = if message == "OK" { String::new() } else { message };
             (wire::ResponsePacket { code: Some(code), message, is_result, results, value, can }, shape)

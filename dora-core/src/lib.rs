@@ -6,6 +6,7 @@
 pub mod call;
 mod client;
 pub mod codegen;
+pub mod generation;
 pub mod guid;
 pub mod middleware;
 pub mod pack;

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::{Future, pending};
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use crate::middleware::route::{DuplicateName, Router, RouterBuilder};
 use crate::pack::limits::Limits;
 use crate::pack::message::open;
 use crate::pack::value::Value;
+use crate::transport::server::bind::{ListenError, bind};
 use crate::transport::server::config::SessionConfig;
 use crate::transport::server::control::Control;
 use crate::transport::server::listener::{ListenerConfig, Serve};
@@ -30,7 +30,7 @@ use crate::wire::checksum::Salt;
 
 /// A server that is being put together.
 ///
-/// Every listener speaks both header generations, all packings its allow-list
+/// Every listener speaks all generations, all packings its allow-list
 /// has, gzip or not: told apart per frame, and answered in kind. Only whether
 /// frames are signed cannot be told and is set here.
 #[must_use = "a server does nothing until it is served"]
@@ -52,8 +52,8 @@ pub enum ServeError {
     #[error(transparent)]
     Duplicate(#[from] DuplicateName),
     /// The address cannot be listened on.
-    #[error("cannot listen: {0}")]
-    Listen(#[from] io::Error),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
 }
 
 impl Server {
@@ -251,7 +251,7 @@ impl<L> Server<L> {
             + Send
             + 'static,
     {
-        let listener = TcpListener::bind(address).await?;
+        let listener = bind(address).await?;
         self.serve_with_listener(listener, signal).await
     }
 

@@ -19,7 +19,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 const PACKERS: [Packer; 3] = [Packer::Php, Packer::Json, Packer::Protobuf];
-const SHAPES: [Shape; 3] = [Shape::One, Shape::Many, Shape::Value];
+const SHAPES: [Shape; 5] = [Shape::One, Shape::Many, Shape::Value, Shape::Bare, Shape::BareMany];
 
 fn metadata() -> Metadata {
     let mut metadata = Metadata::new();

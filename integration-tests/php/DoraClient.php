@@ -5,7 +5,7 @@ declare(strict_types=1);
 require_once __DIR__ . '/DoraFrame.php';
 
 /**
- * A stand-in for the client of Dora-RPC, over plain stream sockets.
+ * A stand-in for the client of Dora-RPC since June 2016, over plain stream sockets.
  *
  * It puts the same bytes on the wire and returns the same arrays as the
  * original: the client's own envelope, in it the server's packet, in that the
@@ -24,15 +24,8 @@ final class DoraClient
         self::MODE_ASYNCRESULT => ['AM_S', 'AM_M'],
     ];
 
-    /** The same before June 2016, when there were no async results. */
-    private const LEGACY_TYPES = [
-        self::MODE_WAITRESULT => ['SSS', 'SSM'],
-        self::MODE_NORESULT => ['SRS', 'SRM'],
-    ];
-
     private readonly DoraFrame $frame;
     private readonly float $timeout;
-    private readonly array $types;
 
     /** @var resource|null kept from call to call */
     private $socket = null;
@@ -46,7 +39,7 @@ final class DoraClient
 
     /**
      * @param array{generation?: string, signed?: bool, salt?: string, gzip?: bool,
-     *     timeout?: float, legacyTypes?: bool} $options
+     *     timeout?: float} $options
      */
     public function __construct(
         private readonly string $host,
@@ -60,7 +53,6 @@ final class DoraClient
             $options['gzip'] ?? false,
         );
         $this->timeout = $options['timeout'] ?? 3.0;
-        $this->types = ($options['legacyTypes'] ?? false) ? self::LEGACY_TYPES : self::TYPES;
     }
 
     /** Calls one API. */
@@ -115,7 +107,7 @@ final class DoraClient
 
     private function type(int $mode, int $several): string
     {
-        return $this->types[$mode][$several]
+        return self::TYPES[$mode][$several]
             ?? throw new Exception('unknow mode have been set', 100099);
     }
 

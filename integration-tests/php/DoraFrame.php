@@ -7,9 +7,9 @@ declare(strict_types=1);
  *
  * All integers are big-endian. `len` counts everything after itself:
  *
- *     generation   unsigned              signed
- *     guid         len guid[32] body     len crc guid[32] body
- *     plain        len body              len crc body
+ *     generation     unsigned              signed
+ *     guid           len guid[32] body     len crc guid[32] body
+ *     plain, bare    len body              len crc body
  *
  * `body` is serialize() of the packet, through gzencode() when compressing.
  * `crc` is crc32(body . salt). Signing, salt and compression are constants of
@@ -19,6 +19,7 @@ final class DoraFrame
 {
     public const GUID = 'guid';
     public const PLAIN = 'plain';
+    public const BARE = 'bare';
 
     public const DEFAULT_SALT = '=&$*#@(*&%(@';
 
@@ -33,7 +34,7 @@ final class DoraFrame
         public readonly string $salt = self::DEFAULT_SALT,
         public readonly bool $gzip = false,
     ) {
-        if ($generation !== self::GUID && $generation !== self::PLAIN) {
+        if (!in_array($generation, [self::GUID, self::PLAIN, self::BARE], true)) {
             throw new InvalidArgumentException("unknown generation '$generation'");
         }
     }
@@ -80,7 +81,7 @@ final class DoraFrame
      *
      * @return array{code: int, msg: string, guid: string, data: mixed} code is 0
      *     when the body was decoded to data; guid is the header's, '' in the
-     *     plain generation
+     *     generations without it
      */
     public function decode(string $content): array
     {
@@ -91,7 +92,8 @@ final class DoraFrame
         $guid = $this->generation === self::GUID ? substr($content, $header - 32, 32) : '';
         $body = substr($content, $header);
         if ($this->signed && unpack('N', $content)[1] !== crc32($body . $this->salt)) {
-            return self::failure(100005, 'Signed check error!', $guid);
+            $code = $this->generation === self::BARE ? 100010 : 100005;
+            return self::failure($code, 'Signed check error!', $guid);
         }
         if ($this->gzip) {
             $body = @gzdecode($body);

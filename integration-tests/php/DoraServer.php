@@ -24,7 +24,7 @@ final class DoraConnection
 /** One request that is being worked on. */
 final class DoraRequest
 {
-    /** @var array<string|int, array> packets of the calls, in order of completion */
+    /** @var array<string|int, mixed> what the calls came to, in order of completion */
     public array $results = [];
     /** A call died, which leaves the request without an answer. */
     public bool $dead = false;
@@ -39,7 +39,7 @@ final class DoraRequest
 }
 
 /**
- * A stand-in for the server of Dora-RPC, over plain stream sockets.
+ * A stand-in for the server of Dora-RPC since June 2016, over plain stream sockets.
  *
  * One process and one loop. The calls of a request run side by side and answers
  * go out in the order of completion, as with the original's task workers: work
@@ -50,24 +50,19 @@ final class DoraRequest
  * original breaks its stream or dies of a broken packet, this one answers the
  * code the original meant, with the guid of the header.
  */
-final class DoraServer
+class DoraServer
 {
     /** What the original's buffer_output_size lets through. */
     private const MAX_ANSWER = 3 * 1024 * 1024;
 
     /** type => waits, is single, pushes the result later */
-    private const TYPES = [
+    protected const TYPES = [
         'W_S' => [true, true, false],
         'W_M' => [true, false, false],
         'AN_S' => [false, true, false],
         'AN_M' => [false, false, false],
         'AM_S' => [false, true, true],
         'AM_M' => [false, false, true],
-        // before June 2016
-        'SSS' => [true, true, false],
-        'SSM' => [true, false, false],
-        'SRS' => [false, true, false],
-        'SRM' => [false, false, false],
     ];
 
     /** @var resource|null */
@@ -84,7 +79,7 @@ final class DoraServer
     private int $tasking = 0;
 
     public function __construct(
-        private readonly DoraFrame $frame,
+        protected readonly DoraFrame $frame,
         private readonly ReferenceService $service,
     ) {
         $this->startTime = time();
@@ -196,14 +191,24 @@ final class DoraServer
         $type = $packet['type'] ?? '';
         if ($type === 'SC') {
             $this->control($connection, $guid, $api);
-        } elseif (is_string($type) && isset(self::TYPES[$type])) {
+        } elseif (is_string($type) && isset(static::TYPES[$type])) {
             $this->call($connection, $guid, $type, $api);
         } else {
-            $this->refuse($connection, $guid, 100002, 'unknow task type.未知类型任务');
+            $this->refuse($connection, $guid, 100002, $this->unknownType());
         }
     }
 
-    private function control(DoraConnection $connection, string $guid, array $api): void
+    protected function unknownType(): string
+    {
+        return 'unknow task type.未知类型任务';
+    }
+
+    protected function accepted(): string
+    {
+        return 'transfer success.已经成功投递';
+    }
+
+    protected function control(DoraConnection $connection, string $guid, array $api): void
     {
         $command = $api['cmd']['name'] ?? null;
         if ($command !== 'getStat' && $command !== 'reloadTask') {
@@ -211,36 +216,45 @@ final class DoraServer
             return;
         }
         $this->answer($connection, $guid, 'OK', 0, [
-            'server' => [
-                'start_time' => $this->startTime,
-                'connection_num' => count($this->connections),
-                'accept_count' => $this->accepted,
-                'close_count' => $this->closed,
-                'tasking_num' => $this->tasking,
-                'request_count' => $this->requests,
-                'worker_request_count' => $this->requests,
-            ],
+            'server' => $this->stats(),
             'logqueue' => ['queue_num' => 0, 'queue_bytes' => 0],
         ]);
     }
 
+    protected function stats(): array
+    {
+        return [
+            'start_time' => $this->startTime,
+            'connection_num' => count($this->connections),
+            'accept_count' => $this->accepted,
+            'close_count' => $this->closed,
+            'tasking_num' => $this->tasking,
+            'request_count' => $this->requests,
+            'worker_request_count' => $this->requests,
+        ];
+    }
+
     private function call(DoraConnection $connection, string $guid, string $type, array $api): void
     {
-        [$waits, $isSingle] = self::TYPES[$type];
+        [$waits, $isSingle] = static::TYPES[$type];
         // The original looks for the key `one` and for nothing else.
         $calls = $isSingle ? ['one' => $api['one'] ?? null] : $api;
         $request = new DoraRequest($connection, $guid, $type, count($calls));
         if (!$waits) {
-            $this->answer($connection, $guid, 'transfer success.已经成功投递', 100001, []);
+            $this->answer($connection, $guid, $this->accepted(), 100001, []);
         }
         if ($calls !== []) {
             $connection->running++;
         }
         foreach ($calls as $key => $call) {
             $this->tasking++;
-            $task = ['type' => $type, 'guid' => $guid, 'protocol' => 'tcp', 'api' => $call];
-            $this->work($request, $key, $task);
+            $this->work($request, $key, $this->task($type, $guid, $call));
         }
+    }
+
+    protected function task(string $type, string $guid, mixed $call): array
+    {
+        return ['type' => $type, 'guid' => $guid, 'protocol' => 'tcp', 'api' => $call];
     }
 
     private function work(DoraRequest $request, string|int $key, array $task): void
@@ -251,25 +265,37 @@ final class DoraServer
             $this->die($request);
             return;
         } catch (Exception $exception) {
-            $packet = $this->packet(
-                $request->guid,
-                $exception->getMessage(),
-                $exception->getCode(),
-                [],
-            );
-            $this->done($request, $key, $packet);
+            $this->done($request, $key, $this->thrown($request->guid, $exception));
             return;
         }
         if ($result instanceof Later) {
             $done = fn () => $this->done(
                 $request,
                 $key,
-                $this->packet($request->guid, 'OK', 0, $result->value),
+                $this->returned($request->guid, $result->value),
             );
             $this->timers->insert($done, -(microtime(true) + $result->seconds));
         } else {
-            $this->done($request, $key, $this->packet($request->guid, 'OK', 0, $result));
+            $this->done($request, $key, $this->returned($request->guid, $result));
         }
+    }
+
+    /** What an answer holds of a call that returned. */
+    protected function returned(string $guid, mixed $result): mixed
+    {
+        return $this->packet($guid, 'OK', 0, $result);
+    }
+
+    /** What an answer holds of a call that threw. */
+    protected function thrown(string $guid, Exception $exception): mixed
+    {
+        return $this->packet($guid, $exception->getMessage(), $exception->getCode(), []);
+    }
+
+    /** Whether the server does not notice that a call came to this. */
+    protected function overlooks(mixed $outcome): bool
+    {
+        return false;
     }
 
     private function die(DoraRequest $request): void
@@ -281,30 +307,34 @@ final class DoraServer
         }
     }
 
-    private function done(DoraRequest $request, string|int $key, array $packet): void
+    private function done(DoraRequest $request, string|int $key, mixed $outcome): void
     {
+        if ($this->overlooks($outcome)) {
+            $this->die($request);
+            return;
+        }
         $this->tasking--;
-        $request->results[$key] = $packet;
+        $request->results[$key] = $outcome;
         if (count($request->results) < $request->calls) {
             return;
         }
         $request->connection->running--;
-        [$waits, $isSingle, $pushes] = self::TYPES[$request->type];
+        [$waits, $isSingle, $pushes] = static::TYPES[$request->type];
         if ($waits || $pushes) {
-            $data = $isSingle ? $packet : $request->results;
+            $data = $isSingle ? $outcome : $request->results;
             $extra = $pushes ? ['isresult' => 1] : [];
             $this->answer($request->connection, $request->guid, 'OK', 0, $data, $extra);
         }
     }
 
     /** Releases before 2017 do not say whose request an error belongs to. */
-    private function refuse(DoraConnection $connection, string $guid, int $code, string $msg): void
+    protected function refuse(DoraConnection $connection, string $guid, int $code, string $msg): void
     {
         $packet = $this->packet($guid, $msg, $code, []);
         $this->write($connection, $packet, $guid);
     }
 
-    private function answer(
+    protected function answer(
         DoraConnection $connection,
         string $guid,
         string $msg,
@@ -313,16 +343,16 @@ final class DoraServer
         array $extra = [],
     ): void {
         $packet = $this->packet($guid, $msg, $code, $data);
-        if ($this->frame->generation === DoraFrame::PLAIN) {
+        if ($this->frame->generation !== DoraFrame::GUID) {
             $packet['guid'] = $guid;
         }
         $this->write($connection, $packet + $extra, $guid);
     }
 
-    private function packet(string $guid, string $msg, int $code, mixed $data): array
+    protected function packet(string $guid, string $msg, int $code, mixed $data): array
     {
         $packet = ['code' => $code, 'msg' => $msg, 'data' => $data];
-        return $this->frame->generation === DoraFrame::PLAIN ? $packet : ['guid' => $guid] + $packet;
+        return $this->frame->generation === DoraFrame::GUID ? ['guid' => $guid] + $packet : $packet;
     }
 
     private function write(DoraConnection $connection, array $packet, string $guid): void

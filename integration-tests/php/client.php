@@ -5,9 +5,9 @@ declare(strict_types=1);
 /*
  * Runs calls of DoraClient for a test, one after the other on one connection:
  *
- *     php client.php [--host 127.0.0.1] --port N [--generation guid|plain]
- *                    [--sign] [--salt STRING] [--gzip] [--timeout 3.0]
- *                    [--legacy-types] < calls.json
+ *     php client.php [--host 127.0.0.1] --port N [--generation guid|plain|bare]
+ *                    [--of june2016|phalcon|july2015] [--sign] [--salt STRING] [--gzip]
+ *                    [--timeout 3.0] < calls.json
  *
  * calls.json is a list of
  *
@@ -37,7 +37,7 @@ function param(array $call): mixed
     return isset($call['exact']) ? Exact::read($call['exact']) : ($call['param'] ?? null);
 }
 
-function execute(DoraClient $client, array $call): array
+function execute(DoraClient|DoraBareClient $client, array $call): array
 {
     $mode = $call['mode'] ?? 'wait';
     $mode = MODES[$mode] ?? (int) $mode;

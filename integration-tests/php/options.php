@@ -2,6 +2,9 @@
 
 declare(strict_types=1);
 
+require_once __DIR__ . '/DoraBareClient.php';
+require_once __DIR__ . '/DoraClient.php';
+
 /**
  * The command line of the scripts here.
  *
@@ -27,19 +30,21 @@ function options(array $argv, array $values, array $flags): array
 }
 
 /** The client that the command line of a client's script describes. */
-function clientOf(array $argv): DoraClient
+function clientOf(array $argv): DoraClient|DoraBareClient
 {
     $options = options(
         $argv,
-        ['host', 'port', 'generation', 'salt', 'timeout'],
-        ['sign', 'gzip', 'legacy-types'],
+        ['host', 'port', 'generation', 'of', 'salt', 'timeout'],
+        ['sign', 'gzip'],
     );
-    return new DoraClient($options['host'] ?? '127.0.0.1', (int) $options['port'], [
-        'generation' => $options['generation'] ?? DoraFrame::GUID,
+    $generation = $options['generation'] ?? DoraFrame::GUID;
+    $class = $generation === DoraFrame::BARE ? DoraBareClient::class : DoraClient::class;
+    return new $class($options['host'] ?? '127.0.0.1', (int) $options['port'], [
+        'generation' => $generation,
+        'of' => $options['of'] ?? 'june2016',
         'signed' => isset($options['sign']),
         'salt' => $options['salt'] ?? DoraFrame::DEFAULT_SALT,
         'gzip' => isset($options['gzip']),
         'timeout' => (float) ($options['timeout'] ?? 3.0),
-        'legacyTypes' => isset($options['legacy-types']),
     ]);
 }

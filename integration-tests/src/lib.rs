@@ -4,6 +4,7 @@
 //! own, so that a fault of the framework cannot hide in the tests' helpers.
 
 pub mod comments;
+pub mod elsewhere;
 pub mod exact;
 pub mod php;
 pub mod process;

@@ -36,7 +36,21 @@ impl PhpServer {
     ///
     /// When PHP is missing, or the port is taken.
     pub fn start_on(port: u16, dialect: &Dialect) -> anyhow::Result<Self> {
+        Self::run(port, dialect, Original::default())
+    }
+
+    /// As [`start`](Self::start), one of the originals of [`Dialect::BARE`].
+    ///
+    /// # Errors
+    ///
+    /// When PHP is missing, or the server does not start.
+    pub fn start_of(original: Original, dialect: &Dialect) -> anyhow::Result<Self> {
+        Self::run(0, dialect, original)
+    }
+
+    fn run(port: u16, dialect: &Dialect, original: Original) -> anyhow::Result<Self> {
         let mut command = script("server.php", dialect)?;
+        command.args(["--of", original.word()]);
         let mut process = Process::spawn(command.args(["--port", &port.to_string()]))?;
         let line = process.line(PATIENCE)?.unwrap_or_default();
         let port = line.strip_prefix("listening ");
@@ -59,6 +73,31 @@ impl PhpServer {
     }
 }
 
+/// The originals from before June 2016, which differ in what they leave unanswered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Original {
+    /// The last one.
+    #[default]
+    June2016,
+    /// DoraPhalcon's copy.
+    Phalcon,
+    /// One of the first.
+    July2015,
+}
+
+impl Original {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::June2016, Self::Phalcon, Self::July2015];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::June2016 => "june2016",
+            Self::Phalcon => "phalcon",
+            Self::July2015 => "july2015",
+        }
+    }
+}
+
 /// `php/client.php` against a server: its dialect and settings.
 #[derive(Clone, Debug)]
 pub struct PhpClient {
@@ -66,8 +105,8 @@ pub struct PhpClient {
     pub address: SocketAddr,
     /// What both are configured to speak.
     pub dialect: Dialect,
-    /// Whether it sends the type names from before June 2016.
-    pub legacy_types: bool,
+    /// Which of the originals of its generation it is.
+    pub of: Original,
     /// How long it waits for an answer; 3 s by default.
     pub timeout: Duration,
 }
@@ -76,7 +115,7 @@ impl PhpClient {
     /// A client with the settings of the original.
     #[must_use]
     pub fn new(address: SocketAddr, dialect: Dialect) -> Self {
-        Self { address, dialect, legacy_types: false, timeout: Duration::from_secs(3) }
+        Self { address, dialect, of: Original::default(), timeout: Duration::from_secs(3) }
     }
 
     /// Runs calls one after the other on one connection, as `php/client.php`
@@ -99,12 +138,10 @@ impl PhpClient {
     pub fn run_script(&self, name: &str, input: &[u8]) -> anyhow::Result<Vec<String>> {
         let mut command = script(name, &self.dialect)?;
         command
+            .args(["--of", self.of.word()])
             .args(["--host", &self.address.ip().to_string()])
             .args(["--port", &self.address.port().to_string()])
             .args(["--timeout", &self.timeout.as_secs_f64().to_string()]);
-        if self.legacy_types {
-            command.arg("--legacy-types");
-        }
         let mut process = Process::spawn(&mut command)?;
         process.feed(input)?;
         let mut lines = Vec::new();
@@ -145,8 +182,7 @@ fn script(name: &str, dialect: &Dialect) -> anyhow::Result<Command> {
     command
         .args(["-d", "display_errors=stderr", "-d", "error_reporting=-1"])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("php").join(name));
-    let generation = if dialect.guid_in_header { "guid" } else { "plain" };
-    command.args(["--generation", generation]);
+    command.args(["--generation", dialect.generation.word()]);
     if let Some(salt) = &dialect.salt {
         let salt = str::from_utf8(salt).context("a salt that is no text")?;
         command.args(["--sign", "--salt", salt]);

@@ -177,11 +177,34 @@ impl Peer {
     }
 }
 
+/// A generation of the PHP systems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generation {
+    /// A guid in the header: 2017-01 and newer.
+    Guid,
+    /// None there: releases 0.4.x.
+    Plain,
+    /// None there, and results that are bare values: 2015 to June 2016.
+    Bare,
+}
+
+impl Generation {
+    /// Its word for the scripts of `php/`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Guid => "guid",
+            Self::Plain => "plain",
+            Self::Bare => "bare",
+        }
+    }
+}
+
 /// What a PHP system is configured to speak.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialect {
-    /// Whether the header holds a guid (2017-01 and newer).
-    pub guid_in_header: bool,
+    /// The generation of its code.
+    pub generation: Generation,
     /// The salt of signed frames; `None` for unsigned ones.
     pub salt: Option<Vec<u8>>,
     /// Whether bodies are compressed.
@@ -190,10 +213,19 @@ pub struct Dialect {
 
 impl Dialect {
     /// Guid in the header, unsigned, not compressed: the default of PHP systems.
-    pub const GUID: Self = Self { guid_in_header: true, salt: None, gzip: false };
+    pub const GUID: Self = Self { generation: Generation::Guid, salt: None, gzip: false };
 
-    /// No guid in the header: releases 0.4.x and older.
-    pub const PLAIN: Self = Self { guid_in_header: false, ..Self::GUID };
+    /// No guid in the header: releases 0.4.x.
+    pub const PLAIN: Self = Self { generation: Generation::Plain, ..Self::GUID };
+
+    /// No guid in the header, and bare results: 2015 to June 2016.
+    pub const BARE: Self = Self { generation: Generation::Bare, ..Self::GUID };
+
+    /// Whether the header holds a guid.
+    #[must_use]
+    pub fn has_guid(&self) -> bool {
+        self.generation == Generation::Guid
+    }
 
     /// With a checksum, made with the default salt.
     #[must_use]
@@ -207,13 +239,17 @@ impl Dialect {
         Self { gzip: true, ..self }
     }
 
-    /// All eight: both generations, signed or not, compressed or not.
+    /// All eight since June 2016: both generations, signed or not, compressed or not.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let signed = |dialect: Self| [dialect.clone(), dialect.signed()];
-        let gzip = |dialect: Self| [dialect.clone(), dialect.gzip()];
-        let generations = [Self::GUID, Self::PLAIN].into_iter();
-        generations.flat_map(signed).flat_map(gzip).collect()
+        [Self::GUID, Self::PLAIN].into_iter().flat_map(Self::with_flags).collect()
+    }
+
+    /// The four of a generation: signed or not, compressed or not.
+    #[must_use]
+    pub fn with_flags(self) -> [Self; 4] {
+        let signed = self.clone().signed();
+        [self.clone(), self.gzip(), signed.clone(), signed.gzip()]
     }
 
     /// A whole frame around the serialized value `body`.
@@ -228,7 +264,7 @@ impl Dialect {
         if let Some(salt) = &self.salt {
             content.extend(checksum(&body, salt));
         }
-        if self.guid_in_header {
+        if self.has_guid() {
             content.extend(guid);
         }
         content.extend(body);
@@ -238,7 +274,7 @@ impl Dialect {
         frame
     }
 
-    /// The header's guid (empty in the plain generation) and the body of a frame.
+    /// The header's guid (empty where it has none) and the body of a frame.
     ///
     /// # Errors
     ///
@@ -254,7 +290,7 @@ impl Dialect {
             stated = Some(crc.to_vec());
         }
         let mut guid = &[][..];
-        if self.guid_in_header {
+        if self.has_guid() {
             (guid, content) = content.split_at_checked(32).context("no guid")?;
         }
         let salt = self.salt.as_deref();
@@ -304,11 +340,11 @@ mod tests {
 
     #[test]
     fn what_a_dialect_frames_it_opens() {
-        for dialect in Dialect::all() {
+        for dialect in Dialect::all().into_iter().chain(Dialect::BARE.with_flags()) {
             let frame = dialect.frame(GUID, b"a:0:{}");
             let (guid, body) = dialect.open(&frame).expect("its own frame");
             assert_eq!(body, b"a:0:{}");
-            assert_eq!(guid.is_empty(), !dialect.guid_in_header);
+            assert_eq!(guid.is_empty(), !dialect.has_guid());
         }
     }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use dora_integration_tests::exact::Exact;
-use dora_integration_tests::php::{PhpClient, PhpServer};
+use dora_integration_tests::php::{Original, PhpClient, PhpServer};
 use dora_integration_tests::raw::{Dialect, MAX_PACKET, Peer};
 use dora_integration_tests::serialized;
 use dora_integration_tests::vectors::{self, Case, Outcome, Recording, Side};
@@ -107,34 +107,61 @@ fn every_mode_works_in_every_dialect() {
     }
 }
 
+/// What the three originals make of the same calls, in the words of their time.
 #[test]
-fn the_type_names_before_june_2016_work_and_have_no_async_results() {
-    let server = PhpServer::start(&Dialect::PLAIN).expect("the server starts");
-    let mut client = PhpClient::new(server.address(), Dialect::PLAIN);
-    client.legacy_types = true;
+fn the_generation_of_2015_answers_bare_values_or_not_at_all() {
     let calls = json!([
         {"call": "single", "name": "/t/task", "param": 1},
-        {"call": "multi", "calls": [{"name": "/t/task", "param": 1}]},
-        {"call": "single", "name": "/t/task", "mode": "noresult"},
-        {"call": "single", "name": "/t/task", "mode": "async"},
+        {"call": "multi", "calls": {"a": {"name": "/t/echo", "param": 1}, "7": {"name": "/t/list"}}},
+        {"call": "single", "name": "/t/list", "mode": "noresult"},
+        {"call": "single", "name": "/t/echo", "param": 0},
+        {"call": "single", "name": "/t/throw"},
+        {"call": "stat"},
     ]);
-    let outcomes = client.run(&calls).expect("the client runs");
-    let [
-        Outcome::Returned(one),
-        Outcome::Returned(several),
-        Outcome::Returned(none),
-        Outcome::Threw { code: 100_099, .. },
-    ] = &outcomes[..]
-    else {
-        panic!("{outcomes:?}");
-    };
-    let kind = one.at(&["data", "data", "data", "type"]);
-    assert_eq!(kind, Some(&"SSS".into()));
-    let Some(Exact::Array(packets)) = several.at(&["data", "data"]) else {
-        panic!("{several:?}");
-    };
-    assert_eq!(packets[0].1.at(&["data", "type"]), Some(&"SSM".into()));
-    assert_eq!(none.at(&["data", "code"]), Some(&100_001.into()));
+    for original in Original::ALL {
+        for dialect in Dialect::BARE.with_flags() {
+            let server = PhpServer::start_of(original, &dialect).expect("the server starts");
+            let timeout = Duration::from_millis(300);
+            let client =
+                PhpClient { of: original, timeout, ..PhpClient::new(server.address(), dialect.clone()) };
+            let results = run(&client, &calls);
+            let about = format!("{original:?} {dialect:?}");
+            let task = results[0].at(&["data", "data"]).expect("a task");
+            assert_eq!((task.get("type"), task.get("protocol")), (Some(&"SSS".into()), None), "{about}");
+            let list = Exact::list([10.into(), 20.into(), 30.into()]);
+            let several = Exact::Array(vec![("a".into(), 1.into()), (7.into(), list)]);
+            assert_eq!(results[1], ok(ok(several)), "{about}");
+            let word = if original == Original::July2015 { "已经成功投递" } else { ACCEPTED };
+            assert_eq!(results[2], ok(packet(100_001, word, empty())), "{about}");
+            let june = original == Original::June2016;
+            assert_eq!(results[3], if june { ok(ok(0.into())) } else { timed_out() }, "{about}");
+            let thrown = ok(ok(packet(1231, "asbddddfds", empty())));
+            let answered = original != Original::Phalcon;
+            assert_eq!(results[4], if answered { thrown } else { timed_out() }, "{about}");
+            let stat = results[5].at(&["data", "data", "server", "accept_count"]);
+            assert_eq!(stat.is_some(), original != Original::July2015, "{about}: {:?}", results[5]);
+            assert_eq!(server.errors(), "", "{about}");
+        }
+    }
+}
+
+#[test]
+fn a_late_answer_spoils_the_next_call_of_2015() {
+    let server = PhpServer::start(&Dialect::BARE).expect("the server starts");
+    let timeout = Duration::from_millis(400);
+    let client = PhpClient { timeout, ..PhpClient::new(server.address(), Dialect::BARE) };
+    let results = run(
+        &client,
+        &json!([
+            {"call": "single", "name": "/t/sleep", "param": {"us": 700_000}},
+            {"call": "pause", "ms": 600},
+            {"call": "single", "name": "/t/echo", "param": "next"},
+            {"call": "single", "name": "/t/echo", "param": "next2"},
+        ]),
+    );
+    let wrong = |value: Exact| packet(100_100, "guid wront please retry..", ok(ok(value)));
+    let slept = Exact::map([("slept", 700_000.into())]);
+    assert_eq!(results, [timed_out(), wrong(slept), wrong("next".into())]);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! Source: Dora-RPC's `Const.php`.
 
+use crate::generation::Generation;
+
 use super::code::Code;
 
 /// Success.
@@ -49,10 +51,6 @@ pub const SIGNATURE_MESSAGE: &str = "Signed check error!";
 pub const UNKNOWN_PACKING_MESSAGE: &str = "packet type wrong";
 /// The `msg` of [`WRONG_LENGTH`].
 pub const WRONG_LENGTH_MESSAGE: &str = "packet length invalid 包长度非法";
-/// The `msg` of [`TIMEOUT`].
-pub const TIMEOUT_MESSAGE: &str = "the recive wrong or timeout";
-/// The `msg` of [`NO_SERVER`].
-pub const NO_SERVER_MESSAGE: &str = "there is no server can connect";
 /// The `msg` of [`UNKNOWN_COMMAND`].
 pub const UNKNOWN_COMMAND_MESSAGE: &str = "unknow cmd";
 
@@ -67,6 +65,28 @@ pub const CANONICAL: i64 = 100_200;
 #[must_use]
 pub fn from_code(code: Code) -> i64 {
     CANONICAL + i64::from(code.number())
+}
+
+/// [`SIGNATURE`] as [`Generation::Bare`] says it; later the number meant
+/// [`NO_SERVER`], which a client says to itself.
+pub const BARE_SIGNATURE: i64 = 100_010;
+
+/// What a server of `generation` says when the CRC does not match.
+#[must_use]
+pub const fn signature(generation: Generation) -> i64 {
+    match generation {
+        Generation::Bare => BARE_SIGNATURE,
+        Generation::Guid | Generation::Plain => SIGNATURE,
+    }
+}
+
+/// The canonical code of what a server of `generation` refuses a packet with.
+#[must_use]
+pub fn refusal(generation: Generation, raw: i64) -> Code {
+    match generation {
+        Generation::Bare if raw == BARE_SIGNATURE => to_code(SIGNATURE),
+        _ => to_code(raw),
+    }
 }
 
 /// The canonical code of a raw one. A code that is the application's own is
@@ -88,6 +108,15 @@ pub fn to_code(raw: i64) -> Code {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_means_what_it_meant_in_its_generation() {
+        assert_eq!(signature(Generation::Bare), 100_010);
+        assert_eq!(signature(Generation::Plain), 100_005);
+        assert_eq!(refusal(Generation::Bare, 100_010), Code::DataLoss);
+        assert_eq!(refusal(Generation::Guid, 100_010), Code::Unavailable);
+        assert_eq!(refusal(Generation::Bare, 100_002), Code::Unimplemented);
+    }
 
     #[test]
     fn canonical_codes_survive_the_way_through_raw_ones() {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::generation::Generation;
+
 /// What the caller of a method waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -23,7 +25,7 @@ pub enum PacketKind {
         mode: Mode,
         /// Whether the packet is a map of calls.
         multi: bool,
-        /// Whether the peer writes the words in use before June 2016.
+        /// Whether the words are those in use before June 2016.
         legacy: bool,
     },
     /// A control command (`SC`).
@@ -35,6 +37,27 @@ impl PacketKind {
     #[must_use]
     pub const fn calls(mode: Mode, multi: bool) -> Self {
         Self::Calls { mode, multi, legacy: false }
+    }
+
+    /// A packet of calls in the words of `generation`; `None` where it had none:
+    /// [`Generation::Bare`] knew no deferred results.
+    #[must_use]
+    pub const fn calls_of(generation: Generation, mode: Mode, multi: bool) -> Option<Self> {
+        match (generation, mode) {
+            (Generation::Bare, Mode::Deferred) => None,
+            (Generation::Bare, _) => Some(Self::Calls { mode, multi, legacy: true }),
+            (Generation::Guid | Generation::Plain, _) => Some(Self::calls(mode, multi)),
+        }
+    }
+
+    /// The generation of a packet that came under a header of `header`: without a
+    /// guid there, the words tell the two that are left.
+    #[must_use]
+    pub const fn generation(self, header: Generation) -> Generation {
+        match (header, self) {
+            (Generation::Plain, Self::Calls { legacy: true, .. }) => Generation::Bare,
+            (header, _) => header,
+        }
     }
 
     /// The kind of a `type` word; case counts, as in PHP.
@@ -77,6 +100,12 @@ impl PacketKind {
         }
     }
 
+    /// Whether the words are those in use before June 2016.
+    #[must_use]
+    pub const fn is_legacy(self) -> bool {
+        matches!(self, Self::Calls { legacy: true, .. })
+    }
+
     /// What the caller waits for; a control command is waited for.
     #[must_use]
     pub const fn mode(self) -> Mode {
@@ -111,5 +140,22 @@ mod tests {
         }
         assert_eq!(PacketKind::parse(b"w_s"), None);
         assert_eq!(PacketKind::parse(b""), None);
+    }
+
+    #[test]
+    fn the_words_tell_the_generations_without_a_guid() {
+        let kind = |word: &[u8]| PacketKind::parse(word).expect("a word");
+        for word in [&b"SSS"[..], b"SSM", b"SRS", b"SRM"] {
+            assert_eq!(kind(word).generation(Generation::Plain), Generation::Bare);
+            assert_eq!(kind(word).generation(Generation::Guid), Generation::Guid);
+        }
+        for word in [&b"W_S"[..], b"AM_M", b"SC"] {
+            assert_eq!(kind(word).generation(Generation::Plain), Generation::Plain);
+        }
+        let wait = PacketKind::calls_of(Generation::Bare, Mode::Wait, true).expect("a word");
+        assert_eq!(wait.word(), "SSM");
+        assert_eq!(PacketKind::calls_of(Generation::Bare, Mode::Deferred, false), None);
+        let later = PacketKind::calls_of(Generation::Plain, Mode::Deferred, false).expect("a word");
+        assert_eq!(later.word(), "AM_S");
     }
 }

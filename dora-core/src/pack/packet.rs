@@ -106,6 +106,8 @@ pub type CallResult = Result<Response<Body>, Status>;
 pub struct Refused {
     /// The guid in the body, as far as it could be read.
     pub guid: Option<Guid>,
+    /// The `type`, as far as it could be read.
+    pub kind: Option<PacketKind>,
     /// The answer.
     pub status: Status,
 }
@@ -157,6 +159,12 @@ impl Refused {
     /// Refuses a packet whose guid is not known.
     #[must_use]
     pub const fn new(status: Status) -> Self {
-        Self { guid: None, status }
+        Self { guid: None, kind: None, status }
+    }
+
+    /// The same of a packet of which this could be read.
+    #[must_use]
+    pub fn of(self, guid: Option<Guid>, kind: Option<PacketKind>) -> Self {
+        Self { guid: self.guid.or(guid), kind: self.kind.or(kind), status: self.status }
     }
 }

@@ -2,11 +2,12 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::generation::Generation;
 use crate::guid::Guid;
 
 use super::checksum::Salt;
 use super::error::FrameError;
-use super::header::{Generation, LENGTH, SIGNATURE};
+use super::header::{LENGTH, SIGNATURE, detect};
 
 /// One whole frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,22 +79,27 @@ impl Decoder {
     }
 
     fn parse(&self, mut rest: Bytes) -> Result<Frame, FrameError> {
+        let whole = self.salt.is_some().then(|| rest.clone());
         let found = match &self.salt {
             Some(_) => rest.try_get_u32().unwrap_or_default(),
             None => 0,
         };
-        let generation = Generation::detect(&rest);
-        let guid = match generation {
-            Generation::Plain => None,
-            Generation::Guid => {
-                let bytes = rest.split_to(Guid::LEN.min(rest.len()));
-                Guid::from_bytes(&bytes)
-            }
-        };
+        let generation = detect(&rest);
+        let guid = generation
+            .has_guid()
+            .then(|| rest.split_to(Guid::LEN.min(rest.len())))
+            .and_then(|bytes| Guid::from_bytes(&bytes));
         if let Some(salt) = &self.salt {
             let expected = salt.sign(&rest);
             if expected != found {
-                return Err(FrameError::Signature { guid, generation, expected, found });
+                // The frame of a peer that does not sign has its body where the
+                // signature would stand.
+                let unsigned = whole.filter(|whole| !detect(whole).has_guid());
+                let (guid, generation, body) = match unsigned {
+                    Some(body) => (None, Generation::Plain, body),
+                    None => (guid, generation, rest),
+                };
+                return Err(FrameError::Signature { guid, generation, body, expected, found });
             }
         }
         Ok(Frame { generation, guid, body: rest })

@@ -1,10 +1,11 @@
 //! Putting frames together.
 
+use crate::generation::Generation;
 use crate::guid::Guid;
 
 use super::checksum::Salt;
 use super::error::FrameError;
-use super::header::{Generation, LENGTH, SIGNATURE};
+use super::header::{LENGTH, SIGNATURE};
 
 /// Writes frames behind one another into a buffer.
 #[derive(Clone, Debug)]
@@ -45,7 +46,7 @@ impl Encoder {
         if self.salt.is_some() {
             out.extend_from_slice(&[0; SIGNATURE]);
         }
-        if generation == Generation::Guid {
+        if generation.has_guid() {
             out.extend_from_slice(guid.as_bytes());
         }
         Unfinished { start, body: out.len() }

@@ -1,8 +1,9 @@
 //! What can be wrong with a frame.
 
-use crate::guid::Guid;
+use bytes::Bytes;
 
-use super::header::Generation;
+use crate::generation::Generation;
+use crate::guid::Guid;
 
 /// A frame that is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,7 +11,7 @@ use super::header::Generation;
 pub enum FrameError {
     /// The length field is over the limit. Known from the first four bytes; the
     /// connection cannot be used further.
-    #[error("a packet of {len} bytes is over the limit of {max} bytes")]
+    #[error("a packet of {len} bytes is over the limit of {max} bytes; max_packet sets it, on each end")]
     TooLong {
         /// Bytes of the whole packet as claimed, the length field included.
         len: u64,
@@ -34,6 +35,8 @@ pub enum FrameError {
         guid: Option<Guid>,
         /// The generation the frame seems to be of.
         generation: Generation,
+        /// The body, for as much as a changed one can tell.
+        body: Bytes,
         /// What the body and our salt give.
         expected: u32,
         /// What the frame says.

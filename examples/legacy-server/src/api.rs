@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dora::{Message, Object, Request, Status, Value, value};
+use dora::{Array, Message, Object, Request, Status, Value, value};
 
 /// Handles every API name.
 pub(crate) async fn call(request: Request<Value>) -> Result<Value, Status> {
@@ -52,12 +52,15 @@ fn task(request: &Request<Value>) -> Result<Value, Status> {
     let origin = origin.ok_or_else(|| Status::internal("a call from nowhere"))?;
     // The call as it came, with fields that Dora has no name for.
     let call = origin.raw.as_ref().map(Value::unpack).transpose()?.unwrap_or_default();
-    Ok(value!({
-        "type" => origin.kind.word(),
-        "guid" => &origin.guid.as_bytes()[..],
-        "protocol" => origin.protocol,
-        "api" => call,
-    }))
+    let mut task = Array::new();
+    task.insert("type", origin.kind.word());
+    task.insert("guid", &origin.guid.as_bytes()[..]);
+    // Before June 2016 there was but one.
+    if !origin.kind.is_legacy() {
+        task.insert("protocol", origin.protocol);
+    }
+    task.insert("api", call);
+    Ok(task.into())
 }
 
 /// What `/t/big` gives at most: a caller must not choose how much memory is taken.

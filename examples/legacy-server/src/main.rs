@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 
 /// Serves the reference service on the Dora wire.
 #[derive(Parser)]
+#[command(after_help = API_NAMES)]
 struct Args {
     /// Address of the TCP port.
     #[arg(long, default_value = "127.0.0.1:9567")]
@@ -24,12 +25,26 @@ struct Args {
     #[arg(long)]
     sign: bool,
     /// The salt of the signature, in place of the original one.
-    #[arg(long)]
+    #[arg(long, requires = "sign")]
     salt: Option<String>,
     /// Every answer is gzipped (`SW_DATACOMPRESS_FLAG`).
     #[arg(long)]
     gzip: bool,
 }
+
+const API_NAMES: &str = "\
+API names, on every port (all others, and none: `hehe` => `ohyes123`):
+  /t/echo              its param
+  /t/task              the task that a PHP handler is given
+  /t/throw _cn 0 _pdo  exceptions with the codes 1231, -42, 0, 100001
+  /t/error /t/exit     the handler dies: an error for that call alone
+  /t/null /t/void /t/true /t/int /t/float /t/string /t/list /t/sparse /t/empty
+                       a value of that kind
+  /t/object /t/point   the public fields of the objects that PHP returned
+  /t/shared            `first` and `second`, each `n` => 1 (in PHP one object, twice)
+  /t/ref               `a` and `b`, each 5 (in PHP `b` is a reference to `a`)
+  /t/big               `param.n` letters
+  /t/sleep             sleeps `param.us` microseconds";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! Real PHP on one end, Dora on the other: PHP clients call Rust servers, Rust
 //! clients call PHP servers.
 
+mod bare;
 mod example;
 mod packets;
 mod packings;

@@ -7,13 +7,12 @@ use dora_integration_tests::exact::Exact;
 use dora_integration_tests::php::PhpClient;
 use dora_integration_tests::process::{Process, binary};
 use dora_integration_tests::raw::{DEFAULT_SALT, Dialect, PATIENCE};
-use dora_integration_tests::vectors::Outcome;
 use serde_json::json;
 
 use crate::packets::{accepted, async_results, empty, numbered, ok, packet, run, single, thrown};
 
 /// The example, signed and compressing as `dialect` says; killed when dropped.
-fn legacy_server(dialect: &Dialect) -> (Process, SocketAddr) {
+pub(crate) fn legacy_server(dialect: &Dialect) -> (Process, SocketAddr) {
     let mut command = Command::new(binary("legacy-server").expect("it builds"));
     command.args(["--tcp", "127.0.0.1:0"]);
     if let Some(salt) = &dialect.salt {
@@ -32,10 +31,6 @@ fn legacy_server(dialect: &Dialect) -> (Process, SocketAddr) {
     (process, address)
 }
 
-fn both_type_words(client: &PhpClient) -> [PhpClient; 2] {
-    [client.clone(), PhpClient { legacy_types: true, ..client.clone() }]
-}
-
 #[test]
 fn calls_that_wait_and_exceptions_work_in_every_dialect() {
     for dialect in Dialect::all() {
@@ -46,46 +41,45 @@ fn calls_that_wait_and_exceptions_work_in_every_dialect() {
             ("bytes", Exact::from(&b"\xff\0"[..])),
             ("nested", Exact::list([Exact::Null, "你好".into(), true.into()])),
         ]);
-        for client in both_type_words(&PhpClient::new(address, dialect.clone())) {
-            let results = run(
-                &client,
-                &json!([
-                    {"call": "single", "name": "/t/echo", "exact": param.to_notation()},
-                    {"call": "multi", "calls": {
-                        "slow": {"name": "/t/sleep", "param": {"us": 60_000}},
-                        "7": {"name": "/t/echo", "param": 7},
-                        "bad": {"name": "/t/throw"},
-                        "dead": {"name": "/t/error"},
-                    }},
-                    {"call": "single", "name": "/t/throw_cn"},
-                    {"call": "single", "name": "/t/throw0"},
-                    {"call": "single", "name": "/t/throw_pdo"},
-                    {"call": "single", "name": "/t/sparse"},
-                    {"call": "single", "name": "/t/nothing_like_it"},
-                    {"call": "single", "name": "/t/big", "param": {"n": 1_500_000}},
-                ]),
-            );
-            let about = format!("{dialect:?}, legacy types: {}", client.legacy_types);
-            assert_eq!(results[0], single(param.clone()), "{about}");
-            let multi = results[1].at(&["data", "data"]).expect("results");
-            assert_eq!(numbered(multi, 7), Some(&ok(7.into())), "{about}");
-            assert_eq!(multi.get("bad"), Some(&packet(1231, "asbddddfds", empty())), "{about}");
-            assert_eq!(multi.get("slow"), Some(&ok(Exact::map([("slept", 60_000.into())]))), "{about}");
-            let dead = multi.at(&["dead", "code"]);
-            assert!(dead.is_some_and(|code| *code != 0.into()), "{about}: {multi:?}");
-            assert_eq!(results[2], thrown(-42, "业务异常: 库存不足"), "{about}");
-            assert_eq!(results[3], thrown(0, "plain message"), "{about}");
-            assert_eq!(results[4], thrown(100_001, "code kept as int"), "{about}");
-            let sparse = [
-                (5.into(), "a".into()),
-                (7.into(), "b".into()),
-                ("k".into(), "c".into()),
-                ((-3).into(), "d".into()),
-            ];
-            assert_eq!(results[5], single(Exact::Array(sparse.to_vec())), "{about}");
-            assert_eq!(results[6], single(Exact::map([("hehe", "ohyes123".into())])), "{about}");
-            assert_eq!(results[7], single("D".repeat(1_500_000).as_str().into()), "{about}");
-        }
+        let client = PhpClient::new(address, dialect.clone());
+        let results = run(
+            &client,
+            &json!([
+                {"call": "single", "name": "/t/echo", "exact": param.to_notation()},
+                {"call": "multi", "calls": {
+                    "slow": {"name": "/t/sleep", "param": {"us": 60_000}},
+                    "7": {"name": "/t/echo", "param": 7},
+                    "bad": {"name": "/t/throw"},
+                    "dead": {"name": "/t/error"},
+                }},
+                {"call": "single", "name": "/t/throw_cn"},
+                {"call": "single", "name": "/t/throw0"},
+                {"call": "single", "name": "/t/throw_pdo"},
+                {"call": "single", "name": "/t/sparse"},
+                {"call": "single", "name": "/t/nothing_like_it"},
+                {"call": "single", "name": "/t/big", "param": {"n": 1_500_000}},
+            ]),
+        );
+        let about = format!("{dialect:?}");
+        assert_eq!(results[0], single(param.clone()), "{about}");
+        let multi = results[1].at(&["data", "data"]).expect("results");
+        assert_eq!(numbered(multi, 7), Some(&ok(7.into())), "{about}");
+        assert_eq!(multi.get("bad"), Some(&packet(1231, "asbddddfds", empty())), "{about}");
+        assert_eq!(multi.get("slow"), Some(&ok(Exact::map([("slept", 60_000.into())]))), "{about}");
+        let dead = multi.at(&["dead", "code"]);
+        assert!(dead.is_some_and(|code| *code != 0.into()), "{about}: {multi:?}");
+        assert_eq!(results[2], thrown(-42, "业务异常: 库存不足"), "{about}");
+        assert_eq!(results[3], thrown(0, "plain message"), "{about}");
+        assert_eq!(results[4], thrown(100_001, "code kept as int"), "{about}");
+        let sparse = [
+            (5.into(), "a".into()),
+            (7.into(), "b".into()),
+            ("k".into(), "c".into()),
+            ((-3).into(), "d".into()),
+        ];
+        assert_eq!(results[5], single(Exact::Array(sparse.to_vec())), "{about}");
+        assert_eq!(results[6], single(Exact::map([("hehe", "ohyes123".into())])), "{about}");
+        assert_eq!(results[7], single("D".repeat(1_500_000).as_str().into()), "{about}");
     }
 }
 
@@ -123,35 +117,6 @@ fn results_that_are_not_wanted_and_results_that_come_later_work_in_every_dialect
         assert_eq!(third.get("fromwait"), Some(&0.into()));
         assert_eq!(results[7], ok(empty()), "fetched once");
     }
-}
-
-#[test]
-fn the_type_names_before_june_2016_reach_the_handler_as_they_are() {
-    let (_server, address) = legacy_server(&Dialect::PLAIN);
-    let client = PhpClient { legacy_types: true, ..PhpClient::new(address, Dialect::PLAIN) };
-    let calls = json!([
-        {"call": "single", "name": "/t/task", "param": 1},
-        {"call": "multi", "calls": [{"name": "/t/task", "param": 1}]},
-        {"call": "single", "name": "/t/task", "mode": "noresult"},
-        {"call": "multi", "calls": [{"name": "/t/task", "param": 1}], "mode": "noresult"},
-        {"call": "single", "name": "/t/task", "mode": "async"},
-    ]);
-    let outcomes = client.run(&calls).expect("the client runs");
-    let [
-        Outcome::Returned(one),
-        Outcome::Returned(several),
-        Outcome::Returned(none),
-        Outcome::Returned(none_of_several),
-        Outcome::Threw { code: 100_099, .. },
-    ] = &outcomes[..]
-    else {
-        panic!("{outcomes:?}");
-    };
-    assert_eq!(one.at(&["data", "data", "data", "type"]), Some(&"SSS".into()));
-    let several = numbered(several.at(&["data", "data"]).expect("results"), 0).expect("a result");
-    assert_eq!(several.at(&["data", "type"]), Some(&"SSM".into()));
-    assert_eq!(none.at(&["data", "code"]), Some(&100_001.into()));
-    assert_eq!(none_of_several.at(&["data", "code"]), Some(&100_001.into()));
 }
 
 #[test]

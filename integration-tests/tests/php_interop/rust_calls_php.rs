@@ -231,7 +231,7 @@ async fn large_values_go_both_ways() {
 
 #[tokio::test]
 async fn fifty_calls_share_one_connection() {
-    for dialect in Dialect::all().into_iter().filter(|dialect| dialect.guid_in_header) {
+    for dialect in Dialect::all().into_iter().filter(|dialect| dialect.has_guid()) {
         let server = PhpServer::start(&dialect).expect("the server starts");
         let channel = endpoint(server.address(), &dialect).connect().await.expect("it listens");
         let client = ReferenceClient::new(channel.clone());

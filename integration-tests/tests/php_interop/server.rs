@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use dora::{Control, Endpoint, Generation, Request, Response, Server, Status};
-use dora_integration_tests::raw::Dialect;
+use dora_integration_tests::raw::{self, Dialect};
 use tokio::net::TcpListener;
 
 use crate::reference::reference_server::{Reference, ReferenceServer};
@@ -29,9 +29,11 @@ pub(crate) async fn start(dialect: &Dialect) -> SocketAddr {
 /// How a Rust client speaks to a PHP server of `dialect`.
 pub(crate) fn endpoint(address: SocketAddr, dialect: &Dialect) -> Endpoint {
     let mut endpoint = Endpoint::new(address.to_string()).expect("an address").php();
-    if !dialect.guid_in_header {
-        endpoint = endpoint.generation(Generation::Plain);
-    }
+    endpoint = endpoint.generation(match dialect.generation {
+        raw::Generation::Guid => Generation::Guid,
+        raw::Generation::Plain => Generation::Plain,
+        raw::Generation::Bare => Generation::Bare,
+    });
     if let Some(salt) = &dialect.salt {
         endpoint = endpoint.salt(salt);
     }

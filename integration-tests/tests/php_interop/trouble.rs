@@ -72,7 +72,7 @@ async fn the_timeout_of_the_endpoint_holds_for_calls_that_say_nothing() {
 /// one before ended: late, given up, or acknowledged with a result to come.
 #[tokio::test]
 async fn a_serial_connection_never_hands_a_late_answer_to_the_next_caller() {
-    for dialect in Dialect::all().into_iter().filter(|dialect| !dialect.guid_in_header) {
+    for dialect in Dialect::all().into_iter().filter(|dialect| !dialect.has_guid()) {
         let server = PhpServer::start(&dialect).expect("the server starts");
         let channel = connect(&server, &dialect);
         for round in 0..5_i64 {

@@ -2,6 +2,7 @@
 
 use dora_core::call::body::Body;
 use dora_core::call::packer::Packer;
+use dora_core::generation::Generation;
 use dora_core::pack::compress;
 use dora_core::pack::envelope::{decode_request, encode_request};
 use dora_core::pack::message::open;
@@ -9,7 +10,6 @@ use dora_core::pack::packet::{Call, Calls};
 use dora_core::pack::value::Value;
 use dora_core::wire::checksum::Salt;
 use dora_core::wire::encoder::Encoder;
-use dora_core::wire::header::Generation;
 use dora_integration_tests::exact::Exact;
 use dora_integration_tests::raw::MAX_PACKET;
 use dora_integration_tests::vectors::{Recording, Sent, Side, load_all};

@@ -6,9 +6,9 @@ use dora_core::call::batch::BatchRequest;
 use dora_core::call::code::Code;
 use dora_core::call::dora_code;
 use dora_core::call::status::{Origin, Status};
+use dora_core::generation::Generation;
 use dora_core::pack::value::Value;
 use dora_core::value;
-use dora_core::wire::header::Generation;
 use dora_integration_tests::raw::{Dialect, MAX_PACKET};
 use tower::ServiceExt as _;
 
@@ -39,7 +39,7 @@ async fn call(
         }
     });
     let mut endpoint = endpoint(&fake.address.to_string(), dialect);
-    if !dialect.guid_in_header {
+    if !dialect.has_guid() {
         endpoint = endpoint.generation(Generation::Plain);
     }
     let channel = endpoint.connect().await.expect("it listens");

@@ -11,8 +11,11 @@ use bytes::Bytes;
 
 use crate::call::body::{Body, PackError};
 use crate::call::dora_code;
+use crate::call::mode::PacketKind;
 use crate::call::packer::Packer;
 use crate::call::status::{Origin, Status};
+use crate::generation::Generation;
+use crate::guid::Guid;
 
 use self::json::Json;
 use self::php::Php;
@@ -20,8 +23,23 @@ use super::detect::detect;
 use super::limits::Limits;
 use super::packet::{Refused, RequestPacket, ResponsePacket};
 
+/// How a packet is written: the packing, and in PHP's the generation of the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// The packing.
+    pub packer: Packer,
+    /// Whose order of keys and whose layers.
+    pub generation: Generation,
+}
+
+impl From<Packer> for Format {
+    fn from(packer: Packer) -> Self {
+        Self { packer, generation: Generation::Guid }
+    }
+}
+
 /// What an answer is expected to hold: the packing alone does not tell the
-/// result of one call from a map of results.
+/// result of one call from a map of results, nor a bare value from a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// The result of one call.
@@ -30,6 +48,22 @@ pub enum Shape {
     Many,
     /// The value of a control command.
     Value,
+    /// The bare result of one call ([`Generation::Bare`]).
+    Bare,
+    /// A map of bare results.
+    BareMany,
+}
+
+impl Shape {
+    /// The same of an answer of `generation`.
+    #[must_use]
+    pub const fn of(self, generation: Generation) -> Self {
+        match (self, generation) {
+            (Self::One, Generation::Bare) => Self::Bare,
+            (Self::Many, Generation::Bare) => Self::BareMany,
+            (shape, _) => shape,
+        }
+    }
 }
 
 /// Reads a request packet. Parameters stay slices of `body`.
@@ -38,20 +72,36 @@ pub enum Shape {
 /// The packet is refused, with the Dora code and message to answer.
 pub fn decode_request(packer: Packer, body: &Bytes, limits: &Limits) -> Result<RequestPacket, Refused> {
     match packer {
-        Packer::Php => array::decode_request::<Php>(body, limits),
+        Packer::Php => array::decode_request::<Php>(body, limits).map_err(|refused| {
+            let (guid, kind) = glimpse(body);
+            refused.of(guid, kind)
+        }),
         Packer::Json => array::decode_request::<Json>(body, limits),
         Packer::Protobuf => protobuf::decode_request(body, limits),
     }
+}
+
+/// What can be told at a glance of a PHP request that does not decode: the guid
+/// that stands first, and the `type` that stands last, as the PHP clients write
+/// them. It costs the same whatever lies between.
+#[must_use]
+pub fn glimpse(body: &[u8]) -> (Option<Guid>, Option<PacketKind>) {
+    (php::first_guid(body), php::last_kind(body))
 }
 
 /// Appends a request packet to `out`.
 ///
 /// # Errors
 /// A parameter cannot be packed this way; `out` has then more bytes than before.
-pub fn encode_request(packer: Packer, packet: &RequestPacket, out: &mut Vec<u8>) -> Result<(), PackError> {
+pub fn encode_request(
+    format: impl Into<Format>,
+    packet: &RequestPacket,
+    out: &mut Vec<u8>,
+) -> Result<(), PackError> {
+    let Format { packer, generation } = format.into();
     match packer {
-        Packer::Php => array::encode_request::<Php>(packet, out),
-        Packer::Json => array::encode_request::<Json>(packet, out),
+        Packer::Php => array::encode_request::<Php>(generation, packet, out),
+        Packer::Json => array::encode_request::<Json>(generation, packet, out),
         Packer::Protobuf => protobuf::encode_request(packet, out),
     }
 }
@@ -72,10 +122,11 @@ pub fn decode_response(body: &Bytes, shape: Shape, limits: &Limits) -> Result<Re
 
 /// Appends a response packet to `out`. A result that cannot be packed becomes
 /// the error of its call.
-pub fn encode_response(packer: Packer, packet: &ResponsePacket, out: &mut Vec<u8>) {
+pub fn encode_response(format: impl Into<Format>, packet: &ResponsePacket, out: &mut Vec<u8>) {
+    let Format { packer, generation } = format.into();
     match packer {
-        Packer::Php => array::encode_response::<Php>(packet, out),
-        Packer::Json => array::encode_response::<Json>(packet, out),
+        Packer::Php => array::encode_response::<Php>(generation, packet, out),
+        Packer::Json => array::encode_response::<Json>(generation, packet, out),
         Packer::Protobuf => protobuf::encode_response(packet, out),
     }
 }

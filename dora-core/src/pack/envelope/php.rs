@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use crate::call::mode::PacketKind;
 use crate::call::packer::Packer;
+use crate::guid::Guid;
 use crate::pack::limits::Limits;
 use crate::pack::packet::CallKey;
 use crate::pack::php::scan::{Pairs, is_array, read_bool, read_int, read_str};
@@ -88,10 +90,65 @@ impl ArrayFormat for Php {
     }
 }
 
+/// The guid of a request that begins with it: `a:3:{s:4:"guid";s:32:"..`.
+pub(super) fn first_guid(body: &[u8]) -> Option<Guid> {
+    let body = body.strip_prefix(b"a:")?;
+    let digits = body.iter().position(|byte| !byte.is_ascii_digit())?;
+    let rest = body.get(digits..)?.strip_prefix(b":{s:4:\"guid\";s:32:\"")?;
+    let (guid, rest) = rest.split_first_chunk::<{ Guid::LEN }>()?;
+    rest.starts_with(b"\";").then(|| Guid::from_bytes(guid))?
+}
+
+/// The kind of a request that ends with it: `..s:4:"type";s:3:"W_S";}`.
+pub(super) fn last_kind(body: &[u8]) -> Option<PacketKind> {
+    const KEY: &[u8] = b"s:4:\"type\";s:";
+    // The longest word has four letters.
+    let tail = body.get(body.len().saturating_sub(KEY.len().saturating_add(11))..)?;
+    let at = tail.windows(KEY.len()).position(|bytes| bytes == KEY)?;
+    let value = tail.get(at.saturating_add(KEY.len())..)?.strip_suffix(b"\";}")?;
+    PacketKind::parse(value.get(3..)?).filter(|kind| {
+        let word = kind.word();
+        value.starts_with(format!("{}:\"", word.len()).as_bytes())
+    })
+}
+
 /// A key or string of `value` without a copy, unless it was unescaped.
 fn slice_of(value: &Bytes, part: Cow<'_, [u8]>) -> Bytes {
     match part {
         Cow::Borrowed(part) => value.slice_ref(part),
         Cow::Owned(part) => part.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::mode::Mode;
+
+    #[test]
+    fn the_ends_of_a_request_are_told_at_a_glance() {
+        let guid = "0123456789abcdef0123456789abcdef";
+        let request = |between: &str, word: &str| {
+            format!(
+                "a:3:{{s:4:\"guid\";s:32:\"{guid}\";s:3:\"api\";{between}s:4:\"type\";s:{}:\"{word}\";}}",
+                word.len()
+            )
+        };
+        for (word, kind) in [
+            ("AM_S", Some(PacketKind::calls(Mode::Deferred, false))),
+            ("SSM", PacketKind::parse(b"SSM")),
+            ("SC", Some(PacketKind::Control)),
+            ("NO", None),
+            ("", None),
+        ] {
+            let body = request("O:1:{{{", word);
+            assert_eq!(first_guid(body.as_bytes()), Guid::from_bytes(guid.as_bytes()));
+            assert_eq!(last_kind(body.as_bytes()), kind, "{word}");
+        }
+        for body in
+            ["", "a:", "a:3", "a:3:{s:4:\"guid\";s:32:\"short\";}", "x", "s:4:\"type\";s:3:\"AM_S\";}"]
+        {
+            assert_eq!((first_guid(body.as_bytes()), last_kind(body.as_bytes())), (None, None), "{body}");
+        }
     }
 }

@@ -128,20 +128,29 @@ impl Channel {
         }
     }
 
-    fn single(&self, mut request: Request) -> (RequestPacket, Option<Deadline>) {
+    /// The kind of a packet for this server, where its generation has a word for it.
+    fn kind(&self, mode: Mode, multi: bool) -> Result<PacketKind, Status> {
+        let link = &self.0.link;
+        let generation = link.endpoint.generation;
+        PacketKind::calls_of(generation, mode, multi).ok_or_else(|| {
+            let message = format!("the {generation:?} generation of Dora-RPC has no deferred results");
+            Status::unimplemented(message).with_peer(Arc::clone(&link.peer)).unsent()
+        })
+    }
+
+    fn single(&self, mut request: Request) -> Result<(RequestPacket, Option<Deadline>), Status> {
         let deadline = request.deadline();
-        let mode = request.head().mode;
         let packet = RequestPacket {
-            kind: PacketKind::calls(mode, false),
+            kind: self.kind(request.head().mode, false)?,
             metadata: std::mem::take(request.metadata_mut()),
             calls: Calls::One(call_of(request, self.0.link.endpoint.packer)),
             ..RequestPacket::default()
         };
-        (packet, deadline)
+        Ok((packet, deadline))
     }
 
     async fn in_turn(self, request: Request) -> Result<Response, Status> {
-        let (packet, deadline) = self.single(request);
+        let (packet, deadline) = self.single(request)?;
         let mode = packet.kind.mode();
         let deadline = self.deadline(deadline);
         let turn = self.turn(deadline).await?;
@@ -159,7 +168,7 @@ impl Channel {
         let packer = self.0.link.endpoint.packer;
         let numbered = (0..).map(CallKey::Int).zip(calls.into_iter().map(|call| call_of(call, packer)));
         let packet = RequestPacket {
-            kind: PacketKind::calls(mode, true),
+            kind: self.kind(mode, true)?,
             calls: Calls::Many(numbered.collect()),
             metadata,
             ..RequestPacket::default()
@@ -260,7 +269,7 @@ impl Future for CallFuture {
         let State::Unsent { channel, request } = std::mem::replace(&mut self.state, State::Ended) else {
             return Poll::Ready(Err(polled_again()));
         };
-        let (packet, deadline) = channel.single(request);
+        let (packet, deadline) = channel.single(request)?;
         let mode = packet.kind.mode();
         let exchange = Exchange::send(channel.0, packet, deadline, None, cx.waker())?;
         self.state = State::Waiting { exchange, mode };

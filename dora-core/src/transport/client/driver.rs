@@ -22,6 +22,7 @@ use crate::wire::error::FrameError;
 use super::exchange::read;
 use super::link::{Link, State};
 use super::multiplex::Answer;
+use crate::transport::io::address::Address;
 use crate::transport::io::alarm::{Alarm, after};
 use crate::transport::io::inbox::Inbox;
 use crate::transport::io::outbox::Outbox;
@@ -89,13 +90,25 @@ fn backoff(failures: u32) -> Duration {
 
 async fn connect(link: &Link) -> Result<Stream, Status> {
     let endpoint = &link.endpoint;
-    let failed = |reason: String| {
-        let message = format!("{}: {reason}", dora_code::NO_SERVER_MESSAGE);
-        link.status(Status::raw(dora_code::NO_SERVER, message))
-    };
+    let failed = |message| link.status(Status::raw(dora_code::NO_SERVER, message));
     match timeout(endpoint.connect_timeout, endpoint.connector.connect(endpoint.address())).await {
-        Ok(stream) => stream.map_err(|error| failed(error.to_string())),
-        Err(_) => Err(failed(format!("no connection within {:?}", endpoint.connect_timeout))),
+        Ok(stream) => stream.map_err(|error| failed(unconnected(endpoint.address(), &error))),
+        Err(_) => Err(failed(format!(
+            "no connection to {} within {:?}: is the host up, and does a firewall let this port through?",
+            endpoint.address(),
+            endpoint.connect_timeout
+        ))),
+    }
+}
+
+/// Why there is no connection, for whoever has to look after it.
+fn unconnected(address: &Address, error: &io::Error) -> String {
+    match error.kind() {
+        // For a Unix socket: there is no such file, or nobody has it open.
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+            format!("nothing listens at {address} ({error}): is the server running, and is this its address?")
+        }
+        _ => format!("cannot connect to {address}: {error}"),
     }
 }
 

@@ -8,12 +8,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::call::packer::Packer;
 use crate::call::status::Status;
+use crate::generation::Generation;
 use crate::pack::limits::Limits;
 use crate::transport::io::address::{Address, AddressError};
 use crate::wire::checksum::Salt;
 use crate::wire::decoder::Decoder;
 use crate::wire::encoder::Encoder;
-use crate::wire::header::{DEFAULT_MAX_PACKET, Generation};
+use crate::wire::header::DEFAULT_MAX_PACKET;
 
 use super::dial::Connector;
 
@@ -81,8 +82,9 @@ impl Endpoint {
         Self { packer, ..self }
     }
 
-    /// The generation of the frame header. Default: [`Generation::Guid`].
-    /// `Plain` carries PHP packing only and one call at a time.
+    /// The generation of Dora-RPC that the server is of. Default:
+    /// [`Generation::Guid`]. The older ones carry PHP packing only and one call at
+    /// a time, and [`Generation::Bare`] no deferred results.
     #[must_use]
     pub fn generation(self, generation: Generation) -> Self {
         Self { generation, ..self }
@@ -184,8 +186,8 @@ impl Endpoint {
     pub(crate) fn check(&self) -> Result<(), Status> {
         if self.is_serial() && self.packer != Packer::Php {
             return Err(Status::failed_precondition(format!(
-                "the Plain generation carries PHP packing only, not {}",
-                self.packer
+                "the {:?} generation carries PHP packing only, not {}",
+                self.generation, self.packer
             )));
         }
         Ok(())
@@ -193,7 +195,7 @@ impl Endpoint {
 
     /// Whether answers may have no guid, so that one call must end before the next.
     pub(super) fn is_serial(&self) -> bool {
-        self.generation == Generation::Plain
+        !self.generation.has_guid()
     }
 
     pub(super) fn decoder(&self) -> Decoder {

@@ -17,7 +17,7 @@ use crate::call::request::Request;
 use crate::call::status::{Origin, Status};
 use crate::guid::Guid;
 use crate::pack::compress;
-use crate::pack::envelope::{Shape, decode_response, encode_request};
+use crate::pack::envelope::{Format, Shape, decode_response, encode_request};
 use crate::pack::limits::Limits;
 use crate::pack::packet::{Call, RequestPacket, ResponseData, ResponsePacket};
 
@@ -100,7 +100,8 @@ fn encode(link: &Link, packet: &RequestPacket, guid: &Guid, out: &mut Vec<u8>) -
     let packed = |error: crate::call::body::PackError| Status::invalid_argument(error.to_string());
     let encoder = &link.encoder;
     let frame = encoder.begin(endpoint.generation, guid, out);
-    encode_request(endpoint.packer, packet, out).map_err(packed)?;
+    let format = Format { packer: endpoint.packer, generation: endpoint.generation };
+    encode_request(format, packet, out).map_err(packed)?;
     let body = out.get(frame.body()..).unwrap_or_default();
     if endpoint.gzip.is_some_and(|least| body.len() >= least) {
         let body = out.split_off(frame.body());
@@ -131,7 +132,8 @@ pub(super) fn accept(
     shape: Shape,
     expected: i64,
 ) -> Result<ResponseData, Status> {
-    let packet = read(body, shape, &link.endpoint.limits);
+    let generation = link.endpoint.generation;
+    let packet = read(body, shape.of(generation), &link.endpoint.limits);
     let packet = packet.map_err(|status| status.with_peer(Arc::clone(&link.peer)))?;
     let refused = |status: Status| Err(status.with_origin(Origin::Server).with_peer(Arc::clone(&link.peer)));
     if packet.guid.is_some_and(|guid| guid != ticket.guid) {
@@ -141,6 +143,9 @@ pub(super) fn accept(
     match packet.code {
         dora_code::OK => Ok(packet.data),
         code if code == expected => Ok(ResponseData::Empty),
-        code => refused(Status::raw(code, Cow::into_owned(packet.message))),
+        code => {
+            let status = Status::raw(code, Cow::into_owned(packet.message));
+            refused(status.with_code(dora_code::refusal(generation, code)))
+        }
     }
 }

@@ -222,8 +222,7 @@ impl Link {
 
     /// Ends the calls whose deadline has passed.
     pub(super) fn expire(&self, now: Instant) {
-        let message = format!("{}: no answer before the deadline", dora_code::TIMEOUT_MESSAGE);
-        let status = self.status(Status::raw(dora_code::TIMEOUT, message));
+        let status = self.status(Status::raw(dora_code::TIMEOUT, "no answer before the deadline"));
         let mut wakers = Vec::new();
         let mut core = self.core.lock();
         let expired = core.table.expire(now, &status, &mut wakers);
@@ -314,7 +313,7 @@ impl Link {
 mod tests {
     use super::*;
     use crate::call::code::Code;
-    use crate::wire::header::Generation;
+    use crate::generation::Generation;
 
     fn link(change: impl FnOnce(Endpoint) -> Endpoint) -> Link {
         Link::new(change(Endpoint::new("127.0.0.1:1").expect("host:port").php()))

@@ -2,12 +2,12 @@
 
 use crate::call::packer::Packer;
 use crate::call::status::Status;
+use crate::generation::Generation;
 use crate::guid::Guid;
 use crate::pack::compress;
-use crate::pack::envelope::encode_response;
+use crate::pack::envelope::{Format, encode_response};
 use crate::pack::packet::{ResponseData, ResponsePacket};
 use crate::wire::encoder::Encoder;
-use crate::wire::header::Generation;
 
 /// How a peer is spoken to: the generation, packing and compression it spoke,
 /// and the guid it waits for.
@@ -51,13 +51,14 @@ impl Manner {
         packet: &ResponsePacket,
         out: &mut Vec<u8>,
     ) -> Result<(), crate::wire::error::FrameError> {
+        let format = Format { packer: self.packer, generation: self.generation };
         let frame = encoder.begin(self.generation, &self.guid, out);
         if self.gzip {
             let mut body = Vec::new();
-            encode_response(self.packer, packet, &mut body);
+            encode_response(format, packet, &mut body);
             compress::deflate(&body, out);
         } else {
-            encode_response(self.packer, packet, out);
+            encode_response(format, packet, out);
         }
         encoder.finish(&frame, out)
     }

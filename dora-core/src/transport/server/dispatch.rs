@@ -20,14 +20,14 @@ use crate::call::packer::Packer;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
+use crate::generation::Generation;
 use crate::guid::Guid;
 use crate::pack::compress;
 use crate::pack::detect::detect;
-use crate::pack::envelope::decode_request;
+use crate::pack::envelope::{decode_request, glimpse};
 use crate::pack::packet::{Calls, Refused, RequestPacket, ResponseData, ResponsePacket};
 use crate::wire::decoder::Frame;
 use crate::wire::error::FrameError;
-use crate::wire::header::Generation;
 use crate::wire::notice::Notice;
 
 use super::answer::Manner;
@@ -183,13 +183,17 @@ where
         };
         match self.unpack(frame.body, zipped, &mut manner) {
             Ok(packet) => {
+                manner.generation = packet.kind.generation(frame.generation);
                 let guid = packet.guid.or(frame.guid);
                 // What waited here has used up some of its caller's time.
                 let deadline = packet.timeout.map(|timeout| Deadline::from_instant(received_at, timeout));
                 self.begin(packet, deadline, Reply { manner, guid }, cx);
             }
-            Err(Refused { guid, status }) => {
-                self.refuse(Reply { manner, guid: guid.or(frame.guid) }, status);
+            Err(Refused { guid, kind, status }) => {
+                if let Some(kind) = kind {
+                    manner.generation = kind.generation(frame.generation);
+                }
+                self.refuse(Reply { manner, guid: guid.or(frame.guid) }, kind, status);
             }
         }
     }
@@ -212,7 +216,8 @@ where
             Some(packer) => decode_request(packer, &body, &config.limits),
             None => {
                 let message = dora_code::UNKNOWN_PACKING_MESSAGE;
-                Err(Refused::new(Status::raw(dora_code::UNKNOWN_PACKING, message)))
+                let (guid, kind) = glimpse(&body);
+                Err(Refused::new(Status::raw(dora_code::UNKNOWN_PACKING, message)).of(guid, kind))
             }
         }
     }
@@ -238,7 +243,7 @@ where
                 "{calls} calls are too many: {running} of {} run, {} may on one connection",
                 self.shared.max_running, config.max_calls
             ));
-            return self.refuse(reply, status);
+            return self.refuse(reply, Some(packet.kind), status);
         }
         let mode = packet.kind.mode();
         if packet.kind == PacketKind::Control {
@@ -288,7 +293,7 @@ where
                 let message = dora_code::OK_MESSAGE.into();
                 self.answer(reply, dora_code::OK, message, ResponseData::Value(value), false);
             }
-            Err(status) => self.refuse(reply, status),
+            Err(status) => self.refuse(reply, Some(PacketKind::Control), status),
         }
     }
 
@@ -297,37 +302,52 @@ where
         self.answer(reply, dora_code::ACCEPTED, message, ResponseData::Empty, false);
     }
 
-    fn refuse(&mut self, reply: Reply, status: Status) {
+    /// Refuses a packet as a whole.
+    fn refuse(&mut self, reply: Reply, kind: Option<PacketKind>, status: Status) {
         self.tally.refused_packets += 1;
         tracing::debug!(peer = %self.peer, %status, "packet refused");
-        let message = status.message().to_owned().into();
-        self.answer(reply, status.raw_code(), message, ResponseData::Empty, false);
+        self.answer_refusal(reply, kind, &status);
+    }
+
+    /// PHP's client notes a deferred call before it looks at what it was answered,
+    /// and then waits for its result whatever that was: it gets the refusal as the
+    /// result too. A client that does not wait for one drops it.
+    fn answer_refusal(&mut self, reply: Reply, kind: Option<PacketKind>, status: &Status) {
+        let waits = kind.is_some_and(|kind| kind.mode() == Mode::Deferred);
+        let message = || Cow::Owned(status.message().to_owned());
+        self.answer(reply, status.raw_code(), message(), ResponseData::Empty, false);
+        if waits && reply.manner.packer == Packer::Php {
+            self.answer(reply, status.raw_code(), message(), ResponseData::Empty, true);
+        }
     }
 
     /// Answers what is no frame, where an answer can be framed at all.
     pub(super) fn refuse_frame(&mut self, error: &FrameError) {
         self.tally.refused_frames += 1;
         tracing::debug!(peer = %self.peer, %error, "frame refused");
-        let (code, message, generation, guid) = match error {
+        let config = &self.shared.config;
+        let (status, kind, generation, guid) = match error {
             // Not a peer of ours: the first bytes of HTTP or TLS end here.
             FrameError::TooLong { .. } => return,
             FrameError::TooShort { .. } => {
-                let message = dora_code::WRONG_LENGTH_MESSAGE;
-                (dora_code::WRONG_LENGTH, message, Generation::Guid, Some(Guid::ZERO))
+                let status = Status::raw(dora_code::WRONG_LENGTH, dora_code::WRONG_LENGTH_MESSAGE);
+                (status, None, Generation::Guid, Some(Guid::ZERO))
             }
-            FrameError::Signature { generation, guid, .. } => {
-                // A frame of this generation that is too short for its guid.
-                let guid = guid.or((*generation == Generation::Guid).then_some(Guid::ZERO));
-                (dora_code::SIGNATURE, dora_code::SIGNATURE_MESSAGE, *generation, guid)
+            FrameError::Signature { generation, guid, body, .. } => {
+                // A body that does not inflate tells nothing more.
+                let inflated = compress::is_gzip(body).then(|| compress::inflate(body, config.limits.bytes));
+                let body = inflated.and_then(Result::ok).unwrap_or_else(|| body.clone());
+                let (within, kind) = glimpse(&body);
+                let generation = kind.map_or(*generation, |kind| kind.generation(*generation));
+                // A frame of the first generation that is too short for its guid.
+                let guid = guid.or(within).or(generation.has_guid().then_some(Guid::ZERO));
+                let code = dora_code::signature(generation);
+                (Status::raw(code, dora_code::SIGNATURE_MESSAGE), kind, generation, guid)
             }
         };
-        let manner = Manner {
-            generation,
-            packer: Packer::Php,
-            gzip: self.shared.config.gzip,
-            guid: guid.unwrap_or(Guid::ZERO),
-        };
-        self.answer(Reply { manner, guid }, code, message.into(), ResponseData::Empty, false);
+        let manner =
+            Manner { generation, packer: Packer::Php, gzip: config.gzip, guid: guid.unwrap_or(Guid::ZERO) };
+        self.answer_refusal(Reply { manner, guid }, kind, &status);
     }
 
     fn answer(

@@ -1,6 +1,7 @@
 //! The server's end: a listener, its connections, and the calls that run on them.
 
 mod answer;
+pub mod bind;
 pub mod config;
 mod connection;
 pub mod control;

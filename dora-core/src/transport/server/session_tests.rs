@@ -1,9 +1,9 @@
 use std::task::{Context, Poll, Waker};
 
 use super::*;
+use crate::generation::Generation;
 use crate::guid::Guid;
 use crate::wire::encoder::Encoder;
-use crate::wire::header::Generation;
 
 const MS: Duration = Duration::from_millis(1);
 

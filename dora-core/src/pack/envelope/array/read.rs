@@ -51,11 +51,9 @@ pub(in crate::pack::envelope) fn decode_request<F: ArrayFormat>(
         }
     }
     let guid = packet.guid;
-    let refuse = |code, message: &'static str| Refused { guid, status: Status::raw(code, message) };
+    let refuse = |code, message: &'static str| Refused::new(Status::raw(code, message)).of(guid, kind);
     let calls = match api {
-        Some(api) => {
-            read_calls::<F>(&api, limits).map_err(|reason| Refused { guid, ..undecodable(reason) })?
-        }
+        Some(api) => read_calls::<F>(&api, limits).map_err(|reason| undecodable(reason).of(guid, kind))?,
         None => None,
     };
     let calls = calls.ok_or_else(|| refuse(dora_code::NO_CALLS, dora_code::NO_CALLS_MESSAGE))?;
@@ -246,19 +244,45 @@ fn read_data<F: ArrayFormat>(data: Bytes, shape: Shape, limits: &Limits) -> Resu
     match shape {
         Shape::Value => Ok(ResponseData::Value(Body::packed(F::PACKER, data))),
         Shape::One => read_result::<F>(&data, limits).map(ResponseData::One),
-        Shape::Many => {
-            let pairs = F::pairs(&data, limits)?.ok_or("the results are no array")?;
-            if pairs.len() > limits.calls {
-                return Err(format!("over {} results", limits.calls));
-            }
-            // A result that is none costs its own call alone.
-            let read = |value: &Bytes| {
-                read_result::<F>(value, limits).unwrap_or_else(|reason| Err(unreadable(reason)))
-            };
-            let results = pairs.into_iter().map(|(key, value)| (key, read(&value)));
-            Ok(ResponseData::Many(results.collect()))
-        }
+        Shape::Many => read_results::<F>(&data, limits, read_result::<F>),
+        Shape::Bare => read_bare::<F>(&data, limits).map(ResponseData::One),
+        Shape::BareMany => read_results::<F>(&data, limits, read_bare::<F>),
     }
+}
+
+fn read_results<F: ArrayFormat>(
+    data: &Bytes,
+    limits: &Limits,
+    read: impl Fn(&Bytes, &Limits) -> Result<CallResult, String>,
+) -> Result<ResponseData, String> {
+    let pairs = F::pairs(data, limits)?.ok_or("the results are no array")?;
+    if pairs.len() > limits.calls {
+        return Err(format!("over {} results", limits.calls));
+    }
+    // A result that is none costs its own call alone.
+    let read = |value: &Bytes| read(value, limits).unwrap_or_else(|reason| Err(unreadable(reason)));
+    Ok(ResponseData::Many(pairs.into_iter().map(|(key, value)| (key, read(&value))).collect()))
+}
+
+/// The result of a call whose value stands alone. Only an exception is a packet:
+/// code, msg and an empty `data`, in this order and with nothing else that an
+/// application could mean.
+fn read_bare<F: ArrayFormat>(value: &Bytes, limits: &Limits) -> Result<CallResult, String> {
+    let is_packet = F::pairs(value, limits)?.is_some_and(|pairs| {
+        let named = |at: usize, name: &str| {
+            let pair = pairs.get(at);
+            pair.filter(|(key, _)| matches!(key, CallKey::Str(key) if key == name)).map(|(_, value)| value)
+        };
+        let code = named(0, "code").is_some_and(|code| read_code::<F>(code).is_ok());
+        let message = named(1, "msg").is_some_and(|message| F::string(message).is_some());
+        let empty = named(2, "data").is_some_and(|data| data == F::EMPTY);
+        let ours = |(key, _): &(CallKey, Bytes)| matches!(key, CallKey::Str(key) if key == "details" || key == "meta");
+        code && message && empty && pairs.iter().skip(3).all(ours)
+    });
+    if is_packet && let Err(status) = read_result::<F>(value, limits)? {
+        return Ok(Err(status));
+    }
+    Ok(Ok(Response::new(Body::packed(F::PACKER, value.clone()))))
 }
 
 /// The result of a call from its own packet.

@@ -8,6 +8,7 @@ use crate::call::dora_code;
 use crate::call::metadata::Metadata;
 use crate::call::mode::PacketKind;
 use crate::call::status::Status;
+use crate::generation::Generation;
 use crate::guid::Guid;
 use crate::pack::envelope::{body_len, pack_body};
 use crate::pack::packet::{Call, CallKey, CallResult, Calls, RequestPacket, ResponseData, ResponsePacket};
@@ -15,6 +16,7 @@ use crate::pack::packet::{Call, CallKey, CallResult, Calls, RequestPacket, Respo
 use super::ArrayFormat;
 
 pub(in crate::pack::envelope) fn encode_request<F: ArrayFormat>(
+    generation: Generation,
     packet: &RequestPacket,
     out: &mut Vec<u8>,
 ) -> Result<(), PackError> {
@@ -23,7 +25,13 @@ pub(in crate::pack::envelope) fn encode_request<F: ArrayFormat>(
         + usize::from(!packet.metadata.is_empty())
         + usize::from(packet.can.is_some());
     F::open(fields.saturating_add(extra), out);
-    F::name("api", true, out);
+    // The order of the keys is each generation's own.
+    let early = packet.guid.as_ref().filter(|_| !generation.has_guid());
+    if let Some(guid) = early {
+        F::name("guid", true, out);
+        F::put_string(guid.as_bytes(), out);
+    }
+    F::name("api", early.is_none(), out);
     F::open(packet.calls.len(), out);
     match &packet.calls {
         Calls::One(call) => {
@@ -46,7 +54,7 @@ pub(in crate::pack::envelope) fn encode_request<F: ArrayFormat>(
     if packet.kind == PacketKind::Control {
         put_kind(out);
     }
-    if let Some(guid) = &packet.guid {
+    if let (Some(guid), None) = (&packet.guid, early) {
         F::name("guid", false, out);
         F::put_string(guid.as_bytes(), out);
     }
@@ -111,26 +119,42 @@ fn put_metadata<F: ArrayFormat>(metadata: &Metadata, out: &mut Vec<u8>) {
     F::close(out);
 }
 
-pub(in crate::pack::envelope) fn encode_response<F: ArrayFormat>(packet: &ResponsePacket, out: &mut Vec<u8>) {
+pub(in crate::pack::envelope) fn encode_response<F: ArrayFormat>(
+    generation: Generation,
+    packet: &ResponsePacket,
+    out: &mut Vec<u8>,
+) {
     let fields = 3
         + usize::from(packet.guid.is_some())
         + usize::from(packet.is_result)
         + usize::from(packet.can.is_some());
     F::open(fields, out);
-    put_outcome::<F>(packet.guid.as_ref(), packet.code, packet.message.as_bytes(), out);
+    let (early, late) = match generation.has_guid() {
+        true => (packet.guid.as_ref(), None),
+        false => (None, packet.guid.as_ref()),
+    };
+    put_outcome::<F>(early, packet.code, packet.message.as_bytes(), out);
     F::name("data", false, out);
+    let encode_result = |result: &CallResult, out: &mut Vec<u8>| match generation {
+        Generation::Bare => encode_bare::<F>(result, out),
+        Generation::Guid | Generation::Plain => encode_result::<F>(early, result, out),
+    };
     match &packet.data {
         ResponseData::Empty => out.extend_from_slice(F::EMPTY),
-        ResponseData::One(result) => encode_result::<F>(packet.guid.as_ref(), result, out),
+        ResponseData::One(result) => encode_result(result, out),
         ResponseData::Many(results) => {
             F::open(results.len(), out);
             for (index, (key, result)) in results.iter().enumerate() {
                 F::key(key, index == 0, out);
-                encode_result::<F>(packet.guid.as_ref(), result, out);
+                encode_result(result, out);
             }
             F::close(out);
         }
         ResponseData::Value(value) => put_data::<F>(value, out).unwrap_or(()),
+    }
+    if let Some(guid) = late {
+        F::name("guid", false, out);
+        F::put_string(guid.as_bytes(), out);
     }
     if packet.is_result {
         F::name("isresult", false, out);
@@ -140,6 +164,7 @@ pub(in crate::pack::envelope) fn encode_response<F: ArrayFormat>(packet: &Respon
     F::close(out);
 }
 
+/// The call's own packet.
 fn encode_result<F: ArrayFormat>(guid: Option<&Guid>, result: &CallResult, out: &mut Vec<u8>) {
     let status = match result {
         Ok(response) => {
@@ -162,6 +187,25 @@ fn encode_result<F: ArrayFormat>(guid: Option<&Guid>, result: &CallResult, out: 
         }
         Err(status) => status,
     };
+    encode_status::<F>(guid, status, out);
+}
+
+/// The bare value; there is no place for metadata beside it. What failed is a
+/// packet all the same.
+fn encode_bare<F: ArrayFormat>(result: &CallResult, out: &mut Vec<u8>) {
+    let start = out.len();
+    match result {
+        Ok(response) => {
+            if let Err(error) = put_data::<F>(response.body(), out) {
+                out.truncate(start);
+                encode_status::<F>(None, &Status::internal(error.to_string()), out);
+            }
+        }
+        Err(status) => encode_status::<F>(None, status, out),
+    }
+}
+
+fn encode_status<F: ArrayFormat>(guid: Option<&Guid>, status: &Status, out: &mut Vec<u8>) {
     let extra = usize::from(!status.details().is_empty()) + usize::from(!status.metadata().is_empty());
     F::open(3 + usize::from(guid.is_some()) + extra, out);
     put_outcome::<F>(guid, status.raw_code(), status.message().as_bytes(), out);

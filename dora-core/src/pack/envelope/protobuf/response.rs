@@ -87,7 +87,7 @@ pub(in crate::pack::envelope) fn decode_response(
                         return Err(Malformed(format!("over {} results", limits.calls)));
                     }
                     Shape::Many => many.push((key.unwrap_or(CallKey::Int(0)), result)),
-                    Shape::One | Shape::Value => one = Some(result),
+                    Shape::One | Shape::Value | Shape::Bare | Shape::BareMany => one = Some(result),
                 }
             }
             _ => {}
