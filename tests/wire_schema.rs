@@ -6,14 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use dora::schema::wire::{self, Kind};
 use dora::{Code, Metadata, Mode, Packer, Response, Status};
+use dora_core::call::batch::CallKey;
 use dora_core::call::body::Body;
 use dora_core::call::capabilities::Capabilities;
 use dora_core::call::mode::PacketKind;
 use dora_core::pack::envelope::{Shape, decode_request, decode_response, encode_request, encode_response};
 use dora_core::pack::limits::Limits;
-use dora_core::pack::packet::{
-    Call, CallKey, CallResult, Calls, RequestPacket, ResponseData, ResponsePacket,
-};
+use dora_core::pack::packet::{Call, CallResult, Calls, RequestPacket, ResponseData, ResponsePacket};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;

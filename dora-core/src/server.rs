@@ -9,18 +9,17 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 use tower::layer::util::{Identity, Stack};
 use tower::{Layer, Service};
 
-use crate::call::body::Body;
 use crate::call::mount::Mount;
 use crate::call::packer::{Packer, PackerSet};
 use crate::call::request::Request;
-use crate::call::response::Response;
+use crate::call::response::{Reply, Response};
 use crate::call::status::{BoxError, Status};
-use crate::middleware::catch_panic::{CatchPanic, CatchPanicLayer};
-use crate::middleware::deadline::{DeadlineLayer, WithDeadline};
 use crate::middleware::route::{DuplicateName, Router, RouterBuilder};
+use crate::middleware::stack::{Stacked, stack};
 use crate::pack::limits::Limits;
 use crate::pack::message::open;
 use crate::pack::value::Value;
+use crate::stub::in_process::InProcess;
 use crate::transport::server::bind::{ListenError, bind};
 use crate::transport::server::config::SessionConfig;
 use crate::transport::server::control::Control;
@@ -92,7 +91,7 @@ impl<L> Server<L> {
             async move {
                 let (head, body) = request.into_parts();
                 let response = handler(Request::from_parts(head, open(body)?)).await?.into();
-                Ok(response.map(Body::message))
+                Ok(response.map(Reply::message))
             }
         });
         self
@@ -214,6 +213,24 @@ impl<L> Server<L> {
         self
     }
 
+    /// The server as a service in this process: what a call would go through on a
+    /// connection, layers, deadline and all, without one. For tests, and for
+    /// clients that stand beside their server.
+    ///
+    /// # Errors
+    /// Two services claim one name.
+    pub fn into_service<S>(self) -> Result<InProcess<Stacked<S>>, ServeError>
+    where
+        L: Layer<Router, Service = S> + 'static,
+        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+    {
+        let Self { router, layer, call_timeout, .. } = self;
+        Ok(InProcess::new(stack(router.build()?, &layer, call_timeout)))
+    }
+
     /// The server's counters; they may be read while it serves.
     pub fn stats(&self) -> Arc<Stats> {
         Arc::clone(&self.stats)
@@ -225,7 +242,7 @@ impl<L> Server<L> {
     /// See [`ServeError`].
     pub async fn serve<S>(self, address: impl ToSocketAddrs) -> Result<(), ServeError>
     where
-        L: Layer<Router, Service = S>,
+        L: Layer<Router, Service = S> + 'static,
         S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
             + Clone
             + Send
@@ -245,7 +262,7 @@ impl<L> Server<L> {
         signal: impl Future<Output = ()>,
     ) -> Result<(), ServeError>
     where
-        L: Layer<Router, Service = S>,
+        L: Layer<Router, Service = S> + 'static,
         S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
             + Clone
             + Send
@@ -266,15 +283,13 @@ impl<L> Server<L> {
         signal: impl Future<Output = ()>,
     ) -> Result<(), ServeError>
     where
-        L: Layer<Router, Service = S>,
+        L: Layer<Router, Service = S> + 'static,
         S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
             + Clone
             + Send
             + 'static,
     {
-        let service = self.layer.layer(self.router.build()?);
-        let service: WithDeadline<CatchPanic<S>> =
-            DeadlineLayer::new(self.call_timeout).layer(CatchPanicLayer.layer(service));
+        let service = stack(self.router.build()?, &self.layer, self.call_timeout);
         let serve = Serve {
             listener: self.listener,
             session: self.session,
@@ -288,7 +303,7 @@ impl<L> Server<L> {
 
 impl<L> fmt::Debug for Server<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let services: Vec<_> = self.router.descriptors().map(|service| service.name).collect();
+        let services: Vec<_> = self.router.descriptors().map(|service| service.name()).collect();
         f.debug_struct("Server").field("services", &services).finish_non_exhaustive()
     }
 }

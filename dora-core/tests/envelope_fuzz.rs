@@ -2,6 +2,7 @@
 //! panic.
 
 use bytes::Bytes;
+use dora_core::call::batch::CallKey;
 use dora_core::call::body::Body;
 use dora_core::call::metadata::Metadata;
 use dora_core::call::mode::{Mode, PacketKind};
@@ -12,7 +13,7 @@ use dora_core::guid::Guid;
 use dora_core::pack::envelope::{Shape, decode_request, decode_response, encode_request, encode_response};
 use dora_core::pack::limits::Limits;
 use dora_core::pack::message::open;
-use dora_core::pack::packet::{Call, CallKey, Calls, RequestPacket, ResponseData, ResponsePacket};
+use dora_core::pack::packet::{Call, Calls, RequestPacket, ResponseData, ResponsePacket};
 use dora_core::pack::value::Value;
 use dora_core::value;
 use proptest::collection::vec;

@@ -3,15 +3,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dora_core::call::batch::{BatchRequest, BatchResponse};
-use dora_core::call::body::{Body, Deferred};
+use dora_core::call::body::Body;
 use dora_core::call::code::Code;
 use dora_core::call::deadline::Deadline;
-use dora_core::call::method::Method;
+use dora_core::call::head::RequestHead;
+use dora_core::call::method::{Method, ServiceDescriptor};
 use dora_core::call::mode::Mode;
-use dora_core::call::request::{Request, RequestHead};
-use dora_core::call::response::Response;
-use dora_core::call::status::Status;
+use dora_core::call::packer::Packer;
+use dora_core::call::request::Request;
+use dora_core::call::response::{Reply, Response};
+use dora_core::call::status::{Origin, Status};
 use dora_core::pack::message::open;
 use dora_core::pack::value::Value;
 use dora_core::stub::batch::Batch;
@@ -20,27 +21,15 @@ use dora_core::stub::dynamic::DynamicClient;
 use dora_core::value;
 use futures_util::FutureExt;
 use tokio::time::Instant;
-use tower::{Service, service_fn};
+use tower::limit::ConcurrencyLimit;
+use tower::{Service, ServiceExt, service_fn};
 
-static GET: Method = Method {
-    service: "t.Users",
-    name: "Get",
-    path: "/t.Users/Get",
-    aliases: &["/user/get", "user.get"],
-    idempotent: true,
-    timeout: Some(Duration::from_millis(500)),
-    mode: Mode::Wait,
-};
-
-static PUT: Method = Method {
-    service: "t.Users",
-    name: "Put",
-    path: "/t.Users/Put",
-    aliases: &[],
-    idempotent: false,
-    timeout: None,
-    mode: Mode::Wait,
-};
+static USERS: ServiceDescriptor = ServiceDescriptor::new("t.Users", &[&GET, &PUT]);
+static GET: Method = Method::new(&USERS, "Get", "/t.Users/Get")
+    .with_aliases(&["/user/get", "user.get"])
+    .with_idempotent()
+    .with_timeout(Duration::from_millis(500));
+static PUT: Method = Method::new(&USERS, "Put", "/t.Users/Put");
 
 /// What a service was asked last.
 #[derive(Clone, Default)]
@@ -55,7 +44,7 @@ impl Notes {
         service_fn(move |request: Request| {
             let (head, body) = request.into_parts();
             *notes.lock().expect("no panic") = Some(*head);
-            async { Ok(Response::new(body)) }
+            async { Ok(Response::new(body.into())) }
         })
     }
 
@@ -70,16 +59,16 @@ async fn a_call_carries_what_its_method_says() {
     let answer = Call::<_, Value, Value>::new(notes.echo(), &GET, value!(7)).await.expect("an echo");
     assert_eq!(answer, value!(7));
     let head = notes.take();
-    assert_eq!(head.method.as_str(), "/t.Users/Get");
-    assert_eq!(head.legacy_name, Some("/user/get"));
-    assert_eq!(head.mode, Mode::Wait);
-    assert!(head.idempotent);
-    assert_eq!(head.deadline.expect("the method's").remaining(Instant::now()), Duration::from_millis(500));
-    assert!(head.origin.is_none(), "it came over no wire");
+    assert_eq!((head.method().as_str(), head.called_as().as_str()), ("/t.Users/Get", "/t.Users/Get"));
+    assert_eq!(head.descriptor(), Some(&GET));
+    assert_eq!(head.mode(), Mode::Wait);
+    assert!(head.is_idempotent());
+    assert_eq!(head.deadline().expect("the method's").remaining(Instant::now()), Duration::from_millis(500));
+    assert!(head.origin().is_none(), "it came over no wire");
 
     Call::<_, Value, Value>::new(notes.echo(), &PUT, value!(7)).await.expect("an echo");
     let head = notes.take();
-    assert_eq!((head.legacy_name, head.idempotent, head.deadline), (None, false, None));
+    assert_eq!((head.descriptor(), head.is_idempotent(), head.deadline()), (Some(&PUT), false, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,9 +77,9 @@ async fn a_call_says_more_than_its_method() {
     let call = Call::<_, Value, Value>::new(notes.echo(), &PUT, value!(1));
     call.timeout(Duration::from_secs(9)).metadata("k", "v").idempotent(true).await.expect("an echo");
     let head = notes.take();
-    assert_eq!(head.deadline.expect("its own").remaining(Instant::now()), Duration::from_secs(9));
-    assert_eq!(head.metadata.get("k"), Some("v"));
-    assert!(head.idempotent);
+    assert_eq!(head.deadline().expect("its own").remaining(Instant::now()), Duration::from_secs(9));
+    assert_eq!(head.metadata().get("k"), Some("v"));
+    assert!(head.is_idempotent());
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,13 +99,13 @@ async fn the_nearest_deadline_counts_and_begins_when_awaited() {
         [(Some(9), Some(20), 9.), (Some(9), Some(4), 4.), (None, Some(4), 0.5), (None, None, 0.5)]
     {
         call(timeout, deadline).await.expect("an echo");
-        let left = notes.take().deadline.expect("it has one").remaining(Instant::now());
+        let left = notes.take().deadline().expect("it has one").remaining(Instant::now());
         assert_eq!(left, Duration::from_secs_f64(seconds), "{timeout:?} {deadline:?}");
     }
     let prepared = call(Some(9), None);
     tokio::time::sleep(Duration::from_secs(5)).await;
     prepared.await.expect("an echo");
-    let left = notes.take().deadline.expect("its own").remaining(Instant::now());
+    let left = notes.take().deadline().expect("its own").remaining(Instant::now());
     assert_eq!(left, Duration::from_secs(9));
 }
 
@@ -128,7 +117,7 @@ async fn a_request_brings_its_own_metadata() {
     let call = Call::<_, Value, Value>::new(notes.echo(), &GET, request).metadata("b", "2");
     assert_eq!(format!("{call:?}"), "Call(/t.Users/Get)");
     call.await.expect("an echo");
-    assert_eq!(notes.take().metadata.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
+    assert_eq!(notes.take().metadata().iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
 }
 
 #[tokio::test]
@@ -136,12 +125,12 @@ async fn each_way_to_await_is_its_mode() {
     let notes = Notes::default();
     let call = || Call::<_, Value, Value>::new(notes.echo(), &GET, value!(7));
     call().no_result().await.expect("accepted");
-    assert_eq!(notes.take().mode, Mode::NoResult);
+    assert_eq!(notes.take().mode(), Mode::NoResult);
     let pending = call().deferred().await.expect("accepted");
-    assert_eq!(notes.take().mode, Mode::Deferred);
+    assert_eq!(notes.take().mode(), Mode::Deferred);
     assert_eq!(pending.await.expect("a service in this process answers at once"), value!(7));
     assert_eq!(call().no_result().wait().await.expect("an echo"), value!(7));
-    assert_eq!(notes.take().mode, Mode::Wait);
+    assert_eq!(notes.take().mode(), Mode::Wait);
 }
 
 #[tokio::test]
@@ -150,13 +139,12 @@ async fn a_pending_result_comes_when_it_is_there() {
     let receive = Arc::new(Mutex::new(Some(receive)));
     let service = service_fn(move |_: Request| {
         let receive = receive.lock().expect("no panic").take().expect("one call");
-        let later = Box::pin(async { receive.await.expect("it is sent") });
-        async { Ok::<_, Status>(Response::new(Body::Deferred(Deferred::new(later)))) }
+        async { Ok::<_, Status>(Response::deferred(async { receive.await.expect("it is sent") })) }
     });
     let pending = Call::<_, Value, Value>::new(service, &GET, value!(7)).deferred().await.expect("accepted");
     let mut pending = Box::pin(pending);
     assert!((&mut pending).now_or_never().is_none());
-    drop(send.send(Ok(Response::new(Body::message(value!("late"))))));
+    drop(send.send(Ok(Response::message(value!("late")))));
     assert_eq!(pending.await.expect("it came"), value!("late"));
 }
 
@@ -172,7 +160,7 @@ async fn errors_and_metadata_come_through() {
         Call::<_, Value, Value>::new(boxed, &GET, value!(1)).no_result().await.expect_err("it failed");
     assert_eq!(status.code(), Code::NotFound);
     let tells = service_fn(|request: Request| async {
-        let mut response = Response::new(request.into_body());
+        let mut response = Response::new(Reply::from(request.into_body()));
         response.metadata_mut().append("served-by", "b");
         Ok::<_, Status>(response)
     });
@@ -186,29 +174,28 @@ async fn a_dynamic_client_calls_by_name() {
     let answer = DynamicClient::new(notes.echo()).call("/user/get", value!({ "id" => 7 })).await;
     assert_eq!(answer.expect("an echo"), value!({ "id" => 7 }));
     let head = notes.take();
-    assert_eq!((head.method.as_str(), head.legacy_name, head.deadline), ("/user/get", None, None));
+    assert_eq!((head.method().as_str(), head.descriptor(), head.deadline()), ("/user/get", None, None));
 }
-
-/// The methods, the deadline and the metadata pairs of each batch.
-type Batches = Arc<Mutex<Vec<(Vec<String>, Option<Deadline>, usize)>>>;
 
 /// Answers a batch in its mode, each call with its parameter; a null fails.
 fn echo_all(
-    seen: &Batches,
-) -> impl Service<BatchRequest, Response = BatchResponse, Error = Status> + Clone + use<> {
+    seen: &Arc<Mutex<Vec<Request>>>,
+) -> impl Service<Request, Response = Response, Error = Status, Future: Send> + Clone + use<> {
     let seen = Arc::clone(seen);
-    service_fn(move |batch: BatchRequest| {
-        let names = batch.calls.iter().map(|call| call.method().as_str().to_owned()).collect();
-        seen.lock().expect("no panic").push((names, batch.deadline, batch.metadata.len()));
-        let results = batch.calls.into_iter().map(|call| match open::<Value>(call.into_body())? {
-            Value::Null => Err(Status::not_found("null")),
-            value => Ok(Response::new(Body::message(value))),
+    service_fn(move |batch: Request| {
+        seen.lock().expect("no panic").push(batch.clone());
+        let mode = batch.mode();
+        let calls = batch.take_apart().expect("a batch").into_iter();
+        let results = calls.map(|(key, call)| match open::<Value>(call.into_body()) {
+            Ok(Value::Null) => (key, Err(Status::not_found("null"))),
+            value => (key, value.map(Response::message)),
         });
-        let results = results.collect();
-        let response = match batch.mode {
-            Mode::Wait => BatchResponse::Results(results),
-            Mode::NoResult => BatchResponse::Accepted,
-            Mode::Deferred => BatchResponse::Deferred(Box::pin(async { Ok(results) })),
+        // Not in the order of the calls: keys tell.
+        let results = Response::new(Reply::Batch(results.rev().collect()));
+        let response = match mode {
+            Mode::NoResult => Response::accepted(),
+            Mode::Deferred => Response::deferred(async { Ok(results) }),
+            _ => results,
         };
         async { Ok::<_, Status>(response) }
     })
@@ -216,40 +203,148 @@ fn echo_all(
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_gives_a_result_for_each_call() {
-    let (notes, seen) = (Notes::default(), Batches::default());
-    let call = |value| Call::<_, Value, Value>::new(notes.echo(), &GET, value);
-    let batch =
-        || Batch::new(echo_all(&seen)).call(call(value!(1))).call(call(value!(null))).call(call(value!("x")));
-    let batch = batch().timeout(Duration::from_secs(2)).metadata("k", "v");
+    let seen = Arc::default();
+    let service = echo_all(&seen);
+    let call = |value| Call::<_, Value, Value>::new(service.clone(), &GET, value);
+    let batch = Batch::new(service.clone())
+        .call(call(value!(1)).metadata("own", "1").timeout(Duration::from_secs(1)))
+        .call(call(value!(null)))
+        .call(call(value!("x")).timeout(Duration::from_secs(9)));
+    let batch = batch.timeout(Duration::from_secs(2)).metadata("k", "v");
     assert_eq!(format!("{batch:?}"), "Batch(3 calls)");
     let (first, second, third) = batch.send().await.expect("answered");
     assert_eq!((first.expect("1"), third.expect("x")), (value!(1), value!("x")));
     assert_eq!(second.expect_err("null").code(), Code::NotFound);
-    let (names, deadline, pairs) = seen.lock().expect("no panic").remove(0);
-    assert_eq!((names, pairs), (vec!["/t.Users/Get".to_owned(); 3], 1));
-    assert_eq!(deadline.expect("the batch's").remaining(Instant::now()), Duration::from_secs(2));
+
+    let batch = seen.lock().expect("no panic").remove(0);
+    assert!(batch.is_batch() && batch.is_idempotent() && batch.descriptor().is_none());
+    assert!(batch.calls().all(|call| call.descriptor() == Some(&GET)));
+    let left = |deadline: Option<Deadline>| deadline.expect("it has one").remaining(Instant::now());
+    assert_eq!(left(batch.deadline()), Duration::from_secs(2));
+    let calls = batch.take_apart().expect("a batch");
+    let said = |place: usize| {
+        let call = &calls[place].1;
+        let pairs: Vec<_> = call.metadata().iter().collect();
+        (left(call.deadline()), format!("{pairs:?}"))
+    };
+    // The batch's pairs come first, and of two deadlines the earlier one holds.
+    assert_eq!(said(0), (Duration::from_secs(1), r#"[("k", "v"), ("own", "1")]"#.to_owned()));
+    assert_eq!(said(1), (Duration::from_millis(500), r#"[("k", "v")]"#.to_owned()));
+    assert_eq!(said(2).0, Duration::from_secs(2));
+    let part = calls[2].1.batch().expect("it came in a batch");
+    let siblings: Vec<_> = part.calls().iter().map(|call| call.method.as_str()).collect();
+    assert_eq!((part.index(), siblings), (2, vec!["/t.Users/Get"; 3]));
+}
+
+#[tokio::test]
+async fn a_batch_is_idempotent_if_all_its_calls_are() {
+    let seen = Arc::default();
+    let service = echo_all(&seen);
+    let call = |method| Call::<_, Value, Value>::new(service.clone(), method, value!(1));
+    let batch = Batch::new(service.clone()).call(call(&GET)).call(call(&PUT));
+    batch.send().await.expect("answered").0.expect("an echo");
+    assert!(!seen.lock().expect("no panic")[0].is_idempotent());
+}
+
+#[tokio::test]
+async fn a_batch_of_any_length_is_built_in_a_loop() {
+    let service = echo_all(&Arc::default());
+    let call = |value| Call::<_, Value, Value>::new(service.clone(), &GET, value);
+    let mut batch = Batch::new(service.clone()).list();
+    for number in 0..100 {
+        batch.push(call(value!(number)));
+    }
+    batch.extend([call(Value::Null)]);
+    assert_eq!(batch.len(), 101);
+    let mut results = batch.send().await.expect("answered");
+    assert_eq!(results.pop().expect("the last").expect_err("null").code(), Code::NotFound);
+    let numbers: Vec<_> = results.into_iter().map(|result| result.expect("an echo")).collect();
+    assert_eq!(numbers, (0..100).map(Value::from).collect::<Vec<_>>());
+
+    // Without calls there is nothing to send, and nobody who could fail.
+    let never = service_fn(|_: Request| async { Err::<Response, _>(Status::internal("called")) });
+    let empty = Batch::new(never).list::<Value>();
+    assert!(empty.send().await.expect("nothing was sent").is_empty());
 }
 
 #[tokio::test]
 async fn a_batch_is_accepted_or_deferred_as_well() {
-    let (notes, seen) = (Notes::default(), Batches::default());
-    let call = || Call::<_, Value, Value>::new(notes.echo(), &PUT, value!(1));
-    Batch::new(echo_all(&seen)).call(call()).no_result().await.expect("accepted");
-    let pending = Batch::new(echo_all(&seen)).call(call()).deferred().await.expect("accepted");
+    let service = echo_all(&Arc::default());
+    let call = || Call::<_, Value, Value>::new(service.clone(), &PUT, value!(1));
+    Batch::new(service.clone()).call(call()).no_result().await.expect("accepted");
+    let pending = Batch::new(service.clone()).call(call()).deferred().await.expect("accepted");
     let (result,) = pending.await.expect("it came");
     assert_eq!(result.expect("an echo"), value!(1));
 }
 
 #[tokio::test]
+async fn untyped_calls_have_keys_of_their_own() {
+    let php = DynamicClient::new(echo_all(&Arc::default()));
+    let multi = || php.multi().call("b", "/b", 1).call(7, "/seven", Value::Null).call("a", "/a", "x");
+    let results = multi().call("b", "/b", 2).send().await.expect("answered");
+    let keys: Vec<_> = results.iter().map(|(key, _)| key.to_string()).collect();
+    assert_eq!(keys, ["b", "7", "a"], "in the order of the calls");
+    assert_eq!(results[0].1.as_ref().ok(), Some(&value!(2)), "of equal keys the last one");
+    assert!(results[1].1.is_err());
+    multi().no_result().await.expect("accepted");
+    let results = multi().deferred().await.expect("accepted").await.expect("they came");
+    assert_eq!(results[2].1.as_ref().ok(), Some(&value!("x")));
+}
+
+#[tokio::test]
 async fn results_that_are_missing_or_in_another_mode_are_errors() {
+    let none = service_fn(|_: Request| async { Ok::<_, Status>(Response::new(Reply::Batch(Vec::new()))) });
+    let call = Call::<_, Value, Value>::new(none, &PUT, value!(1));
+    let (result,) = Batch::new(none).call(call).send().await.expect("answered");
+    assert_eq!(result.expect_err("there is none").code(), Code::DataLoss);
+    let accepts = service_fn(|_: Request| async { Ok::<_, Status>(Response::accepted()) });
+    let call = || Call::<_, Value, Value>::new(accepts, &PUT, value!(1));
+    assert_eq!(call().await.expect_err("no result").code(), Code::DataLoss);
+    let sent = Batch::new(accepts).call(call()).send().await;
+    assert_eq!(sent.expect_err("no result").code(), Code::Internal);
+    let pending = Batch::new(accepts).call(call()).deferred().await.expect("accepted");
+    assert_eq!(pending.await.expect_err("no result").code(), Code::Internal);
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_not_the_callers_fault() {
+    let odd = service_fn(|_: Request| async {
+        let body = Body::packed(Packer::Php, bytes::Bytes::from_static(br#"a:1:{s:7:"seconds";a:0:{}}"#));
+        Ok::<_, Status>(Response::new(body.into()))
+    });
+    let call = Call::<_, Value, prost_types::Duration>::new(odd, &GET, value!(1));
+    let status = call.await.expect_err("it is no duration");
+    assert_eq!((status.code(), status.origin()), (Code::DataLoss, Origin::Server), "{status}");
+    assert!(status.message().contains("/t.Users/Get"), "{status}");
+    assert!(std::error::Error::source(&status).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_caller_keeps_the_deadline_wherever_the_service_is() {
+    let slow = service_fn(|_: Request| async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        Ok::<_, Status>(Response::message(value!(1)))
+    });
+    let start = Instant::now();
+    let call = || Call::<_, Value, Value>::new(slow, &PUT, value!(1));
+    let status = call().timeout(Duration::from_millis(50)).await.expect_err("it is too slow");
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert!(!status.is_unsent());
+    assert_eq!(start.elapsed().as_millis(), 50);
+    let batch = Batch::new(slow).call(call()).timeout(Duration::from_millis(50));
+    assert_eq!(batch.send().await.expect_err("it is too slow").code(), Code::DeadlineExceeded);
+
+    // One that is never ready was never called.
+    let busy = ConcurrencyLimit::new(slow, 1);
+    let mut holds = busy.clone();
+    holds.ready().await.expect("it is free");
+    let call = Call::<_, Value, Value>::new(busy, &PUT, value!(1)).timeout(Duration::from_millis(50));
+    assert!(call.await.expect_err("it is never ready").is_unsent());
+}
+
+#[tokio::test]
+async fn a_call_runs_in_a_task_of_its_own() {
     let notes = Notes::default();
-    let call = || Call::<_, Value, Value>::new(notes.echo(), &PUT, value!(1));
-    let none = service_fn(|_: BatchRequest| async { Ok::<_, Status>(BatchResponse::Results(Vec::new())) });
-    assert_eq!(Batch::new(none).call(call()).send().await.expect_err("fewer").code(), Code::DataLoss);
-    let accepts = service_fn(|_: BatchRequest| async { Ok::<_, Status>(BatchResponse::Accepted) });
-    assert_eq!(Batch::new(accepts).call(call()).send().await.expect_err("no result").code(), Code::Internal);
-    assert_eq!(
-        Batch::new(accepts).call(call()).deferred().await.expect_err("no result").code(),
-        Code::Internal
-    );
+    let running = Call::<_, Value, Value>::new(notes.echo(), &GET, value!(7)).spawn();
+    assert_eq!(running.await.expect("no panic").expect("an echo"), value!(7));
 }

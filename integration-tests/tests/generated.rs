@@ -53,14 +53,14 @@ async fn a_client_calls_a_server_in_its_own_process() {
 fn options_reach_the_descriptor() {
     use options::users_descriptor::{COUNT, SERVICE, SERVICE_};
 
-    assert_eq!(SERVICE.version, "1.2");
-    assert_eq!(SERVICE.group, Some("accounts"));
-    assert_eq!(SERVICE.interface, Some("App\\Rpc\\Lib\\UserInterface"));
-    assert_eq!(SERVICE.methods.len(), 2);
-    assert_eq!(COUNT.aliases, ["/user/count", "user.count"]);
-    assert_eq!(COUNT.timeout, Some(std::time::Duration::from_millis(500)));
-    assert_eq!(COUNT.mode, dora::Mode::Deferred);
-    assert_eq!(SERVICE.methods[1].path, SERVICE_.path);
-    assert_eq!(SERVICE_.path, "/golden.options.Users/Service");
-    assert!(SERVICE.methods[1].idempotent);
+    assert_eq!(SERVICE.version(), "1.2");
+    assert_eq!(SERVICE.group(), Some("accounts"));
+    assert_eq!(SERVICE.interface(), Some("App\\Rpc\\Lib\\UserInterface"));
+    assert_eq!(SERVICE.methods().len(), 2);
+    assert_eq!(COUNT.aliases(), ["/user/count", "user.count"]);
+    assert_eq!(COUNT.timeout(), Some(std::time::Duration::from_millis(500)));
+    assert_eq!(COUNT.mode(), dora::Mode::Deferred);
+    assert_eq!(SERVICE.methods()[1].path(), SERVICE_.path());
+    assert_eq!(SERVICE_.path(), "/golden.options.Users/Service");
+    assert!(SERVICE.methods()[1].is_idempotent());
 }

@@ -13,10 +13,10 @@ pub(super) fn module(service: &Service<'_>) -> TokenStream {
     let docs = format!(" What is known of `{}`.", model.full_name);
     let service_docs = format!(" `{}`, version {}.", model.full_name, docs::code(&model.version));
     let (full_name, version) = (&model.full_name, &model.version);
-    let group = option(model.group.as_ref());
-    let interface = option(model.interface.as_ref());
+    let group = model.group.as_ref().map(|group| quote!(.with_group(#group)));
+    let interface = model.interface.as_ref().map(|interface| quote!(.with_interface(#interface)));
     let names = model.methods.iter().map(|m| naming::method_const(&m.name));
-    let methods = service.methods.iter().map(|m| method(service, m));
+    let methods = service.methods.iter().map(|m| method(m));
     quote! {
         #[doc = #docs]
         // A program may use one half of a service only.
@@ -25,52 +25,42 @@ pub(super) fn module(service: &Service<'_>) -> TokenStream {
             use ::dora::codegen;
 
             #[doc = #service_docs]
-            pub static SERVICE: codegen::ServiceDescriptor = codegen::ServiceDescriptor {
-                name: #full_name,
-                version: #version,
-                group: #group,
-                interface: #interface,
-                methods: &[#(#names),*],
-            };
+            pub static SERVICE: codegen::ServiceDescriptor =
+                codegen::ServiceDescriptor::new(#full_name, &[#(&#names),*])
+                    .with_version(#version)
+                    #group
+                    #interface;
 
             #(#methods)*
         }
     }
 }
 
-fn method(service: &Service<'_>, method: &Method<'_>) -> TokenStream {
+fn method(method: &Method<'_>) -> TokenStream {
     let model = method.model;
     let constant = naming::method_const(&model.name);
     let docs = format!(" `{}`.", model.path);
-    let service = &service.model.full_name;
-    let (name, path, aliases) = (&model.name, &model.path, &model.aliases);
-    let idempotent = model.idempotent;
-    let timeout = option(model.timeout_ms.map(|ms| {
+    let (name, path) = (&model.name, &model.path);
+    let aliases = (!model.aliases.is_empty()).then(|| {
+        let aliases = &model.aliases;
+        quote!(.with_aliases(&[#(#aliases),*]))
+    });
+    let idempotent = model.idempotent.then(|| quote!(.with_idempotent()));
+    let timeout = model.timeout_ms.map(|ms| {
         let ms = Literal::u32_unsuffixed(ms);
-        quote!(::core::time::Duration::from_millis(#ms))
-    }));
+        quote!(.with_timeout(::core::time::Duration::from_millis(#ms)))
+    });
     let mode = match model.mode {
-        Mode::Wait => quote!(Wait),
-        Mode::NoResult => quote!(NoResult),
-        Mode::Deferred => quote!(Deferred),
+        Mode::Wait => None,
+        Mode::NoResult => Some(quote!(.with_mode(codegen::Mode::NoResult))),
+        Mode::Deferred => Some(quote!(.with_mode(codegen::Mode::Deferred))),
     };
     quote! {
         #[doc = #docs]
-        pub const #constant: codegen::Method = codegen::Method {
-            service: #service,
-            name: #name,
-            path: #path,
-            aliases: &[#(#aliases),*],
-            idempotent: #idempotent,
-            timeout: #timeout,
-            mode: codegen::Mode::#mode,
-        };
-    }
-}
-
-fn option(value: Option<impl quote::ToTokens>) -> TokenStream {
-    match value {
-        Some(value) => quote!(Some(#value)),
-        None => quote!(None),
+        pub static #constant: codegen::Method = codegen::Method::new(&SERVICE, #name, #path)
+            #aliases
+            #idempotent
+            #timeout
+            #mode;
     }
 }

@@ -81,6 +81,15 @@ fn server(service: &Service<'_>) -> TokenStream {
             pub fn from_arc(inner: ::std::sync::Arc<T>) -> Self {
                 Self { inner }
             }
+
+            /// Puts a tower layer around this service alone; what comes out can
+            /// be mounted, and called in this process, as this can.
+            pub fn layer<L>(self, layer: L) -> codegen::Layered<L::Service>
+            where
+                L: codegen::tower::Layer<codegen::Methods<Self>>,
+            {
+                codegen::Layered::new(self, layer)
+            }
         }
 
         impl<T> Clone for #server<T> {

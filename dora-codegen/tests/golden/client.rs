@@ -85,33 +85,23 @@ pub mod greeter_descriptor {
     use ::dora::codegen;
 
     /// `golden.client.Greeter`, version `1.0`.
-    pub static SERVICE: codegen::ServiceDescriptor = codegen::ServiceDescriptor {
-        name: "golden.client.Greeter",
-        version: "1.0",
-        group: None,
-        interface: None,
-        methods: &[HELLO, MOVE],
-    };
+    pub static SERVICE: codegen::ServiceDescriptor = codegen::ServiceDescriptor::new(
+            "golden.client.Greeter",
+            &[&HELLO, &MOVE],
+        )
+        .with_version("1.0");
 
     /// `/golden.client.Greeter/Hello`.
-    pub const HELLO: codegen::Method = codegen::Method {
-        service: "golden.client.Greeter",
-        name: "Hello",
-        path: "/golden.client.Greeter/Hello",
-        aliases: &[],
-        idempotent: false,
-        timeout: None,
-        mode: codegen::Mode::Wait,
-    };
+    pub static HELLO: codegen::Method = codegen::Method::new(
+        &SERVICE,
+        "Hello",
+        "/golden.client.Greeter/Hello",
+    );
 
     /// `/golden.client.Greeter/Move`.
-    pub const MOVE: codegen::Method = codegen::Method {
-        service: "golden.client.Greeter",
-        name: "Move",
-        path: "/golden.client.Greeter/Move",
-        aliases: &[],
-        idempotent: false,
-        timeout: None,
-        mode: codegen::Mode::Wait,
-    };
+    pub static MOVE: codegen::Method = codegen::Method::new(
+        &SERVICE,
+        "Move",
+        "/golden.client.Greeter/Move",
+    );
 }

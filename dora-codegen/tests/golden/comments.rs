@@ -172,22 +172,16 @@ pub mod pages_descriptor {
     use ::dora::codegen;
 
     /// `golden.comments.Pages`, version `1.0`.
-    pub static SERVICE: codegen::ServiceDescriptor = codegen::ServiceDescriptor {
-        name: "golden.comments.Pages",
-        version: "1.0",
-        group: None,
-        interface: None,
-        methods: &[GET],
-    };
+    pub static SERVICE: codegen::ServiceDescriptor = codegen::ServiceDescriptor::new(
+            "golden.comments.Pages",
+            &[&GET],
+        )
+        .with_version("1.0");
 
     /// `/golden.comments.Pages/Get`.
-    pub const GET: codegen::Method = codegen::Method {
-        service: "golden.comments.Pages",
-        name: "Get",
-        path: "/golden.comments.Pages/Get",
-        aliases: &[],
-        idempotent: false,
-        timeout: None,
-        mode: codegen::Mode::Wait,
-    };
+    pub static GET: codegen::Method = codegen::Method::new(
+        &SERVICE,
+        "Get",
+        "/golden.comments.Pages/Get",
+    );
 }

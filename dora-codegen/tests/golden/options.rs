@@ -97,6 +97,15 @@ pub mod users_server {
         pub fn from_arc(inner: ::std::sync::Arc<T>) -> Self {
             Self { inner }
         }
+
+        /// Puts a tower layer around this service alone; what comes out can
+        /// be mounted, and called in this process, as this can.
+        pub fn layer<L>(self, layer: L) -> codegen::Layered<L::Service>
+        where
+            L: codegen::tower::Layer<codegen::Methods<Self>>,
+        {
+            codegen::Layered::new(self, layer)
+        }
     }
 
     impl<T> Clone for UsersServer<T> {
@@ -160,33 +169,31 @@ pub mod users_descriptor {
     use ::dora::codegen;
 
     /// `golden.options.Users`, version `1.2`.
-    pub static SERVICE: codegen::ServiceDescriptor = codegen::ServiceDescriptor {
-        name: "golden.options.Users",
-        version: "1.2",
-        group: Some("accounts"),
-        interface: Some("App\\Rpc\\Lib\\UserInterface"),
-        methods: &[COUNT, SERVICE_],
-    };
+    pub static SERVICE: codegen::ServiceDescriptor = codegen::ServiceDescriptor::new(
+            "golden.options.Users",
+            &[&COUNT, &SERVICE_],
+        )
+        .with_version("1.2")
+        .with_group("accounts")
+        .with_interface("App\\Rpc\\Lib\\UserInterface");
 
     /// `/golden.options.Users/Count`.
-    pub const COUNT: codegen::Method = codegen::Method {
-        service: "golden.options.Users",
-        name: "Count",
-        path: "/golden.options.Users/Count",
-        aliases: &["/user/count", "user.count"],
-        idempotent: true,
-        timeout: Some(::core::time::Duration::from_millis(500)),
-        mode: codegen::Mode::Deferred,
-    };
+    pub static COUNT: codegen::Method = codegen::Method::new(
+            &SERVICE,
+            "Count",
+            "/golden.options.Users/Count",
+        )
+        .with_aliases(&["/user/count", "user.count"])
+        .with_idempotent()
+        .with_timeout(::core::time::Duration::from_millis(500))
+        .with_mode(codegen::Mode::Deferred);
 
     /// `/golden.options.Users/Service`.
-    pub const SERVICE_: codegen::Method = codegen::Method {
-        service: "golden.options.Users",
-        name: "Service",
-        path: "/golden.options.Users/Service",
-        aliases: &[],
-        idempotent: true,
-        timeout: None,
-        mode: codegen::Mode::NoResult,
-    };
+    pub static SERVICE_: codegen::Method = codegen::Method::new(
+            &SERVICE,
+            "Service",
+            "/golden.options.Users/Service",
+        )
+        .with_idempotent()
+        .with_mode(codegen::Mode::NoResult);
 }

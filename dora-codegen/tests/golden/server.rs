@@ -78,6 +78,15 @@ pub mod greeter_server {
         pub fn from_arc(inner: ::std::sync::Arc<T>) -> Self {
             Self { inner }
         }
+
+        /// Puts a tower layer around this service alone; what comes out can
+        /// be mounted, and called in this process, as this can.
+        pub fn layer<L>(self, layer: L) -> codegen::Layered<L::Service>
+        where
+            L: codegen::tower::Layer<codegen::Methods<Self>>,
+        {
+            codegen::Layered::new(self, layer)
+        }
     }
 
     impl<T> Clone for GreeterServer<T> {
@@ -141,33 +150,23 @@ pub mod greeter_descriptor {
     use ::dora::codegen;
 
     /// `golden.server.Greeter`, version `1.0`.
-    pub static SERVICE: codegen::ServiceDescriptor = codegen::ServiceDescriptor {
-        name: "golden.server.Greeter",
-        version: "1.0",
-        group: None,
-        interface: None,
-        methods: &[HELLO, MOVE],
-    };
+    pub static SERVICE: codegen::ServiceDescriptor = codegen::ServiceDescriptor::new(
+            "golden.server.Greeter",
+            &[&HELLO, &MOVE],
+        )
+        .with_version("1.0");
 
     /// `/golden.server.Greeter/Hello`.
-    pub const HELLO: codegen::Method = codegen::Method {
-        service: "golden.server.Greeter",
-        name: "Hello",
-        path: "/golden.server.Greeter/Hello",
-        aliases: &[],
-        idempotent: false,
-        timeout: None,
-        mode: codegen::Mode::Wait,
-    };
+    pub static HELLO: codegen::Method = codegen::Method::new(
+        &SERVICE,
+        "Hello",
+        "/golden.server.Greeter/Hello",
+    );
 
     /// `/golden.server.Greeter/Move`.
-    pub const MOVE: codegen::Method = codegen::Method {
-        service: "golden.server.Greeter",
-        name: "Move",
-        path: "/golden.server.Greeter/Move",
-        aliases: &[],
-        idempotent: false,
-        timeout: None,
-        mode: codegen::Mode::Wait,
-    };
+    pub static MOVE: codegen::Method = codegen::Method::new(
+        &SERVICE,
+        "Move",
+        "/golden.server.Greeter/Move",
+    );
 }

@@ -1,37 +1,102 @@
-//! Several calls in one packet.
+//! Several calls in one request.
 
-use super::BoxFuture;
-use super::body::Body;
-use super::deadline::Deadline;
-use super::metadata::Metadata;
-use super::mode::Mode;
-use super::request::Request;
-use super::response::Response;
-use super::status::Status;
+use std::fmt;
+use std::sync::Arc;
 
-/// Calls that travel in one packet and run concurrently. Mode, deadline and
-/// metadata are the packet's; those of its calls are not looked at.
-#[derive(Debug, Default)]
-pub struct BatchRequest {
-    /// The calls.
-    pub calls: Vec<Request>,
-    /// What the caller waits for.
-    pub mode: Mode,
-    /// When the caller gives up.
-    pub deadline: Option<Deadline>,
-    /// Pairs that travel with every call.
-    pub metadata: Metadata,
+use bytes::Bytes;
+
+use super::method::Method;
+use super::name::MethodName;
+
+/// The key of a call within its batch. PHP's are integers or bytes; those of a
+/// typed batch are the places of its calls, from 0.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CallKey {
+    /// An integer key.
+    Int(i64),
+    /// A string key.
+    Str(Bytes),
 }
 
-/// What came of a [`BatchRequest`].
-pub enum BatchResponse {
-    /// How each call ended, in the order of the calls.
-    Results(BatchResults),
-    /// The calls were accepted and their results are not wanted.
-    Accepted,
-    /// The calls were accepted; their results come later.
-    Deferred(BoxFuture<BatchResults>),
+impl From<&str> for CallKey {
+    fn from(key: &str) -> Self {
+        Self::Str(Bytes::copy_from_slice(key.as_bytes()))
+    }
 }
 
-/// How each call of a batch ended, in the order of the calls.
-pub type BatchResults = Vec<Result<Response<Body>, Status>>;
+impl From<String> for CallKey {
+    fn from(key: String) -> Self {
+        Self::Str(key.into())
+    }
+}
+
+impl From<i64> for CallKey {
+    fn from(key: i64) -> Self {
+        Self::Int(key)
+    }
+}
+
+/// Escaped: a key is a peer's text and may stand in a log.
+impl fmt::Display for CallKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(key) => key.fmt(f),
+            Self::Str(key) => write!(f, "{}", key.escape_ascii()),
+        }
+    }
+}
+
+impl fmt::Debug for CallKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(key) => key.fmt(f),
+            Self::Str(key) => write!(f, "\"{}\"", key.escape_ascii()),
+        }
+    }
+}
+
+/// A call's place in the batch it came in, and what else is in it: for a layer
+/// of a server, where each call of a batch comes as a request of its own.
+#[derive(Clone, Debug)]
+pub struct BatchPart {
+    index: usize,
+    calls: Arc<[BatchEntry]>,
+}
+
+/// A call of a batch, as the others see it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BatchEntry {
+    /// Its key.
+    pub key: CallKey,
+    /// The canonical path of its method, or the name as it was sent.
+    pub method: MethodName,
+    /// Its method, if the server has it.
+    pub descriptor: Option<&'static Method>,
+}
+
+impl BatchEntry {
+    pub(crate) const fn new(key: CallKey, method: MethodName, descriptor: Option<&'static Method>) -> Self {
+        Self { key, method, descriptor }
+    }
+}
+
+impl BatchPart {
+    pub(crate) const fn new(index: usize, calls: Arc<[BatchEntry]>) -> Self {
+        Self { index, calls }
+    }
+
+    /// The place of this call in [`calls`](Self::calls).
+    #[must_use]
+    pub const fn index(&self) -> usize {
+        self.index
+    }
+
+    /// All calls of the batch, this one too, in the order they were sent. Every
+    /// call sees the same ones, so a layer that refuses a call for what is beside
+    /// it refuses them all.
+    #[must_use]
+    pub fn calls(&self) -> &[BatchEntry] {
+        &self.calls
+    }
+}

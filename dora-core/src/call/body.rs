@@ -1,66 +1,51 @@
-//! The parameter of a call or its result, packed or not yet.
+//! What a request carries between layers.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
-use super::BoxFuture;
+use super::batch::CallKey;
+use super::head::RequestHead;
+use super::packed::{PackMessage, Packed};
 use super::packer::Packer;
-use super::response::Response;
 
-/// What a call carries between layers.
+/// What a call, or its result, carries between layers. Cheap to clone.
 ///
 /// A body that came over a wire is [`Packed`](Body::Packed): an unparsed slice
 /// of its frame, until the generated code knows the type. A body made here is a
 /// [`Message`](Body::Message) until the connection knows how its peer packs.
 /// So nothing is packed twice, nor for a peer in this process.
+#[derive(Clone)]
+#[non_exhaustive]
 pub enum Body {
     /// Bytes in the packing of the frame they came in.
     Packed(Packed),
     /// A typed message that is packed when it is sent.
     Message(Arc<dyn PackMessage>),
-    /// Only on a response: the call was acknowledged, its result comes later.
-    Deferred(Deferred),
+    /// The calls of a batch, between its caller and whoever takes it apart.
+    Batch(Vec<BatchCall>),
 }
 
-/// The future of a result that comes later. Polled by one owner at a time.
-pub struct Deferred(Mutex<BoxFuture<Response<Body>>>);
-
-/// Bytes and how they were packed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packed {
-    /// How the bytes were packed.
-    pub packer: Packer,
-    /// The bytes of one value.
-    pub bytes: Bytes,
+/// A call of a batch: a request of its own, under a key. What its head does not
+/// say (metadata, deadline), the head of the batch says for all.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BatchCall {
+    /// Its key, by which its result is told.
+    pub key: CallKey,
+    /// All of the call but its body.
+    pub head: Box<RequestHead>,
+    /// Its parameter.
+    pub body: Body,
 }
 
-/// A message that can be packed in every way: what `pack::message` makes of
-/// generated messages and of dynamic values.
-pub trait PackMessage: Any + Send + Sync {
-    /// Appends the packed message to `out`.
-    ///
-    /// # Errors
-    /// The message has a value that this packing cannot express; the text names
-    /// the field.
-    fn pack(&self, packer: Packer, out: &mut Vec<u8>) -> Result<(), PackError>;
-
-    /// The exact number of bytes [`pack`](Self::pack) appends, where that is
-    /// known beforehand (Protobuf), else an estimate for reserving space.
-    fn packed_len(&self, packer: Packer) -> usize;
-}
-
-/// A message that cannot be packed, and why.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot pack as {packer}: {reason}")]
-pub struct PackError {
-    /// The packing that was asked for.
-    pub packer: Packer,
-    /// What could not be packed, and where in the message.
-    pub reason: String,
+impl BatchCall {
+    /// A call under `key`.
+    #[must_use]
+    pub const fn new(key: CallKey, head: Box<RequestHead>, body: Body) -> Self {
+        Self { key, head, body }
+    }
 }
 
 impl Body {
@@ -77,26 +62,13 @@ impl Body {
     }
 }
 
-impl Deferred {
-    /// A result that comes when `future` ends.
-    #[must_use]
-    pub fn new(future: BoxFuture<Response<Body>>) -> Self {
-        Self(Mutex::new(future))
-    }
-
-    /// The future of the result.
-    #[must_use]
-    pub fn into_future(self) -> BoxFuture<Response<Body>> {
-        self.0.into_inner()
-    }
-}
-
+/// Never the content: it is an application's, and `Debug` ends up in logs.
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Packed(packed) => write!(f, "Packed({}, {} bytes)", packed.packer, packed.bytes.len()),
             Self::Message(_) => f.write_str("Message"),
-            Self::Deferred(_) => f.write_str("Deferred"),
+            Self::Batch(calls) => f.debug_tuple("Batch").field(calls).finish(),
         }
     }
 }

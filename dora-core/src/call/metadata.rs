@@ -1,14 +1,17 @@
 //! Key-value pairs that travel beside a call.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Text pairs that travel beside a call or its result: trace context, tenant,
 /// token. A PHP peer that does not know them ignores them.
 ///
 /// Keys are compared as they are; by custom they are lowercase with dashes.
-/// A key may stand more than once. Costs nothing while empty.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Metadata(Vec<(String, String)>);
+/// A key may stand more than once. Costs nothing while empty, and little to clone.
+#[derive(Clone, Default)]
+pub struct Metadata(Option<Arc<Pairs>>);
+
+type Pairs = Vec<(String, String)>;
 
 impl Metadata {
     /// The pairs that one packet may carry; more of them are refused.
@@ -17,12 +20,12 @@ impl Metadata {
     /// No pairs.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self(None)
     }
 
     /// Adds a pair, behind those that are there.
     pub fn append(&mut self, key: impl Into<String>, value: impl Into<String>) {
-        self.0.push((key.into(), value.into()));
+        self.pairs().push((key.into(), value.into()));
     }
 
     /// Sets `key` to one value, in place of those it had.
@@ -34,7 +37,9 @@ impl Metadata {
 
     /// Takes every pair of `key` away.
     pub fn remove(&mut self, key: &str) {
-        self.0.retain(|(name, _)| name != key);
+        if self.get(key).is_some() {
+            self.pairs().retain(|(name, _)| name != key);
+        }
     }
 
     /// The first value of `key`.
@@ -45,21 +50,42 @@ impl Metadata {
 
     /// The pairs, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (&**key, &**value))
+        self.0.iter().flat_map(|pairs| pairs.iter()).map(|(key, value)| (&**key, &**value))
     }
 
     /// The number of pairs.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.as_ref().map_or(0, |pairs| pairs.len())
     }
 
     /// Whether there are no pairs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
+    }
+
+    /// Takes the pairs of `batch` before its own: a batch's come first.
+    pub(crate) fn inherit(&mut self, batch: &Self) {
+        if self.is_empty() {
+            self.clone_from(batch);
+        } else if let Some(pairs) = &batch.0 {
+            self.pairs().splice(0..0, pairs.iter().cloned());
+        }
+    }
+
+    fn pairs(&mut self) -> &mut Pairs {
+        Arc::make_mut(self.0.get_or_insert_default())
     }
 }
+
+impl PartialEq for Metadata {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Metadata {}
 
 /// Keys only: values may be secrets and `Debug` ends up in logs.
 impl fmt::Debug for Metadata {
@@ -89,5 +115,8 @@ mod tests {
         metadata.insert("a", "4");
         assert_eq!(metadata.iter().collect::<Vec<_>>(), [("b", "3"), ("a", "4")]);
         assert_eq!(format!("{metadata:?}"), r#"{"b", "a"}"#);
+        let copy = metadata.clone();
+        metadata.remove("a");
+        assert_eq!((metadata.len(), copy.len()), (1, 2), "a clone is not changed");
     }
 }

@@ -2,153 +2,203 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::ops::Deref;
 use std::time::Duration;
-
-use bytes::Bytes;
 
 use super::mode::Mode;
 
 /// A service as its `.proto` declares it. Generated code holds one in a static.
-#[derive(Clone, Copy, Debug)]
-pub struct ServiceDescriptor {
-    /// The full name: `package.Service`.
-    pub name: &'static str,
-    /// The version (option `version`, by default `1.0`).
-    pub version: &'static str,
-    /// The group it registers in (option `group`).
-    pub group: Option<&'static str>,
-    /// The PHP class name that Swoft peers call it by (option `interface`).
-    pub interface: Option<&'static str>,
-    /// Its methods, in the order of the `.proto`.
-    pub methods: &'static [Method],
-}
-
-/// A method as its `.proto` declares it.
-#[derive(Clone, Copy, Debug)]
-pub struct Method {
-    /// The full name of the service it belongs to.
-    pub service: &'static str,
-    /// Its own name.
-    pub name: &'static str,
-    /// `/package.Service/Method`: the name it is called by.
-    pub path: &'static str,
-    /// The legacy API names it answers to as well (option `name`). The first of
-    /// them is what a client that speaks PHP's packing calls it by.
-    pub aliases: &'static [&'static str],
-    /// Whether calling it twice is the same as calling it once.
-    pub idempotent: bool,
-    /// The default timeout (option `timeout_ms`).
-    pub timeout: Option<Duration>,
-    /// The default mode (option `mode`).
-    pub mode: Mode,
-}
-
-/// The name a call asks for: a path, a legacy API name, or whatever a peer sent.
 ///
-/// Cheap to clone: a static string, or a slice of the frame it came in.
-#[derive(Clone)]
-pub struct MethodName(Name);
-
-#[derive(Clone)]
-enum Name {
-    Static(&'static str),
-    Shared(Bytes),
+/// ```
+/// use dora_core::call::method::{Method, ServiceDescriptor};
+///
+/// static USERS: ServiceDescriptor = ServiceDescriptor::new("users.v1.Users", &[&GET_USER]);
+/// static GET_USER: Method =
+///     Method::new(&USERS, "GetUser", "/users.v1.Users/GetUser").with_aliases(&["/user/get"]);
+///
+/// assert_eq!(GET_USER.service().methods().len(), 1);
+/// ```
+pub struct ServiceDescriptor {
+    name: &'static str,
+    version: &'static str,
+    group: Option<&'static str>,
+    interface: Option<&'static str>,
+    methods: &'static [&'static Method],
 }
 
-impl MethodName {
-    /// A name known at compile time.
+/// A method as its `.proto` declares it, with all its options. Two methods are
+/// equal when their paths are.
+pub struct Method {
+    service: &'static ServiceDescriptor,
+    name: &'static str,
+    path: &'static str,
+    aliases: &'static [&'static str],
+    idempotent: bool,
+    timeout: Option<Duration>,
+    mode: Mode,
+}
+
+impl ServiceDescriptor {
+    /// The service of the full name `name` (`package.Service`), version `1.0`,
+    /// with its methods in the order of the `.proto`.
     #[must_use]
-    pub const fn from_static(name: &'static str) -> Self {
-        Self(Name::Static(name))
+    pub const fn new(name: &'static str, methods: &'static [&'static Method]) -> Self {
+        Self { name, version: "1.0", group: None, interface: None, methods }
     }
 
-    /// The name in `bytes`, without a copy. PHP strings are bytes, and need not
-    /// be UTF-8.
+    /// The same with another version (option `version`).
     #[must_use]
-    pub const fn from_bytes(bytes: Bytes) -> Self {
-        Self(Name::Shared(bytes))
+    pub const fn with_version(self, version: &'static str) -> Self {
+        Self { version, ..self }
     }
 
-    /// The name as text. One that is not UTF-8 is U+FFFD, which no method is
-    /// called.
+    /// The same in a group (option `group`).
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(self.as_bytes()).unwrap_or("\u{fffd}")
+    pub const fn with_group(self, group: &'static str) -> Self {
+        Self { group: Some(group), ..self }
     }
 
-    /// The name as it stands on the wire.
+    /// The same with the PHP class name that Swoft peers call it by (option
+    /// `interface`).
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        match &self.0 {
-            Name::Static(name) => name.as_bytes(),
-            Name::Shared(bytes) => bytes,
-        }
+    pub const fn with_interface(self, interface: &'static str) -> Self {
+        Self { interface: Some(interface), ..self }
+    }
+
+    /// The full name: `package.Service`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The version; `1.0` where the `.proto` does not say.
+    #[must_use]
+    pub const fn version(&self) -> &'static str {
+        self.version
+    }
+
+    /// The group it registers in.
+    #[must_use]
+    pub const fn group(&self) -> Option<&'static str> {
+        self.group
+    }
+
+    /// The PHP class name that Swoft peers call it by.
+    #[must_use]
+    pub const fn interface(&self) -> Option<&'static str> {
+        self.interface
+    }
+
+    /// Its methods, in the order of the `.proto`.
+    #[must_use]
+    pub const fn methods(&self) -> &'static [&'static Method] {
+        self.methods
     }
 }
 
-impl Deref for MethodName {
-    type Target = str;
+impl Method {
+    /// The method `name` of `service`, called by `path` (`/package.Service/Method`).
+    #[must_use]
+    pub const fn new(service: &'static ServiceDescriptor, name: &'static str, path: &'static str) -> Self {
+        Self { service, name, path, aliases: &[], idempotent: false, timeout: None, mode: Mode::Wait }
+    }
 
-    fn deref(&self) -> &str {
-        self.as_str()
+    /// The same with legacy API names (option `name`).
+    #[must_use]
+    pub const fn with_aliases(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    /// The same, of which calling twice is the same as calling once (option
+    /// `idempotent`).
+    #[must_use]
+    pub const fn with_idempotent(self) -> Self {
+        Self { idempotent: true, ..self }
+    }
+
+    /// The same with a default timeout (option `timeout_ms`).
+    #[must_use]
+    pub const fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
+    /// The same with a default mode (option `mode`).
+    #[must_use]
+    pub const fn with_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// The service it belongs to.
+    #[must_use]
+    pub const fn service(&self) -> &'static ServiceDescriptor {
+        self.service
+    }
+
+    /// Its own name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// `/package.Service/Method`: the name it is called by.
+    #[must_use]
+    pub const fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// The legacy API names it answers to as well. The first of them is what a
+    /// client that speaks PHP's packing calls it by.
+    #[must_use]
+    pub const fn aliases(&self) -> &'static [&'static str] {
+        self.aliases
+    }
+
+    /// Whether calling it twice is the same as calling it once. Default: not.
+    #[must_use]
+    pub const fn is_idempotent(&self) -> bool {
+        self.idempotent
+    }
+
+    /// How long a caller waits who does not say. Default: the endpoint's timeout.
+    #[must_use]
+    pub const fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// What a caller waits for who does not say. Default: the result.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
     }
 }
 
-impl From<&'static str> for MethodName {
-    fn from(name: &'static str) -> Self {
-        Self::from_static(name)
-    }
-}
-
-impl From<String> for MethodName {
-    fn from(name: String) -> Self {
-        Self(Name::Shared(name.into()))
-    }
-}
-
-impl Default for MethodName {
-    fn default() -> Self {
-        Self::from_static("")
-    }
-}
-
-impl PartialEq for MethodName {
+impl PartialEq for Method {
     fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
+        self.path == other.path
     }
 }
 
-impl Eq for MethodName {}
+impl Eq for Method {}
 
-impl Hash for MethodName {
+impl Hash for Method {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_bytes().hash(state);
+        self.path.hash(state);
     }
 }
 
-/// Escaped: a name is a peer's text and may stand in a log.
-impl fmt::Display for MethodName {
+impl fmt::Debug for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", String::from_utf8_lossy(self.as_bytes()).escape_debug())
+        write!(f, "Method({})", self.path)
     }
 }
 
-impl fmt::Debug for MethodName {
+impl fmt::Debug for ServiceDescriptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&String::from_utf8_lossy(self.as_bytes()), f)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_compare_as_text_and_show_escaped() {
-        let shared = MethodName::from_bytes(Bytes::from_static(b"/t/echo"));
-        assert_eq!(shared, MethodName::from_static("/t/echo"));
-        let odd = MethodName::from_bytes(Bytes::from_static(b"a\r\n\x1b[31m\xff"));
-        assert_eq!(odd.to_string(), "a\\r\\n\\u{1b}[31m\u{fffd}");
+        f.debug_struct("ServiceDescriptor")
+            .field("name", &self.name)
+            .field("version", &self.version)
+            .field("group", &self.group)
+            .field("interface", &self.interface)
+            .field("methods", &self.methods)
+            .finish()
     }
 }

@@ -6,6 +6,7 @@ use crate::generation::Generation;
 
 /// What the caller of a method waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Mode {
     /// The result.
     #[default]

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// A way to pack packets and messages. The code behind it is in [`pack`](crate::pack).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Packer {
     /// PHP `serialize`: what every PHP Dora-RPC peer speaks.
     Php,

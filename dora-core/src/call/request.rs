@@ -1,64 +1,38 @@
 //! A call on its way to a handler.
 
-use std::net::SocketAddr;
+use std::fmt;
+use std::sync::Arc;
 
-use tokio::time::Instant;
-
-use super::body::{Body, Packed};
+use super::batch::{BatchEntry, BatchPart, CallKey};
+use super::body::{BatchCall, Body};
 use super::deadline::Deadline;
 use super::extensions::Extensions;
+use super::head::RequestHead;
 use super::metadata::Metadata;
-use super::method::MethodName;
-use super::mode::{Mode, PacketKind};
-use crate::guid::Guid;
+use super::method::Method;
+use super::mode::Mode;
+use super::name::MethodName;
+use super::origin::{Peer, RequestOrigin};
 
-/// A call: method, body, metadata, deadline.
+/// A call: method, body, metadata, deadline. Cheap to clone.
 ///
 /// Layers see `Request<Body>`; generated handlers get it with their message.
-#[derive(Debug)]
+///
+/// # Batches
+///
+/// On a client a batch is one request: it is sent, timed and retried as one.
+/// [`calls`](Self::calls) gives the heads of all calls of a request, of a single
+/// one its own; a layer that decides by method looks there, or stands around a
+/// [`when`](crate::middleware::when::WhenLayer) or an
+/// [`intercept`](crate::middleware::intercept::InterceptLayer), which do.
+///
+/// On a server a batch is taken apart before the first layer: each call passes
+/// all layers as a request of its own, and [`batch`](Self::batch) tells what it
+/// came with. So a rule or a limit of a method holds whatever packet it came in.
+#[derive(Clone)]
 pub struct Request<T = Body> {
     head: Box<RequestHead>,
     body: T,
-}
-
-/// All of a request but its body.
-#[derive(Debug, Default)]
-pub struct RequestHead {
-    /// The method that is called.
-    pub method: MethodName,
-    /// The method's first legacy name: what it is called by in a packing that PHP
-    /// peers speak.
-    pub legacy_name: Option<&'static str>,
-    /// Pairs that travel with the call.
-    pub metadata: Metadata,
-    /// When the caller gives up.
-    pub deadline: Option<Deadline>,
-    /// What the caller waits for.
-    pub mode: Mode,
-    /// Whether calling twice is the same as calling once.
-    pub idempotent: bool,
-    /// Where the call came from; `None` for one made in this process.
-    pub origin: Option<RequestOrigin>,
-    /// Values of layers in this process.
-    pub extensions: Extensions,
-}
-
-/// Where a call came from.
-#[derive(Clone, Debug)]
-pub struct RequestOrigin {
-    /// The guid of the packet, shared by all its calls.
-    pub guid: Guid,
-    /// The `type` of the packet.
-    pub kind: PacketKind,
-    /// The peer's address.
-    pub peer: SocketAddr,
-    /// When the server took it up.
-    pub begun: Instant,
-    /// The door it came through: `tcp`.
-    pub protocol: &'static str,
-    /// The whole call as it was packed, further fields beside name and
-    /// parameter included (PHP and JSON only).
-    pub raw: Option<Packed>,
 }
 
 impl<T> Request<T> {
@@ -68,7 +42,7 @@ impl<T> Request<T> {
     }
 
     /// Puts a request together.
-    pub fn from_parts(head: Box<RequestHead>, body: T) -> Self {
+    pub const fn from_parts(head: Box<RequestHead>, body: T) -> Self {
         Self { head, body }
     }
 
@@ -88,8 +62,13 @@ impl<T> Request<T> {
     }
 
     /// The body: the message, in a generated handler.
-    pub fn body(&self) -> &T {
+    pub const fn body(&self) -> &T {
         &self.body
+    }
+
+    /// The body, to change.
+    pub const fn body_mut(&mut self) -> &mut T {
+        &mut self.body
     }
 
     /// The body alone.
@@ -102,45 +81,148 @@ impl<T> Request<T> {
         Request { head: self.head, body: change(self.body) }
     }
 
-    /// The method that is called.
+    /// The canonical path of the method, `/package.Service/Method`, whatever name
+    /// it was called by; of a method that nobody has declared, the name as it was
+    /// sent. A batch on a client has none: see [`calls`](Request::calls).
     pub fn method(&self) -> &MethodName {
-        &self.head.method
+        self.head.method()
+    }
+
+    /// The name as it was sent.
+    pub fn called_as(&self) -> &MethodName {
+        self.head.called_as()
+    }
+
+    /// The method as its `.proto` declares it, with all options; `None` for a
+    /// name that no service has.
+    pub fn descriptor(&self) -> Option<&'static Method> {
+        self.head.descriptor()
     }
 
     /// Pairs that travel with the call.
     pub fn metadata(&self) -> &Metadata {
-        &self.head.metadata
+        self.head.metadata()
     }
 
     /// Pairs that travel with the call, to change.
     pub fn metadata_mut(&mut self) -> &mut Metadata {
-        &mut self.head.metadata
+        self.head.metadata_mut()
     }
 
     /// When the caller gives up. Calls made on behalf of this one should carry
     /// it on: what remains of it is passed to the next server.
     pub fn deadline(&self) -> Option<Deadline> {
-        self.head.deadline
+        self.head.deadline()
     }
 
-    /// The address of the caller; `None` for a call made in this process.
-    pub fn peer(&self) -> Option<SocketAddr> {
-        self.head.origin.as_ref().map(|origin| origin.peer)
+    /// What the caller waits for.
+    pub fn mode(&self) -> Mode {
+        self.head.mode()
+    }
+
+    /// Whether calling twice is the same as calling once: of a batch, whether it
+    /// is so for all its calls.
+    pub fn is_idempotent(&self) -> bool {
+        self.head.is_idempotent()
+    }
+
+    /// Where the call came from; `None` for one made in this process.
+    pub fn origin(&self) -> Option<&RequestOrigin> {
+        self.head.origin()
+    }
+
+    /// Who calls.
+    pub fn peer(&self) -> &Peer {
+        self.head.peer()
+    }
+
+    /// On a server, the batch that the call came in.
+    pub fn batch(&self) -> Option<&BatchPart> {
+        self.head.batch()
     }
 
     /// Values of layers in this process.
     pub fn extensions(&self) -> &Extensions {
-        &self.head.extensions
+        self.head.extensions()
     }
 
     /// Values of layers in this process, to change.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
-        &mut self.head.extensions
+        self.head.extensions_mut()
+    }
+}
+
+impl Request {
+    /// The name that [`method`](Self::method) gives for a batch on a client. No
+    /// service has a method of this name.
+    pub const BATCH: MethodName = MethodName::from_static("(batch)");
+
+    /// A batch of `calls`. It is idempotent if all of them are.
+    pub fn batch_of(calls: Vec<BatchCall>) -> Self {
+        let mut head = Box::<RequestHead>::default();
+        head.set_method(Self::BATCH);
+        head.set_idempotent(calls.iter().all(|call| call.head.is_idempotent()));
+        Self { head, body: Body::Batch(calls) }
+    }
+
+    /// Whether it is a batch that is not taken apart yet.
+    pub const fn is_batch(&self) -> bool {
+        matches!(self.body, Body::Batch(_))
+    }
+
+    /// The heads of its calls: those of a batch, else its own.
+    pub fn calls(&self) -> impl Iterator<Item = &RequestHead> {
+        let (single, calls): (_, &[BatchCall]) = match &self.body {
+            Body::Batch(calls) => (None, calls),
+            _ => (Some(&*self.head), &[]),
+        };
+        single.into_iter().chain(calls.iter().map(|call| &*call.head))
+    }
+
+    /// The heads of its calls, to change: those of a batch, else its own.
+    pub fn calls_mut(&mut self) -> impl Iterator<Item = &mut RequestHead> {
+        let (single, calls): (_, &mut [BatchCall]) = match &mut self.body {
+            Body::Batch(calls) => (None, calls),
+            _ => (Some(&mut *self.head), &mut []),
+        };
+        single.into_iter().chain(calls.iter_mut().map(|call| &mut *call.head))
+    }
+
+    /// Takes a batch apart: each call becomes a request with what the batch says
+    /// for all of them, its own deadline if that is earlier, its own metadata
+    /// behind. A single call comes back as it is.
+    ///
+    /// # Errors
+    /// It is a single call.
+    pub fn take_apart(self) -> Result<Vec<(CallKey, Self)>, Self> {
+        let Body::Batch(calls) = self.body else { return Err(self) };
+        let entry = |call: &BatchCall| {
+            BatchEntry::new(call.key.clone(), call.head.method().clone(), call.head.descriptor())
+        };
+        let siblings: Arc<[BatchEntry]> = calls.iter().map(entry).collect();
+        let whole = &self.head;
+        let parts = calls.into_iter().enumerate().map(|(index, BatchCall { key, mut head, body })| {
+            head.inherit(whole);
+            head.set_batch(BatchPart::new(index, Arc::clone(&siblings)));
+            (key, Self { head, body })
+        });
+        Ok(parts.collect())
+    }
+}
+
+/// Never the body: it is an application's, and `Debug` ends up in logs.
+impl<T> fmt::Debug for Request<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Request").field(&self.head).finish()
     }
 }
 
 /// What a generated client method takes: the message alone, or a request that
 /// says more about the call.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no request of `{T}`",
+    note = "a generated method takes its message, or a `dora::Request` of it"
+)]
 pub trait IntoRequest<T> {
     /// The request.
     fn into_request(self) -> Request<T>;

@@ -129,8 +129,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_does_not_panic_passes() {
-        let fine =
-            service_fn(|request: Request| async { Ok::<_, Status>(Response::new(request.into_body())) });
+        let fine = service_fn(|request: Request| async {
+            Ok::<_, Status>(Response::new(request.into_body().into()))
+        });
         assert!(CatchPanicLayer.layer(fine).oneshot(request()).await.is_ok());
     }
 }

@@ -12,7 +12,7 @@ use tower::{Layer, Service};
 
 use crate::call::deadline::Deadline;
 use crate::call::dora_code;
-use crate::call::mode::PacketKind;
+use crate::call::origin::RequestOrigin;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
@@ -22,13 +22,21 @@ use crate::call::status::{BoxError, Status};
 #[derive(Clone, Copy, Debug)]
 pub struct DeadlineLayer {
     most: Duration,
+    always_ready: bool,
 }
 
 impl DeadlineLayer {
     /// No call runs longer than `most`, whatever its caller is ready to wait.
     #[must_use]
     pub const fn new(most: Duration) -> Self {
-        Self { most }
+        Self { most, always_ready: false }
+    }
+
+    /// Says that the service within is always ready and holds nothing for a next
+    /// call, so that calls need no copy of it.
+    #[must_use]
+    pub const fn always_ready(self, always_ready: bool) -> Self {
+        Self { always_ready, ..self }
     }
 }
 
@@ -36,7 +44,7 @@ impl<S> Layer<S> for DeadlineLayer {
     type Service = WithDeadline<S>;
 
     fn layer(&self, inner: S) -> WithDeadline<S> {
-        WithDeadline { inner, most: self.most }
+        WithDeadline { inner, most: self.most, always_ready: self.always_ready }
     }
 }
 
@@ -45,6 +53,7 @@ impl<S> Layer<S> for DeadlineLayer {
 pub struct WithDeadline<S> {
     inner: S,
     most: Duration,
+    always_ready: bool,
 }
 
 impl<S> Service<Request> for WithDeadline<S>
@@ -64,24 +73,25 @@ where
     fn call(&mut self, mut request: Request) -> Self::Future {
         // The listener has just looked at the clock; not so for the calls of one
         // packet, which may have run for a while before this one.
-        let origin = request.head().origin.as_ref();
-        let origin = origin.filter(|origin| !matches!(origin.kind, PacketKind::Calls { multi: true, .. }));
-        let now = origin.map_or_else(Instant::now, |origin| origin.begun);
+        let origin = request.origin().filter(|_| request.batch().is_none());
+        let now = origin.map_or_else(Instant::now, RequestOrigin::begun);
         let most = Deadline::from_instant(now, self.most);
         let deadline = request.deadline().map_or(most, |deadline| deadline.min(most));
         if deadline.has_passed(now) {
             return DeadlineFuture { state: State::Expired };
         }
         // Calls that the handler makes are given what remains.
-        request.head_mut().deadline = Some(deadline);
+        request.head_mut().set_deadline(Some(deadline));
         let mut cx = Context::from_waker(Waker::noop());
-        let state = match self.inner.poll_ready(&mut cx) {
-            Poll::Ready(Ok(())) => State::Running { future: self.inner.call(request), deadline, sleep: None },
+        // A copy for each call: one that waits in a queue, or was given a permit
+        // there, must not sit in a connection that has no call for it.
+        let mut copy = (!self.always_ready).then(|| self.inner.clone());
+        let inner = copy.as_mut().unwrap_or(&mut self.inner);
+        let state = match inner.poll_ready(&mut cx) {
+            Poll::Ready(Ok(())) => State::Running { future: inner.call(request), deadline, sleep: None },
             Poll::Ready(Err(error)) => State::Refused { status: Some(Status::from_error(error.into())) },
             Poll::Pending => {
-                // What waits is taken along: it may stand in a queue already.
-                let next = self.inner.clone();
-                let future = Oneshot::new(std::mem::replace(&mut self.inner, next), request);
+                let future = Oneshot::new(copy.unwrap_or_else(|| self.inner.clone()), request);
                 State::Waiting { future, sleep: Box::pin(sleep_until(deadline.instant())) }
             }
         };
@@ -157,7 +167,7 @@ mod tests {
 
     fn request(timeout: Option<Duration>) -> Request {
         let mut request = Request::new(Body::packed(Packer::Php, Bytes::new()));
-        request.head_mut().deadline = timeout.map(Deadline::after);
+        request.head_mut().set_deadline(timeout.map(Deadline::after));
         request
     }
 
@@ -183,7 +193,7 @@ mod tests {
     async fn waiting_for_the_service_is_under_the_deadline_and_leaks_no_place() {
         let slow = service_fn(|_: Request| async {
             tokio::time::sleep(Duration::from_secs(5)).await;
-            Ok::<_, Status>(Response::new(Body::packed(Packer::Php, Bytes::new())))
+            Ok::<_, Status>(Response::accepted())
         });
         let limited = tower::limit::ConcurrencyLimitLayer::new(1).layer(slow);
         let mut service = DeadlineLayer::new(Duration::from_secs(60)).layer(limited);

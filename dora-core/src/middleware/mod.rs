@@ -3,4 +3,8 @@
 
 pub mod catch_panic;
 pub mod deadline;
+pub mod intercept;
+pub mod resolve;
 pub mod route;
+pub mod stack;
+pub mod when;

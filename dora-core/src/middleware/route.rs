@@ -1,5 +1,6 @@
 //! From a method's name to its handler.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -7,6 +8,7 @@ use std::task::{Context, Poll};
 use tower::Service;
 
 use crate::call::BoxFuture;
+use crate::call::head::RequestHead;
 use crate::call::method::{Method, ServiceDescriptor};
 use crate::call::mount::Mount;
 use crate::call::request::Request;
@@ -14,6 +16,9 @@ use crate::call::response::Response;
 use crate::call::status::Status;
 
 /// Hands each call to the service that has its method. Cheap to clone.
+///
+/// It knows all names of a method: its path, its legacy names, and
+/// `version::interface::method` as Swoft writes it.
 #[derive(Clone)]
 pub struct Router(Arc<Routes>);
 
@@ -40,13 +45,15 @@ type Dynamic = Box<dyn Fn(Request) -> BoxFuture<Response> + Send + Sync>;
 
 #[derive(Default)]
 struct Routes {
-    methods: foldhash::HashMap<Box<[u8]>, Route>,
+    names: foldhash::HashMap<Box<[u8]>, u32>,
+    methods: Vec<Route>,
     dynamic: Option<Dynamic>,
 }
 
 struct Route {
     service: Arc<dyn Mount>,
     index: usize,
+    method: &'static Method,
 }
 
 impl RouterBuilder {
@@ -74,21 +81,21 @@ impl RouterBuilder {
     /// # Errors
     /// Two methods are called by one name.
     pub fn build(self) -> Result<Router, DuplicateName> {
-        let mut methods: foldhash::HashMap<Box<[u8]>, Route> = foldhash::HashMap::default();
+        let mut routes = Routes { dynamic: self.dynamic, ..Routes::default() };
         for service in self.services {
             let descriptor = service.descriptor();
-            for (index, method) in descriptor.methods.iter().enumerate() {
+            for (index, &method) in descriptor.methods().iter().enumerate() {
+                let place = u32::try_from(routes.methods.len()).unwrap_or(u32::MAX);
                 for name in names(descriptor, method) {
-                    let route = Route { service: Arc::clone(&service), index };
-                    if let Some(first) = methods.insert(name.as_bytes().into(), route) {
-                        let first = first.service.descriptor().methods.get(first.index);
-                        let first = first.map_or("?", |first| first.path);
-                        return Err(DuplicateName { name, first, second: method.path });
+                    if let Some(first) = routes.names.insert(name.as_bytes().into(), place) {
+                        let first = routes.methods.get(first as usize).map_or(method, |first| first.method);
+                        return Err(DuplicateName { name, first: first.path(), second: method.path() });
                     }
                 }
+                routes.methods.push(Route { service: Arc::clone(&service), index, method });
             }
         }
-        Ok(Router(Arc::new(Routes { methods, dynamic: self.dynamic })))
+        Ok(Router(Arc::new(routes)))
     }
 }
 
@@ -96,17 +103,39 @@ impl RouterBuilder {
 /// `version::interface::method` as Swoft writes it (a PHP method begins with a
 /// small letter).
 fn names(service: &ServiceDescriptor, method: &Method) -> Vec<String> {
-    let mut names = vec![method.path.to_owned()];
-    names.extend(method.aliases.iter().map(|&alias| alias.to_owned()));
-    if let Some(interface) = service.interface {
-        let mut letters = method.name.chars();
+    let mut names = vec![method.path().to_owned()];
+    names.extend(method.aliases().iter().map(|&alias| alias.to_owned()));
+    if let Some(interface) = service.interface() {
+        let mut letters = method.name().chars();
         let small: String = letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect();
-        names.push(format!("{}::{interface}::{small}", service.version));
-        if small != method.name {
-            names.push(format!("{}::{interface}::{}", service.version, method.name));
+        names.push(format!("{}::{interface}::{small}", service.version()));
+        if small != method.name() {
+            names.push(format!("{}::{interface}::{}", service.version(), method.name()));
         }
     }
     names
+}
+
+impl Router {
+    /// Says which method is called, if one has that name.
+    pub(super) fn resolve(&self, head: &mut RequestHead) {
+        let Some(&place) = self.0.names.get(head.method().as_bytes()) else { return };
+        let Some(route) = self.0.methods.get(place as usize) else { return };
+        head.resolve(route.method);
+        head.set_route(place);
+    }
+
+    fn route(&self, head: &RequestHead) -> Option<&Route> {
+        // A layer may have sent the call to another method.
+        let place = head.route().or_else(|| self.0.names.get(head.method().as_bytes()).copied());
+        self.0.methods.get(place? as usize)
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Router({} methods)", self.0.methods.len())
+    }
 }
 
 impl Service<Request> for Router {
@@ -119,7 +148,7 @@ impl Service<Request> for Router {
     }
 
     fn call(&mut self, request: Request) -> BoxFuture<Response> {
-        if let Some(route) = self.0.methods.get(request.method().as_bytes()) {
+        if let Some(route) = self.route(request.head()) {
             return route.service.call(route.index, request);
         }
         match &self.0.dynamic {
@@ -139,33 +168,18 @@ mod tests {
     use super::*;
     use crate::call::body::Body;
     use crate::call::code::Code;
-    use crate::call::mode::Mode;
     use crate::pack::message::open;
     use crate::pack::value::Value;
 
-    const fn method(path: &'static str, name: &'static str, aliases: &'static [&'static str]) -> Method {
-        let (service, mode) = ("t.Users", Mode::Wait);
-        Method { service, name, path, aliases, idempotent: false, timeout: None, mode }
-    }
+    static USERS: ServiceDescriptor = ServiceDescriptor::new("t.Users", &[&GET_USER, &COUNT])
+        .with_version("1.2")
+        .with_interface("App\\Users");
+    static GET_USER: Method =
+        Method::new(&USERS, "GetUser", "/t.Users/GetUser").with_aliases(&["/user/get", "user.get"]);
+    static COUNT: Method = Method::new(&USERS, "Count", "/t.Users/Count");
 
-    static USERS: ServiceDescriptor = ServiceDescriptor {
-        name: "t.Users",
-        version: "1.2",
-        group: None,
-        interface: Some("App\\Users"),
-        methods: &[
-            method("/t.Users/GetUser", "GetUser", &["/user/get", "user.get"]),
-            method("/t.Users/Count", "Count", &[]),
-        ],
-    };
-
-    static CLASH: ServiceDescriptor = ServiceDescriptor {
-        name: "t.Others",
-        version: "1.0",
-        group: None,
-        interface: None,
-        methods: &[method("/t.Others/A", "A", &["user.get"])],
-    };
+    static CLASH: ServiceDescriptor = ServiceDescriptor::new("t.Others", &[&A]);
+    static A: Method = Method::new(&CLASH, "A", "/t.Others/A").with_aliases(&["user.get"]);
 
     /// Answers with the index it was called by.
     struct Echo(&'static ServiceDescriptor);
@@ -177,7 +191,7 @@ mod tests {
 
         fn call(&self, index: usize, _: Request) -> BoxFuture<Response> {
             let index = i64::try_from(index).expect("small");
-            Box::pin(async move { Ok(Response::new(Body::message(Value::from(index)))) })
+            Box::pin(async move { Ok(Response::message(Value::from(index))) })
         }
     }
 
@@ -189,8 +203,8 @@ mod tests {
 
     async fn ask(router: &Router, name: &str) -> Result<Value, Status> {
         let mut request = Request::new(Body::message(Value::Null));
-        request.head_mut().method = name.to_owned().into();
-        open(router.clone().oneshot(request).await?.into_body())
+        request.head_mut().set_method(name.to_owned());
+        open(router.clone().oneshot(request).await?.into_body().into_result()?)
     }
 
     #[tokio::test]
@@ -225,7 +239,7 @@ mod tests {
         let mut builder = users();
         builder.dynamic(|request: Request| async move {
             let name = request.method().as_str().to_owned();
-            Ok(Response::new(Body::message(Value::from(name))))
+            Ok(Response::message(Value::from(name)))
         });
         let router = builder.build().expect("no name is claimed twice");
         assert_eq!(ask(&router, "user.get").await.expect("a service"), Value::from(0));

@@ -3,7 +3,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::call::body::{Body, PackError, PackMessage, Packed};
+use crate::call::body::Body;
+use crate::call::packed::{PackError, PackMessage, Packed};
 use crate::call::packer::Packer;
 use crate::call::status::Status;
 
@@ -55,7 +56,11 @@ impl<T: prost::Message + Mapped + Clone + Default + 'static> Message for T {
     fn unpack(packed: &Packed) -> Result<Self, Status> {
         let bytes = packed.bytes.clone();
         match packed.packer {
-            Packer::Protobuf => Self::decode(bytes).map_err(|error| wrong(packed.packer, error)),
+            Packer::Protobuf => Self::decode(bytes).map_err(|error| {
+                let hint = "; a dynamic value is no message in this packing: send it as PHP or JSON";
+                let hint = if looks_dynamic(&packed.bytes) { hint } else { "" };
+                wrong(packed.packer, format_args!("{error}{hint}")).with_source(error)
+            }),
             Packer::Json => from_json(&bytes).map_err(|error| wrong(packed.packer, error)),
             Packer::Php => from_php(&bytes, &WALKED).map_err(|error| {
                 let path = error.path().to_owned();
@@ -89,6 +94,10 @@ impl PackMessage for Value {
             Packer::Php | Packer::Json => 64,
         }
     }
+
+    fn has_schema(&self) -> bool {
+        false
+    }
 }
 
 impl Message for Value {
@@ -96,14 +105,22 @@ impl Message for Value {
         match packed.packer {
             Packer::Php => php::decode(&packed.bytes, &WALKED).map_err(|error| wrong(packed.packer, error)),
             // Opaque to the envelope: nobody has walked over it.
-            Packer::Protobuf => {
-                php::decode(&packed.bytes, &Limits::default()).map_err(|error| wrong(packed.packer, error))
-            }
+            Packer::Protobuf => php::decode(&packed.bytes, &Limits::default()).map_err(|error| {
+                let hint =
+                    "a typed message has no dynamic form in this packing, so call with PHP or JSON packing";
+                wrong(packed.packer, format_args!("{hint} ({error})")).with_source(error)
+            }),
             Packer::Json => {
                 serde_json::from_slice(&packed.bytes).map_err(|error| wrong(packed.packer, error))
             }
         }
     }
+}
+
+/// Whether bytes that should be a protobuf message are a dynamic value, which
+/// travels as PHP's array in every packet.
+fn looks_dynamic(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'a', b':', b'0'..=b'9', ..])
 }
 
 fn wrong(packer: Packer, error: impl std::fmt::Display) -> Status {
@@ -119,7 +136,7 @@ pub fn open<M: Message>(body: Body) -> Result<M, Status> {
     match body {
         Body::Packed(packed) => M::unpack(&packed),
         Body::Message(message) => open_message(message),
-        Body::Deferred(_) => Err(Status::internal("the result is not there yet")),
+        Body::Batch(_) => Err(Status::internal("a batch is no message: take it apart first")),
     }
 }
 
@@ -132,7 +149,9 @@ fn open_message<M: Message>(message: Arc<dyn PackMessage>) -> Result<M, Status> 
     // Another type with the same fields: a dynamic value for a typed handler,
     // or the reverse. PHP's arrays are what they have in common.
     let mut bytes = Vec::new();
-    message.pack(Packer::Php, &mut bytes).map_err(|error| Status::internal(error.to_string()))?;
+    message
+        .pack(Packer::Php, &mut bytes)
+        .map_err(|error| Status::internal(error.to_string()).with_source(error))?;
     M::unpack(&Packed { packer: Packer::Php, bytes: bytes.into() })
 }
 
@@ -141,10 +160,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::call::BoxFuture;
-    use crate::call::body::Deferred;
     use crate::call::code::Code;
-    use crate::call::response::Response;
     use crate::value;
 
     fn packed<M: Message>(packer: Packer, message: &M) -> Body {
@@ -220,9 +236,19 @@ mod tests {
     }
 
     #[test]
-    fn a_promise_is_no_message() {
-        let never: BoxFuture<Response<Body>> = Box::pin(std::future::pending());
-        let status = open::<Value>(Body::Deferred(Deferred::new(never))).expect_err("not there yet");
+    fn a_batch_is_no_message() {
+        let status = open::<Value>(Body::Batch(Vec::new())).expect_err("it has no value");
         assert_eq!(status.code(), Code::Internal);
+    }
+
+    #[test]
+    fn a_dynamic_value_and_a_message_are_told_apart_in_words() {
+        let dynamic = packed(Packer::Protobuf, &value!({ "seconds" => 3 }));
+        let status = open::<prost_types::Duration>(dynamic).expect_err("it is no message");
+        assert!(status.message().contains("send it as PHP or JSON"), "{status}");
+        let typed = packed(Packer::Protobuf, &prost_types::Duration { seconds: 3, nanos: 5 });
+        let status = open::<Value>(typed).expect_err("it is no dynamic value");
+        assert!(status.message().contains("call with PHP or JSON packing"), "{status}");
+        assert!(std::error::Error::source(&status).is_some());
     }
 }

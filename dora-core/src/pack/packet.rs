@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use crate::call::body::{Body, Packed};
+use crate::call::batch::CallKey;
+use crate::call::body::Body;
 use crate::call::capabilities::Capabilities;
 use crate::call::metadata::Metadata;
-use crate::call::method::MethodName;
 use crate::call::mode::PacketKind;
+use crate::call::name::MethodName;
+use crate::call::packed::Packed;
 use crate::call::response::Response;
 use crate::call::status::Status;
 use crate::guid::Guid;
@@ -56,15 +56,6 @@ pub struct Call {
     pub metadata: Metadata,
     /// The whole call as packed, further fields included (PHP and JSON).
     pub raw: Option<Packed>,
-}
-
-/// The key of a call in a multi packet. PHP keys are integers or bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum CallKey {
-    /// An integer key.
-    Int(i64),
-    /// A string key.
-    Str(Bytes),
 }
 
 /// A response packet.
@@ -140,18 +131,6 @@ impl Calls {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-}
-
-impl From<&str> for CallKey {
-    fn from(key: &str) -> Self {
-        Self::Str(Bytes::copy_from_slice(key.as_bytes()))
-    }
-}
-
-impl From<i64> for CallKey {
-    fn from(key: i64) -> Self {
-        Self::Int(key)
     }
 }
 

@@ -4,29 +4,63 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use tower::Service;
-use tower::util::Oneshot;
-
-use crate::call::batch::{BatchRequest, BatchResponse, BatchResults};
-use crate::call::body::Body;
+use crate::call::batch::CallKey;
+use crate::call::body::BatchCall;
 use crate::call::deadline::Deadline;
 use crate::call::mode::Mode;
-use crate::call::response::Response;
-use crate::call::status::{BoxError, Status};
-use crate::pack::message::{Message, open};
+use crate::call::name::MethodName;
+use crate::call::request::Request;
+use crate::call::response::{Reply, Response};
+use crate::call::status::Status;
+use crate::pack::message::Message;
 
-use super::call::{Awaited, Call};
+use super::awaited::Wait;
+use super::call::Call;
+use super::called::Called;
+use super::caller::Caller;
 use super::pending::Pending;
+use super::results::{Append, Ended, Results};
 
 /// Calls that travel in one packet and run concurrently on the server.
 ///
-/// The results come as a tuple in the order of the calls, each a `Result` of its
-/// own: one call that fails takes none of the others with it. The calls' own
-/// services, timeouts and metadata are not used; those of the batch are.
+/// [`call`](Self::call) adds calls of any types: their results come as a tuple in
+/// the order of the calls. [`list`](Self::list) makes a batch of any length whose
+/// calls have one type of result, which come as a `Vec`. Each result is a
+/// `Result` of its own: one call that fails takes none of the others with it.
+///
+/// What is said on a call (timeout, metadata, idempotent) holds for that call;
+/// what is said on the batch holds for all, and its timeout for the whole. The
+/// calls go through the service of the batch, which is of the same type as theirs.
+///
+/// ```no_run
+/// # use dora_core::codegen;
+/// # use dora_core::call::status::Status;
+/// # use dora_core::pack::value::Value;
+/// # async fn demo(channel: codegen::Channel) -> Result<(), Status> {
+/// let php = channel.dynamic();
+/// let (user, orders) = channel
+///     .batch()
+///     .call(php.call("/user/get", 7))
+///     .call(php.call("/order/list", 7))
+///     .send()
+///     .await?;
+///
+/// let mut users = channel.batch().list();
+/// for id in 0..100 {
+///     users.push(php.call("/user/get", id));
+/// }
+/// for user in users.send().await? {
+///     println!("{:?}", user?);
+/// }
+/// # let _: (Result<Value, Status>, Result<Value, Status>) = (user, orders);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a batch is sent by `send`, `no_result` or `deferred`"]
 pub struct Batch<S, T = ()> {
     service: S,
-    request: BatchRequest,
+    calls: Vec<BatchCall>,
+    head: Request<()>,
     timeout: Option<Duration>,
     results: PhantomData<fn() -> T>,
 }
@@ -34,50 +68,96 @@ pub struct Batch<S, T = ()> {
 impl<S> Batch<S> {
     /// A batch without calls.
     pub fn new(service: S) -> Self {
-        Self { service, request: BatchRequest::default(), timeout: None, results: PhantomData }
+        Self { service, calls: Vec::new(), head: Request::new(()), timeout: None, results: PhantomData }
+    }
+
+    /// A batch of any length, whose calls all have results of type `R`.
+    pub fn list<R: Message>(self) -> Batch<S, Vec<Result<R, Status>>> {
+        self.growing()
     }
 }
 
 impl<S, T> Batch<S, T> {
-    /// How long the caller waits. Default: the channel's timeout.
+    /// How long the caller waits for the whole. Default: the channel's timeout.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Adds a metadata pair for all calls.
-    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.request.metadata.append(key, value);
+    /// The moment at which the caller gives up: for calls on behalf of another
+    /// one, that one's [`Request::deadline`].
+    pub fn deadline(mut self, deadline: Deadline) -> Self {
+        self.head.head_mut().set_deadline(Some(deadline));
         self
     }
 
-    /// Adds a call.
-    pub fn call<C, Req, Resp, M>(mut self, call: Call<C, Req, Resp, M>) -> Batch<S, T::Next>
+    /// Adds a metadata pair for all calls.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.head.metadata_mut().append(key, value);
+        self
+    }
+
+    /// The number of calls.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether there are no calls yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Adds a call. Its mode is the batch's: of a method whose calls wait for no
+    /// result by default, say `wait()`.
+    pub fn call<Req: Message, R>(mut self, call: Call<S, Req, R, Wait>) -> Batch<S, T::Next>
     where
-        T: Append<Resp>,
-        Req: Message,
-        M: Awaited<Resp>,
+        T: Append<R>,
+        R: Message,
     {
-        self.request.calls.push(call.into_request().1);
-        let Self { service, request, timeout, .. } = self;
-        Batch { service, request, timeout, results: PhantomData }
+        self.add(call);
+        self.growing()
+    }
+
+    fn add<Req: Message, R: Message>(&mut self, call: Call<S, Req, R, Wait>) {
+        let key = CallKey::Int(i64::try_from(self.calls.len()).unwrap_or(i64::MAX));
+        let (head, body) = call.into_request().1.into_parts();
+        self.calls.push(BatchCall::new(key, head, body));
+    }
+
+    fn growing<N>(self) -> Batch<S, N> {
+        let Self { service, calls, head, timeout, results: _ } = self;
+        Batch { service, calls, head, timeout, results: PhantomData }
     }
 }
 
-impl<S, E, T: Results> Batch<S, T>
-where
-    S: Service<BatchRequest, Response = BatchResponse, Error = E>,
-    E: Into<BoxError>,
-{
-    /// Sends the calls and waits for all results.
+impl<S, R: Message> Batch<S, Vec<Result<R, Status>>> {
+    /// Adds a call to a batch of any length.
+    pub fn push<Req: Message>(&mut self, call: Call<S, Req, R, Wait>) {
+        self.add(call);
+    }
+}
+
+impl<S, Req: Message, R: Message> Extend<Call<S, Req, R, Wait>> for Batch<S, Vec<Result<R, Status>>> {
+    fn extend<I: IntoIterator<Item = Call<S, Req, R, Wait>>>(&mut self, calls: I) {
+        calls.into_iter().for_each(|call| self.push(call));
+    }
+}
+
+impl<S: Caller, T: Results> Batch<S, T> {
+    /// Sends the calls and waits for all results. A batch without calls is not
+    /// sent.
     ///
     /// # Errors
-    /// The packet as a whole failed; what came of each call is in the tuple.
+    /// The packet as a whole failed; what came of each call is in the results.
     pub async fn send(self) -> Result<T, Status> {
-        match self.exchange(Mode::Wait).await? {
-            BatchResponse::Results(results) => T::open(results),
-            _ => Err(unexpected()),
+        let (service, request, calls) = self.into_request(Mode::Wait);
+        if calls.is_empty() {
+            return T::open(&mut Ended::default());
         }
+        let response = Called::new(service, request).await?;
+        T::open(&mut Ended::new(response, calls)?)
     }
 
     /// Sends the calls and waits for the acknowledgement alone.
@@ -85,7 +165,11 @@ where
     /// # Errors
     /// The packet was not accepted.
     pub async fn no_result(self) -> Result<(), Status> {
-        self.exchange(Mode::NoResult).await.map(drop)
+        let (service, request, calls) = self.into_request(Mode::NoResult);
+        if calls.is_empty() {
+            return Ok(());
+        }
+        Called::new(service, request).await.map(drop)
     }
 
     /// Sends the calls and waits for the acknowledgement; the results are awaited
@@ -94,71 +178,50 @@ where
     /// # Errors
     /// The packet was not accepted.
     pub async fn deferred(self) -> Result<Pending<T>, Status> {
-        match self.exchange(Mode::Deferred).await? {
-            BatchResponse::Deferred(results) => {
-                Ok(Pending::of(Box::pin(async move { T::open(results.await?) })))
-            }
-            _ => Err(unexpected()),
+        let (service, request, calls) = self.into_request(Mode::Deferred);
+        if calls.is_empty() {
+            return Ok(Pending::new(async { T::open(&mut Ended::default()) }));
         }
+        let response = Called::new(service, request).await?;
+        Ok(Pending::new(async move { T::open(&mut Ended::new(settled(response).await?, calls)?) }))
     }
 
-    async fn exchange(self, mode: Mode) -> Result<BatchResponse, Status> {
-        let Self { service, mut request, timeout, .. } = self;
-        request.mode = mode;
-        request.deadline = timeout.map(Deadline::after);
-        Oneshot::new(service, request).await.map_err(|error| Status::from_error(error.into()))
+    /// The service, the request for it, and the names of its calls.
+    fn into_request(self, mode: Mode) -> (S, Request, Vec<MethodName>) {
+        let Self { service, calls, head, timeout, results: _ } = self;
+        let names = calls.iter().map(|call| call.head.method().clone()).collect();
+        (service, batch(calls, head, timeout, mode), names)
+    }
+}
+
+/// The request of a batch.
+pub(super) fn batch(
+    calls: Vec<BatchCall>,
+    said: Request<()>,
+    timeout: Option<Duration>,
+    mode: Mode,
+) -> Request {
+    let mut request = Request::batch_of(calls);
+    let (said, ()) = said.into_parts();
+    let deadline = timeout.map(Deadline::after).into_iter().chain(said.deadline()).min();
+    let head = request.head_mut();
+    head.metadata_mut().clone_from(said.metadata());
+    head.set_deadline(deadline);
+    head.set_mode(mode);
+    request
+}
+
+/// The response itself, where a layer answered with it in place of a later one.
+pub(super) async fn settled(response: Response) -> Result<Response, Status> {
+    let (metadata, reply) = response.into_parts();
+    match reply {
+        Reply::Deferred(later) => later.await,
+        reply => Ok(Response::from_parts(metadata, reply)),
     }
 }
 
 impl<S, T> fmt::Debug for Batch<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Batch({} calls)", self.request.calls.len())
+        write!(f, "Batch({} calls)", self.calls.len())
     }
 }
-
-fn unexpected() -> Status {
-    Status::internal("the service answered a batch in another mode than it was asked")
-}
-
-/// The results of a batch, as a tuple of `Result`s.
-pub trait Results: Sized {
-    /// The tuple from the packed results.
-    ///
-    /// # Errors
-    /// There are fewer results than calls.
-    fn open(results: BatchResults) -> Result<Self, Status>;
-}
-
-/// A tuple of results with one more at its end.
-pub trait Append<Resp> {
-    /// The longer tuple.
-    type Next;
-}
-
-fn next<Resp: Message>(
-    results: &mut impl Iterator<Item = Result<Response<Body>, Status>>,
-) -> Result<Result<Resp, Status>, Status> {
-    let result = results.next().ok_or_else(|| Status::data_loss("fewer results than calls"))?;
-    Ok(result.and_then(|response| open(response.into_body())))
-}
-
-macro_rules! tuples {
-    ($($name:ident)*) => { tuples!(@ () $($name)*); };
-    (@ ($($name:ident)*)) => {};
-    (@ ($($name:ident)*) $new:ident $($rest:ident)*) => {
-        impl<$($name,)* $new> Append<$new> for ($(Result<$name, Status>,)*) {
-            type Next = ($(Result<$name, Status>,)* Result<$new, Status>,);
-        }
-
-        impl<$($name: Message,)* $new: Message> Results for ($(Result<$name, Status>,)* Result<$new, Status>,) {
-            fn open(results: BatchResults) -> Result<Self, Status> {
-                let mut results = results.into_iter();
-                Ok(($(next::<$name>(&mut results)?,)* next::<$new>(&mut results)?,))
-            }
-        }
-
-        tuples!(@ ($($name)* $new) $($rest)*);
-    };
-}
-
-tuples!(A B C D E F G H I J K L M N O P);

@@ -8,25 +8,21 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
+use tokio::task::JoinHandle;
 use tower::Service;
-use tower::util::Oneshot;
 
 use crate::call::body::Body;
 use crate::call::deadline::Deadline;
-use crate::call::method::{Method, MethodName};
-use crate::call::mode::Mode;
+use crate::call::method::Method;
+use crate::call::name::MethodName;
 use crate::call::request::{IntoRequest, Request};
 use crate::call::response::Response;
-use crate::call::status::{BoxError, Status};
-use crate::pack::message::{Message, open};
+use crate::call::status::Status;
+use crate::pack::message::Message;
 
-use super::pending::Pending;
-
-/// Whatever calls can be made through: a channel, tower layers over one, or a
-/// generated server in this process.
-pub trait Caller: Service<Request, Response = Response, Error: Into<BoxError>> + Clone {}
-
-impl<S> Caller for S where S: Service<Request, Response = Response, Error: Into<BoxError>> + Clone {}
+use super::awaited::{Awaited, Deferred, NoResult, Wait, result};
+use super::called::Called;
+use super::caller::Caller;
 
 /// A call that is being put together; awaiting it makes it.
 ///
@@ -36,15 +32,16 @@ impl<S> Caller for S where S: Service<Request, Response = Response, Error: Into<
 #[must_use = "a call is made when it is awaited"]
 pub struct Call<S, Req, Resp, M = Wait> {
     service: S,
-    pub(super) target: Target,
+    target: Target,
     timeout: Option<Duration>,
     idempotent: Option<bool>,
-    pub(super) request: Request<Req>,
+    request: Request<Req>,
     result: PhantomData<fn() -> (Resp, M)>,
 }
 
 /// What is called.
-pub(super) enum Target {
+#[derive(Clone)]
+enum Target {
     Method(&'static Method),
     Name(MethodName),
 }
@@ -74,7 +71,7 @@ impl<S, Req, Resp, M> Call<S, Req, Resp, M> {
     /// The moment at which the caller gives up: for a call on behalf of another
     /// one, that one's [`Request::deadline`].
     pub fn deadline(mut self, deadline: Deadline) -> Self {
-        self.request.head_mut().deadline = Some(deadline);
+        self.request.head_mut().set_deadline(Some(deadline));
         self
     }
 
@@ -111,6 +108,13 @@ impl<S, Req, Resp, M> Call<S, Req, Resp, M> {
         let Self { service, target, timeout, idempotent, request, result: _ } = self;
         Call { service, target, timeout, idempotent, request, result: PhantomData }
     }
+
+    fn name(&self) -> MethodName {
+        match &self.target {
+            Target::Method(method) => MethodName::from_static(method.path()),
+            Target::Name(name) => name.clone(),
+        }
+    }
 }
 
 impl<S, Req: Message, Resp, M: Awaited<Resp>> Call<S, Req, Resp, M> {
@@ -120,22 +124,23 @@ impl<S, Req: Message, Resp, M: Awaited<Resp>> Call<S, Req, Resp, M> {
         let (mut head, message) = request.into_parts();
         let own = match target {
             Target::Name(name) => {
-                head.method = name;
+                head.set_method(name);
                 None
             }
             Target::Method(method) => {
-                head.method = MethodName::from_static(method.path);
-                head.legacy_name = method.aliases.first().copied();
-                head.idempotent |= method.idempotent;
-                method.timeout
+                head.call(method);
+                method.timeout()
             }
         };
-        head.idempotent = idempotent.unwrap_or(head.idempotent);
-        head.mode = M::MODE;
+        if let Some(idempotent) = idempotent {
+            head.set_idempotent(idempotent);
+        }
+        head.set_mode(M::MODE);
         // Whichever is earlier: a deadline that is passed on does not stretch the
         // method's own timeout.
         let timeout = timeout.or(own).map(Deadline::after);
-        head.deadline = timeout.into_iter().chain(head.deadline).min();
+        let deadline = timeout.into_iter().chain(head.deadline()).min();
+        head.set_deadline(deadline);
         (service, Request::from_parts(head, Body::message(message)))
     }
 }
@@ -146,10 +151,26 @@ impl<S: Caller, Req: Message, Resp: Message> Call<S, Req, Resp, Wait> {
     /// # Errors
     /// As awaiting the call itself.
     pub async fn response(self) -> Result<Response<Resp>, Status> {
+        let method = self.name();
         let (service, request) = self.into_request();
-        let response = Oneshot::new(service, request).await;
-        let (metadata, body) = response.map_err(|error| Status::from_error(error.into()))?.into_parts();
-        Ok(Response::from_parts(metadata, open(body)?))
+        result(Called::new(service, request).await?, &method)
+    }
+}
+
+impl<S: Caller, Req: Message, Resp: Message, M: Awaited<Resp>> Call<S, Req, Resp, M>
+where
+    S: Send + 'static,
+    S::Future: Send,
+    Resp: Send,
+    M: 'static,
+    M::Output: Send + 'static,
+{
+    /// Makes the call in a task of its own, so that it runs while its caller does
+    /// something else. Dropping the handle lets it run on.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn spawn(self) -> JoinHandle<Result<M::Output, Status>> {
+        tokio::spawn(self.into_future())
     }
 }
 
@@ -158,18 +179,15 @@ impl<S: Caller, Req: Message, Resp: Message, M: Awaited<Resp>> IntoFuture for Ca
     type IntoFuture = CallFuture<S, Resp, M>;
 
     fn into_future(self) -> Self::IntoFuture {
+        let method = self.name();
         let (service, request) = self.into_request();
-        CallFuture { response: Oneshot::new(service, request), result: PhantomData }
+        CallFuture { response: Called::new(service, request), method, result: PhantomData }
     }
 }
 
 impl<S, Req, Resp, M> fmt::Debug for Call<S, Req, Resp, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name: &dyn fmt::Display = match &self.target {
-            Target::Method(method) => &method.path,
-            Target::Name(name) => name,
-        };
-        write!(f, "Call({name})")
+        write!(f, "Call({})", self.name())
     }
 }
 
@@ -177,7 +195,8 @@ pin_project! {
     /// The future of a [`Call`].
     pub struct CallFuture<S: Service<Request>, Resp, M> {
         #[pin]
-        response: Oneshot<S, Request>,
+        response: Called<S>,
+        method: MethodName,
         result: PhantomData<fn() -> (Resp, M)>,
     }
 }
@@ -186,63 +205,8 @@ impl<S: Caller, Resp, M: Awaited<Resp>> Future for CallFuture<S, Resp, M> {
     type Output = Result<M::Output, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = ready!(self.project().response.poll(cx));
-        Poll::Ready(match response {
-            Ok(response) => M::output(response.into_body()),
-            Err(error) => Err(Status::from_error(error.into())),
-        })
-    }
-}
-
-/// What awaiting a call gives.
-pub trait Awaited<Resp> {
-    /// The mode on the wire.
-    const MODE: Mode;
-    /// What the caller gets.
-    type Output;
-
-    /// The output from the body of the response.
-    ///
-    /// # Errors
-    /// The body is not what it should be.
-    fn output(body: Body) -> Result<Self::Output, Status>;
-}
-
-/// The result is awaited.
-#[derive(Debug)]
-pub enum Wait {}
-
-/// The acknowledgement is awaited; the result is not wanted.
-#[derive(Debug)]
-pub enum NoResult {}
-
-/// The acknowledgement is awaited; the result comes later.
-#[derive(Debug)]
-pub enum Deferred {}
-
-impl<Resp: Message> Awaited<Resp> for Wait {
-    const MODE: Mode = Mode::Wait;
-    type Output = Resp;
-
-    fn output(body: Body) -> Result<Resp, Status> {
-        open(body)
-    }
-}
-
-impl<Resp> Awaited<Resp> for NoResult {
-    const MODE: Mode = Mode::NoResult;
-    type Output = ();
-
-    fn output(_: Body) -> Result<(), Status> {
-        Ok(())
-    }
-}
-
-impl<Resp: Message> Awaited<Resp> for Deferred {
-    const MODE: Mode = Mode::Deferred;
-    type Output = Pending<Resp>;
-
-    fn output(body: Body) -> Result<Pending<Resp>, Status> {
-        Ok(Pending::new(body))
+        let this = self.project();
+        let response = ready!(this.response.poll(cx));
+        Poll::Ready(response.and_then(|response| M::output(response, this.method)))
     }
 }

@@ -1,8 +1,15 @@
 //! What generated clients and servers are made of: typed calls on one side, the
 //! way from a packed body to a typed handler on the other.
 
+pub mod awaited;
 pub mod batch;
 pub mod call;
+mod called;
+pub mod caller;
 pub mod dynamic;
+pub mod in_process;
+pub mod layered;
+pub(crate) mod local;
 pub mod pending;
+pub mod results;
 pub mod serve;

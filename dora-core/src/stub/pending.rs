@@ -6,9 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::call::BoxFuture;
-use crate::call::body::Body;
 use crate::call::status::Status;
-use crate::pack::message::{Message, open};
 
 /// The result of an accepted call. Awaiting it gives the result when the server
 /// pushes it; dropping it gives the result up (the call runs on).
@@ -16,24 +14,11 @@ use crate::pack::message::{Message, open};
 /// It has no deadline of its own: it ends with the result, with the server's own
 /// limit on the call, or with the connection.
 #[must_use = "the result is lost unless it is awaited"]
-pub struct Pending<T>(Pin<Box<dyn Future<Output = Result<T, Status>> + Send>>);
-
-impl<T: Message> Pending<T> {
-    /// The result of a call that was answered with `body`: the promise of a
-    /// result, or from a service in this process the result itself.
-    pub(super) fn new(body: Body) -> Self {
-        Self::of(Box::pin(async move {
-            match body {
-                Body::Deferred(deferred) => open(deferred.into_future().await?.into_body()),
-                body => open(body),
-            }
-        }))
-    }
-}
+pub struct Pending<T>(BoxFuture<T>);
 
 impl<T> Pending<T> {
-    pub(super) fn of(future: BoxFuture<T>) -> Self {
-        Self(future)
+    pub(super) fn new(future: impl Future<Output = Result<T, Status>> + Send + 'static) -> Self {
+        Self(Box::pin(future))
     }
 }
 

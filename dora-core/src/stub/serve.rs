@@ -3,13 +3,14 @@
 use std::future::{Future, ready};
 
 use crate::call::BoxFuture;
-use crate::call::body::Body;
-use crate::call::method::ServiceDescriptor;
+use crate::call::method::{Method, ServiceDescriptor};
 use crate::call::mount::Mount;
 use crate::call::request::Request;
-use crate::call::response::Response;
+use crate::call::response::{Reply, Response};
 use crate::call::status::Status;
 use crate::pack::message::{Message, open};
+
+use super::local;
 
 /// Runs one handler: opens the message, calls, wraps what comes back.
 ///
@@ -25,19 +26,43 @@ where
     let (head, body) = request.into_parts();
     let message = open(body)?;
     let response = handler(Request::from_parts(head, message)).await?;
-    Ok(response.map(Body::message))
+    Ok(response.map(Reply::message))
 }
 
-/// Calls the method of `service` that the request names: for a service that is
-/// called without a router.
-pub fn dispatch(service: &impl Mount, request: Request) -> BoxFuture<Response> {
-    let ServiceDescriptor { methods, .. } = service.descriptor();
-    let name = request.method().as_str();
-    let found = methods.iter().position(|method| method.path == name || method.aliases.contains(&name));
-    match found {
-        Some(index) => service.call(index, request),
+/// Calls the methods of `service` that the request names, as a server would:
+/// for a service that is called in this process.
+pub fn dispatch<M: Mount + Clone>(service: &M, request: Request) -> BoxFuture<Response> {
+    let service = service.clone();
+    local::serve(request, move |request| call_by_name(&service, request))
+}
+
+/// Calls the method of `service` that a request of one call names.
+pub(crate) fn call_by_name(service: &impl Mount, mut request: Request) -> BoxFuture<Response> {
+    match method_of(service.descriptor(), &request) {
+        Some((index, method)) => {
+            request.head_mut().resolve(method);
+            service.call(index, request)
+        }
         None => unknown_method(usize::MAX, request),
     }
+}
+
+/// The method of `service` that a request of one call names, and its place.
+pub(super) fn method_of(
+    service: &'static ServiceDescriptor,
+    request: &Request,
+) -> Option<(usize, &'static Method)> {
+    let name = request.method().as_str();
+    let called = |method: &Method| match request.descriptor() {
+        Some(known) => method == known,
+        None => method.path() == name || method.aliases().contains(&name),
+    };
+    service
+        .methods()
+        .iter()
+        .enumerate()
+        .find(|(_, method)| called(method))
+        .map(|(index, method)| (index, *method))
 }
 
 /// The answer to a call of a method that the service does not have.

@@ -6,12 +6,14 @@ mod responses;
 mod round_trip;
 
 use bytes::Bytes;
-use dora_core::call::body::{Body, Packed};
+use dora_core::call::batch::CallKey;
+use dora_core::call::body::Body;
+use dora_core::call::packed::Packed;
 use dora_core::call::packer::Packer;
 use dora_core::pack::envelope::{decode_request, encode_request, encode_response};
 use dora_core::pack::limits::Limits;
 use dora_core::pack::message::Message;
-use dora_core::pack::packet::{Call, CallKey, Calls, Refused, RequestPacket, ResponsePacket};
+use dora_core::pack::packet::{Call, Calls, Refused, RequestPacket, ResponsePacket};
 use dora_core::pack::value::Value;
 
 const PACKERS: [Packer; 3] = [Packer::Php, Packer::Json, Packer::Protobuf];
@@ -21,7 +23,7 @@ const GUID: &str = "0123456789abcdef0123456789abcdef";
 /// A value, packed on its own.
 fn pack(packer: Packer, value: &Value) -> Bytes {
     let mut out = Vec::new();
-    dora_core::call::body::PackMessage::pack(value, packer, &mut out).expect("it can be packed");
+    dora_core::call::packed::PackMessage::pack(value, packer, &mut out).expect("it can be packed");
     out.into()
 }
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use dora_core::call::batch::CallKey;
 use dora_core::call::mode::{Mode, PacketKind};
 use dora_core::call::packer::Packer;
 use dora_core::pack::envelope::decode_request;
 use dora_core::pack::limits::Limits;
-use dora_core::pack::packet::{CallKey, Calls};
+use dora_core::pack::packet::Calls;
 use dora_core::pack::value::Value;
 use dora_core::value;
 

@@ -1,8 +1,10 @@
 //! Answers as peers write and read them, right and wrong.
 
 use bytes::Bytes;
-use dora_core::call::body::{Body, PackError, PackMessage};
+use dora_core::call::batch::CallKey;
+use dora_core::call::body::Body;
 use dora_core::call::code::Code;
+use dora_core::call::packed::{PackError, PackMessage};
 use dora_core::call::packer::Packer;
 use dora_core::call::response::Response;
 use dora_core::call::status::{Origin, Status};
@@ -10,7 +12,7 @@ use dora_core::guid::Guid;
 use dora_core::pack::envelope::{Shape, decode_response};
 use dora_core::pack::limits::Limits;
 use dora_core::pack::message::open;
-use dora_core::pack::packet::{CallKey, CallResult, ResponseData, ResponsePacket};
+use dora_core::pack::packet::{CallResult, ResponseData, ResponsePacket};
 use dora_core::pack::value::{Object, Value};
 use dora_core::value;
 

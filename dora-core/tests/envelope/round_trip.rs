@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use dora_core::call::batch::CallKey;
 use dora_core::call::body::Body;
 use dora_core::call::capabilities::Capabilities;
 use dora_core::call::metadata::Metadata;
@@ -13,9 +14,7 @@ use dora_core::call::status::Status;
 use dora_core::guid::Guid;
 use dora_core::pack::envelope::{Shape, decode_request, decode_response};
 use dora_core::pack::limits::Limits;
-use dora_core::pack::packet::{
-    Call, CallKey, CallResult, Calls, RequestPacket, ResponseData, ResponsePacket,
-};
+use dora_core::pack::packet::{Call, CallResult, Calls, RequestPacket, ResponseData, ResponsePacket};
 use dora_core::pack::value::Value;
 use proptest::collection::{btree_map, vec};
 use proptest::option;

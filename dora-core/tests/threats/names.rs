@@ -1,6 +1,6 @@
 //! Control characters in what peers send.
 
-use dora_core::call::method::MethodName;
+use dora_core::call::name::MethodName;
 use dora_core::call::packer::Packer;
 use dora_core::call::status::Status;
 use dora_core::guid::Guid;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dora::{Array, Message, Object, Request, Status, Value, value};
+use dora::{Array, Message, Object, Request, RequestOrigin, Status, Value, value};
 
 /// Handles every API name.
 pub(crate) async fn call(request: Request<Value>) -> Result<Value, Status> {
@@ -48,16 +48,16 @@ pub(crate) async fn call(request: Request<Value>) -> Result<Value, Status> {
 
 /// What a PHP handler is given: the task.
 fn task(request: &Request<Value>) -> Result<Value, Status> {
-    let origin = request.head().origin.as_ref();
-    let origin = origin.ok_or_else(|| Status::internal("a call from nowhere"))?;
+    let packet = request.origin().and_then(RequestOrigin::packet);
+    let packet = packet.ok_or_else(|| Status::internal("a call that came in no packet"))?;
     // The call as it came, with fields that Dora has no name for.
-    let call = origin.raw.as_ref().map(Value::unpack).transpose()?.unwrap_or_default();
+    let call = packet.raw.as_ref().map(Value::unpack).transpose()?.unwrap_or_default();
     let mut task = Array::new();
-    task.insert("type", origin.kind.word());
-    task.insert("guid", &origin.guid.as_bytes()[..]);
+    task.insert("type", packet.kind.word());
+    task.insert("guid", &packet.guid.as_bytes()[..]);
     // Before June 2016 there was but one.
-    if !origin.kind.is_legacy() {
-        task.insert("protocol", origin.protocol);
+    if !packet.kind.is_legacy() {
+        task.insert("protocol", "tcp");
     }
     task.insert("api", call);
     Ok(task.into())

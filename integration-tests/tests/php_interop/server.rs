@@ -51,12 +51,13 @@ impl Reference for Typed {
     }
 
     async fn task(&self, request: Request<Word>) -> Result<Response<TaskReply>, Status> {
-        let origin = request.head().origin.as_ref().ok_or_else(|| Status::internal("no origin"))?;
+        let packet = request.origin().and_then(dora::RequestOrigin::packet);
+        let packet = packet.ok_or_else(|| Status::internal("it came in no packet"))?;
         Ok(TaskReply {
-            r#type: origin.kind.word().into(),
-            guid: origin.guid.to_string(),
-            protocol: origin.protocol.into(),
-            api: Some(Api { name: request.method().to_string(), param: Some(request.body().clone()) }),
+            r#type: packet.kind.word().into(),
+            guid: packet.guid.to_string(),
+            protocol: "tcp".into(),
+            api: Some(Api { name: request.called_as().to_string(), param: Some(request.body().clone()) }),
         }
         .into())
     }

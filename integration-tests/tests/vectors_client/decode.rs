@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use dora_core::call::batch::CallKey;
 use dora_core::pack::envelope::{Shape, decode_response};
 use dora_core::pack::message::open;
-use dora_core::pack::packet::{CallKey, CallResult, ResponseData, ResponsePacket};
+use dora_core::pack::packet::{CallResult, ResponseData, ResponsePacket};
 use dora_core::pack::value::Value;
 use dora_integration_tests::exact::Exact;
 use dora_integration_tests::serialized;

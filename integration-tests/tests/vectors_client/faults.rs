@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use dora_core::call::batch::BatchRequest;
 use dora_core::call::code::Code;
 use dora_core::call::dora_code;
+use dora_core::call::request::Request;
 use dora_core::call::status::{Origin, Status};
 use dora_core::generation::Generation;
 use dora_core::pack::value::Value;
@@ -139,7 +139,7 @@ async fn what_no_server_could_take_is_not_sent() {
         assert_eq!(status.code(), Code::InvalidArgument, "{status}");
         assert!(status.is_unsent() && status.message().contains("does not fit"), "{status}");
         // The original never answers a packet without calls.
-        let batch = channel.clone().oneshot(BatchRequest::default()).await;
+        let batch = channel.clone().oneshot(Request::batch_of(Vec::new())).await;
         let status = batch.err().expect("no calls");
         assert_eq!(status.code(), Code::InvalidArgument, "{status}");
         drop(channel);

@@ -4,23 +4,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dora_core::call::BoxFuture;
-use dora_core::call::batch::{BatchRequest, BatchResponse};
+use dora_core::call::batch::CallKey;
 use dora_core::call::body::Body;
-use dora_core::call::deadline::Deadline;
-use dora_core::call::mode::Mode;
-use dora_core::call::request::{Request, RequestHead};
 use dora_core::call::response::Response;
 use dora_core::call::status::{Origin, Status};
-use dora_core::pack::packet::CallResult;
 use dora_core::pack::value::Value;
+use dora_core::stub::dynamic::MultiResults;
 use dora_core::stub::pending::Pending;
 use dora_core::transport::client::channel::Channel;
 use dora_core::transport::client::endpoint::Endpoint;
 use dora_integration_tests::exact::Exact;
 use dora_integration_tests::raw::{Dialect, MAX_PACKET, Peer};
 use dora_integration_tests::vectors::{Case, Outcome, Recording, Sent, Side, load_all};
-use tower::ServiceExt as _;
 
 use crate::convert::{dialect_of, has_object, int, limits, pairs, text, to_exact, to_value, value_of};
 use crate::decode::check_result;
@@ -111,47 +106,14 @@ pub(crate) fn endpoint(address: &str, dialect: &Dialect) -> Endpoint {
 }
 
 fn script(case: &Case) -> Vec<Step> {
-    let mut positions = BTreeMap::new();
     let step = |sent: &Sent| {
         let guid = sent.decoded.guid.clone();
-        if sent.from == Side::Client {
-            let value = value_of(sent).expect("a recorded request");
-            positions.insert(guid.clone(), keys(&value));
-            return Step::Take(guid);
+        match sent.from {
+            Side::Client => Step::Take(guid),
+            Side::Server => Step::Give(guid, sent.decoded.serialized.clone().expect("a recorded answer")),
         }
-        let body = sent.decoded.serialized.clone().expect("a recorded answer");
-        let keys = positions.get(&guid).map(Vec::as_slice).unwrap_or_default();
-        Step::Give(guid, renumbered(body, keys))
     };
     case.sent().map(step).collect()
-}
-
-/// The keys of a multi request, serialized, in order.
-fn keys(request: &Exact) -> Vec<String> {
-    if !text(request, "type").ends_with("_M") {
-        return Vec::new();
-    }
-    let key = |(key, _): &(Exact, Exact)| match key {
-        Exact::Int(key) => format!("i:{key};"),
-        Exact::Str(key) => {
-            format!("s:{}:\"{}\";", key.len(), str::from_utf8(key).expect("a key of text"))
-        }
-        other => panic!("no key: {other:?}"),
-    };
-    pairs(request.get("api").expect("api")).iter().map(key).collect()
-}
-
-/// A batch numbers its calls, where a PHP caller names them.
-fn renumbered(mut body: Vec<u8>, keys: &[String]) -> Vec<u8> {
-    for (at, key) in keys.iter().enumerate() {
-        let result = |key: &str| format!("{key}a:4:{{s:4:\"guid\";").into_bytes();
-        // Marked, so that a key does not become another call's.
-        body = replace(&body, &result(key), &result(&format!("#{at}")));
-    }
-    for at in 0..keys.len() {
-        body = replace(&body, format!("#{at}a:4:").as_bytes(), format!("i:{at};a:4:").as_bytes());
-    }
-    body
 }
 
 fn play(peer: &mut Peer, dialect: &Dialect, script: Vec<Step>) -> BTreeMap<Vec<u8>, ([u8; 32], Vec<u8>)> {
@@ -174,8 +136,8 @@ fn play(peer: &mut Peer, dialect: &Dialect, script: Vec<Step>) -> BTreeMap<Vec<u
 /// A result that is awaited at the end, as `getAsyncData` is called.
 enum Later {
     One(Pending<Value>),
-    /// With the keys that the PHP caller gave its calls.
-    Many(BoxFuture<Vec<CallResult>>, Vec<Exact>),
+    /// With the keys that the caller gave its calls.
+    Many(Pending<MultiResults>, Vec<Exact>),
 }
 
 impl Later {
@@ -204,22 +166,22 @@ async fn make(
     let wanted = answers.first().unwrap_or(&silence);
     let push = answers.get(1).cloned();
     if kind.ends_with("_M") {
-        let keys: Vec<_> = calls.iter().map(|(key, _)| key.clone()).collect();
-        let calls = calls.iter().map(|(_, call)| request_of(call)).collect();
-        let mode = match kind {
-            "W_M" => Mode::Wait,
-            "AN_M" => Mode::NoResult,
-            _ => Mode::Deferred,
-        };
-        let deadline = Some(Deadline::after(timeout));
-        let batch = BatchRequest { calls, mode, deadline, ..BatchRequest::default() };
-        return match channel.clone().oneshot(batch).await {
-            Ok(BatchResponse::Results(results)) => check_many(Ok(results), wanted, &keys, name),
-            Ok(BatchResponse::Accepted) => assert_eq!(int(wanted, "code"), 100_001, "{name}"),
-            Ok(BatchResponse::Deferred(results)) => {
-                later.push((Later::Many(results, keys), push.expect("a result")));
+        let keys = calls.iter().map(|(key, _)| key.clone()).collect();
+        let multi = calls.iter().fold(channel.dynamic().multi().timeout(timeout), |multi, (key, call)| {
+            // What is no call is one without a name.
+            let name = call.get("name").map_or("", |_| text(call, "name"));
+            multi.call(key_of(key), name.to_owned(), param_of(call))
+        });
+        return match kind {
+            "W_M" => check_many(multi.send().await, wanted, &keys, name),
+            "AN_M" => {
+                multi.no_result().await.expect(name);
+                assert_eq!(int(wanted, "code"), 100_001, "{name}");
             }
-            Err(status) => check_many(Err(status), wanted, &keys, name),
+            _ => {
+                let pending = multi.deferred().await.expect(name);
+                later.push((Later::Many(pending, keys), push.expect("a result")));
+            }
         };
     }
     let (_, call) = &calls[0];
@@ -251,17 +213,15 @@ fn silence() -> Exact {
     ])
 }
 
-/// The call of a recorded packet. What is no call is one without a name.
-fn request_of(call: &Exact) -> Request {
-    let method = match call.get("name") {
-        Some(_) => text(call, "name").to_owned(),
-        None => String::new(),
-    };
-    let head = RequestHead { method: method.into(), ..RequestHead::default() };
-    Request::from_parts(Box::new(head), Body::message(param_of(call)))
+fn key_of(key: &Exact) -> CallKey {
+    match key {
+        Exact::Int(key) => CallKey::Int(*key),
+        Exact::Str(key) => CallKey::Str(key.clone().into()),
+        other => panic!("no key: {other:?}"),
+    }
 }
 
-/// Its parameter.
+/// The parameter of a call.
 fn param_of(call: &Exact) -> Value {
     call.get("param").map(to_value).unwrap_or_default()
 }
@@ -279,15 +239,17 @@ fn check_one(result: Result<Value, Status>, packet: &Exact, name: &str) {
 
 /// The recorded packets are in the order of completion, the results in that of
 /// the calls.
-fn check_many(results: Result<Vec<CallResult>, Status>, packet: &Exact, keys: &[Exact], name: &str) {
+fn check_many(results: Result<MultiResults, Status>, packet: &Exact, keys: &Vec<Exact>, name: &str) {
     if refusal(&results, packet, name).is_some() {
         return;
     }
     let results = results.unwrap_or_else(|status| panic!("{name}: {status}"));
     let packets = pairs(packet.get("data").expect("data"));
     assert_eq!((results.len(), packets.len()), (keys.len(), keys.len()), "{name}");
-    for (result, key) in results.into_iter().zip(keys) {
+    for ((ours, result), key) in results.into_iter().zip(keys) {
+        assert_eq!(ours, key_of(key), "{name}");
         let packet = packets.iter().find(|(known, _)| known == key);
+        let result = result.map(|value| Response::new(Body::message(value)));
         check_result(result, &packet.expect("a packet for each call").1, same_but_guids, name);
     }
 }
@@ -344,13 +306,9 @@ fn assert_as_php(sent: &Sent, guid: &[u8; 32], body: &[u8], name: &str) {
     let waits = kind.starts_with("W_") || kind == "SC";
     let extra = pairs(&ours).get(3).map(|(key, _)| key);
     assert_eq!(extra, waits.then(|| Exact::from("timeout")).as_ref(), "{name}");
-    if kind.ends_with("_M") {
-        let calls = |value: &Exact| -> Vec<Exact> {
-            let calls = pairs(value.get("api").expect("api"));
-            calls.iter().map(|(_, call)| call.clone()).collect()
-        };
-        let whole = calls(&wanted_value).iter().all(|call| matches!(call, Exact::Array(f) if f.len() == 2));
-        assert!(!whole || calls(&ours) == calls(&wanted_value), "{name}");
+    // What a caller can write beside name and parameter, ours has no place for.
+    let plain = |(_, call): &(Exact, Exact)| matches!(call, Exact::Array(fields) if fields.len() == 2);
+    if !pairs(wanted_value.get("api").expect("api")).iter().all(plain) {
         return;
     }
     let mut expected = wanted.clone();

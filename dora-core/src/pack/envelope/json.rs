@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::call::batch::CallKey;
 use crate::call::packer::Packer;
 use crate::pack::limits::Limits;
-use crate::pack::packet::CallKey;
 
 use super::array::{ArrayFormat, last_of_equals};
 

@@ -9,9 +9,10 @@ use std::fmt::Display;
 
 use bytes::Bytes;
 
-use crate::call::body::{Body, PackError};
+use crate::call::body::Body;
 use crate::call::dora_code;
 use crate::call::mode::PacketKind;
+use crate::call::packed::PackError;
 use crate::call::packer::Packer;
 use crate::call::status::{Origin, Status};
 use crate::generation::Generation;
@@ -154,7 +155,7 @@ fn pack_body(body: &Body, packer: Packer, out: &mut Vec<u8>) -> Result<(), PackE
             let reason = format!("the body is packed as {} already", packed.packer);
             Err(PackError { packer, reason })
         }
-        Body::Deferred(_) => Err(PackError { packer, reason: "the result is not there yet".to_owned() }),
+        Body::Batch(_) => Err(PackError { packer, reason: "a batch within a batch".to_owned() }),
     }
 }
 
@@ -163,6 +164,6 @@ fn body_len(body: &Body, packer: Packer) -> usize {
     match body {
         Body::Message(message) => message.packed_len(packer),
         Body::Packed(packed) => packed.bytes.len(),
-        Body::Deferred(_) => 0,
+        Body::Batch(_) => 0,
     }
 }

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use crate::call::batch::CallKey;
 use crate::call::mode::PacketKind;
 use crate::call::packer::Packer;
 use crate::guid::Guid;
 use crate::pack::limits::Limits;
-use crate::pack::packet::CallKey;
 use crate::pack::php::scan::{Pairs, is_array, read_bool, read_int, read_str};
 use crate::pack::php::{normalize, write};
 use crate::pack::value::KeyRef;

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::call::dora_code;
 use crate::call::status::Status;
@@ -20,7 +20,7 @@ use crate::wire::decoder::Frame;
 use crate::wire::error::FrameError;
 
 use super::exchange::read;
-use super::link::{Link, State};
+use super::link::Link;
 use super::multiplex::Answer;
 use crate::transport::io::address::Address;
 use crate::transport::io::alarm::{Alarm, after};
@@ -33,6 +33,7 @@ pub(super) async fn drive(link: Arc<Link>) {
     let _gone = Gone(&link);
     let mut failures = 0;
     while wanted(&link).await {
+        link.attempting();
         match expiring(&link, connect(&link)).await {
             Ok(stream) => {
                 failures = 0;
@@ -43,12 +44,13 @@ pub(super) async fn drive(link: Arc<Link>) {
                 }
             }
             Err(status) => {
-                link.core().state = State::Down(status.clone());
+                failures += 1;
+                let next = Instant::now() + backoff(failures);
+                link.down(status.clone(), next);
                 link.attempted(Some(status.clone()));
                 link.fail(&status.unsent(), u64::MAX);
-                failures += 1;
-                sleep(backoff(failures)).await;
-                link.core().state = State::Open;
+                sleep_until(next).await;
+                link.up();
             }
         }
     }

@@ -1,115 +1,163 @@
-//! Requests into frames, and answers out of bodies.
+//! A packet that was sent, and what comes of it.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Waker;
-use std::time::Duration;
+use std::task::{Poll, Waker, ready};
 
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::sync::OwnedSemaphorePermit;
 
-use crate::call::deadline::Deadline;
+use crate::call::code::Code;
 use crate::call::dora_code;
-use crate::call::mode::Mode;
-use crate::call::packer::Packer;
-use crate::call::request::Request;
+use crate::call::mode::{Mode, PacketKind};
+use crate::call::response::{Deferred, Reply, Response};
 use crate::call::status::{Origin, Status};
-use crate::guid::Guid;
 use crate::pack::compress;
-use crate::pack::envelope::{Format, Shape, decode_response, encode_request};
+use crate::pack::envelope::{Shape, decode_response};
 use crate::pack::limits::Limits;
-use crate::pack::packet::{Call, RequestPacket, ResponseData, ResponsePacket};
+use crate::pack::packet::{CallResult, ResponseData, ResponsePacket};
 
+use super::channel::Handle;
 use super::link::Link;
 use super::multiplex::Ticket;
+use super::outgoing::Outgoing;
 
-/// Answers of a packet in `mode`: the acknowledgement counts.
-pub(super) const fn answers(mode: Mode) -> u8 {
-    match mode {
-        Mode::Wait | Mode::NoResult => 1,
-        Mode::Deferred => 2,
+/// A packet that was sent, and the place where its answers arrive.
+pub(super) struct Exchange {
+    handle: Arc<Handle>,
+    ticket: Ticket,
+    progress: Progress,
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Sent,
+    /// The first answer is there: what still comes has a guid of its own.
+    Answered,
+    /// The last answer is there, and the place given back.
+    Done,
+}
+
+impl Exchange {
+    pub(super) async fn begin(
+        handle: Arc<Handle>,
+        outgoing: Outgoing,
+        turn: Option<OwnedSemaphorePermit>,
+    ) -> Result<Self, Status> {
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        Self::send(handle, outgoing, turn, &waker)
+    }
+
+    pub(super) fn send(
+        handle: Arc<Handle>,
+        outgoing: Outgoing,
+        turn: Option<OwnedSemaphorePermit>,
+        waker: &Waker,
+    ) -> Result<Self, Status> {
+        let ticket = outgoing.send(&handle.link, waker)?;
+        Ok(Self { handle, ticket, progress: Progress::Sent, turn })
+    }
+
+    fn poll(&mut self, shape: Shape, expected: i64, waker: &Waker) -> Poll<Result<ResponseData, Status>> {
+        let link = &self.handle.link;
+        let (answer, last) = ready!(link.poll_answer(&self.ticket, waker));
+        self.progress = if last { Progress::Done } else { Progress::Answered };
+        self.turn = None;
+        Poll::Ready(answer.and_then(|body| accept(link, &self.ticket, body, shape, expected)))
+    }
+
+    /// The first answer to a packet of calls.
+    pub(super) fn poll_first(
+        &mut self,
+        kind: PacketKind,
+        waker: &Waker,
+    ) -> Poll<Result<ResponseData, Status>> {
+        self.poll(shape(kind), acceptable(kind.mode()), waker)
+    }
+
+    /// The next answer, in the given shape.
+    pub(super) async fn first(&mut self, shape: Shape, expected: i64) -> Result<ResponseData, Status> {
+        poll_fn(|cx| self.poll(shape, expected, cx.waker())).await
+    }
+
+    /// Waits for the response to a packet of calls.
+    pub(super) async fn response(mut self, kind: PacketKind) -> Result<Response, Status> {
+        let data = poll_fn(|cx| self.poll_first(kind, cx.waker())).await?;
+        self.finish(data, kind)
+    }
+
+    /// The response to a packet of calls, from its first answer.
+    pub(super) fn finish(self, data: ResponseData, kind: PacketKind) -> Result<Response, Status> {
+        match kind.mode() {
+            Mode::Wait => self.opened(data, kind),
+            Mode::NoResult => Ok(Response::accepted()),
+            Mode::Deferred => Ok(Response::new(Reply::Deferred(Deferred::new(self.later(kind))))),
+        }
+    }
+
+    /// The later result of a deferred packet.
+    async fn later(mut self, kind: PacketKind) -> Result<Response, Status> {
+        let result = self.first(shape(kind), dora_code::OK).await;
+        let data = result.map_err(|status| match (status.origin(), status.code()) {
+            (Origin::Connection, Code::Unavailable) => status.with_raw_code(dora_code::RESULT_LOST),
+            _ => status,
+        })?;
+        self.opened(data, kind)
+    }
+
+    fn opened(&self, data: ResponseData, kind: PacketKind) -> Result<Response, Status> {
+        match (shape(kind), data) {
+            (Shape::One, ResponseData::One(result)) => self.call(result),
+            (Shape::Many, ResponseData::Many(results)) => {
+                let results = results.into_iter().map(|(key, result)| (key, self.call(result)));
+                Ok(Response::new(Reply::Batch(results.collect())))
+            }
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    /// How one call ended.
+    fn call(&self, result: CallResult) -> Result<Response, Status> {
+        let peer = || Arc::clone(&self.handle.link.peer);
+        match result {
+            Ok(response) => Ok(response.map(Reply::Result).with_peer(Some(peer()))),
+            Err(status) => Err(status.with_peer(peer())),
+        }
+    }
+
+    /// The status of an answer that has no result.
+    pub(super) fn unexpected(&self) -> Status {
+        let status = Status::data_loss("the answer has no result").with_origin(Origin::Server);
+        status.with_peer(Arc::clone(&self.handle.link.peer))
     }
 }
 
-/// The call that a request is, by the name that the peer knows.
-pub(super) fn call_of(request: Request, packer: Packer) -> Call {
-    let (head, param) = request.into_parts();
-    let name = match (packer, head.legacy_name) {
-        (Packer::Php | Packer::Json, Some(legacy)) => legacy.into(),
-        _ => head.method,
-    };
-    Call::new(name, param)
-}
-
-/// What is left of a deadline, for the wire. An asynchronous call is not held to
-/// how long its caller waits for the acknowledgement.
-fn remaining(deadline: Deadline, mode: Mode, now: Instant) -> Option<Duration> {
-    (mode == Mode::Wait).then(|| deadline.remaining(now))
-}
-
-/// Packs `packet` and hands it to the connection; the ticket for its answers, of
-/// which `waker` is told.
-///
-/// `deadline` is when the first answer must be there; without one the endpoint's
-/// timeout counts from now.
-pub(super) fn send(
-    link: &Link,
-    mut packet: RequestPacket,
-    deadline: Option<Deadline>,
-    waker: &Waker,
-) -> Result<Ticket, Status> {
-    let now = Instant::now();
-    let mode = packet.kind.mode();
-    let deadline = deadline.unwrap_or_else(|| Deadline::from_instant(now, link.endpoint.timeout));
-    if deadline.has_passed(now) {
-        let status = Status::raw(dora_code::TIMEOUT, "the deadline passed before the call was sent");
-        return Err(status.with_peer(Arc::clone(&link.peer)).unsent());
-    }
-    packet.timeout = remaining(deadline, mode, now);
-    let ticket = link.open(Some(deadline.instant()), answers(mode))?;
-    if link.endpoint.packer != Packer::Protobuf {
-        packet.guid = Some(ticket.guid);
-    }
-    thread_local! {
-        static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    }
-    // Taken, not borrowed: packing runs code of the message.
-    let mut frame = FRAME.take();
-    frame.clear();
-    let sent = encode(link, &packet, &ticket.guid, &mut frame)
-        .map_err(|status| status.with_peer(Arc::clone(&link.peer)).unsent())
-        .and_then(|()| link.submit(&ticket, &mut frame, waker));
-    if frame.capacity() <= KEPT {
-        FRAME.set(frame);
-    }
-    match sent {
-        Ok(()) => Ok(ticket),
-        Err(status) => {
-            link.close(&ticket, false);
-            Err(status)
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.progress != Progress::Done {
+            let link = &self.handle.link;
+            link.close(&self.ticket, self.progress == Progress::Sent && link.endpoint.is_serial());
         }
     }
 }
 
-/// A larger buffer is not kept for the thread's next frame.
-const KEPT: usize = 64 << 10;
-
-fn encode(link: &Link, packet: &RequestPacket, guid: &Guid, out: &mut Vec<u8>) -> Result<(), Status> {
-    let endpoint = &link.endpoint;
-    let packed = |error: crate::call::body::PackError| Status::invalid_argument(error.to_string());
-    let encoder = &link.encoder;
-    let frame = encoder.begin(endpoint.generation, guid, out);
-    let format = Format { packer: endpoint.packer, generation: endpoint.generation };
-    encode_request(format, packet, out).map_err(packed)?;
-    let body = out.get(frame.body()..).unwrap_or_default();
-    if endpoint.gzip.is_some_and(|least| body.len() >= least) {
-        let body = out.split_off(frame.body());
-        compress::deflate(&body, out);
+/// What the answer to a packet of calls holds.
+const fn shape(kind: PacketKind) -> Shape {
+    match kind {
+        PacketKind::Calls { multi: true, .. } => Shape::Many,
+        PacketKind::Calls { multi: false, .. } => Shape::One,
+        PacketKind::Control => Shape::Value,
     }
-    encoder
-        .finish(&frame, out)
-        .map_err(|error| Status::invalid_argument(format!("the request does not fit: {error}")))
+}
+
+/// The code of a first answer that is none of an error.
+const fn acceptable(mode: Mode) -> i64 {
+    match mode {
+        Mode::Wait => dora_code::OK,
+        Mode::NoResult | Mode::Deferred => dora_code::ACCEPTED,
+    }
 }
 
 /// Reads an answer.
@@ -125,7 +173,7 @@ pub(super) fn read(body: Bytes, shape: Shape, limits: &Limits) -> Result<Respons
 
 /// The `data` of an answer with code 0 (or, for an acknowledgement, `expected`);
 /// any other is the server's refusal of the packet.
-pub(super) fn accept(
+fn accept(
     link: &Link,
     ticket: &Ticket,
     body: Bytes,

@@ -15,6 +15,7 @@ use crate::wire::encoder::Encoder;
 
 use super::endpoint::Endpoint;
 use super::multiplex::{Answer, Table, Ticket};
+use super::state::ChannelState;
 
 /// One endpoint's connection, whether it stands or not.
 #[derive(Debug)]
@@ -44,6 +45,10 @@ pub(super) struct Core {
     pub(super) wanted: bool,
     /// The connection stands.
     connected: bool,
+    /// A connection is being made.
+    connecting: bool,
+    /// Who waits until the next attempt to connect may be made.
+    unready: Vec<Waker>,
     /// The connection's task, when it waits.
     pub(super) driver: Option<Waker>,
     /// A caller was cancelled or timed out where answers cannot be told apart:
@@ -70,9 +75,9 @@ impl Core {
 pub(super) enum State {
     /// There may be no connection; one is made when something is to be sent.
     Open,
-    /// A connection attempt failed a moment ago: calls fail at once until the
-    /// next attempt.
-    Down(Status),
+    /// A connection attempt failed; the next may be made at that moment. Calls
+    /// that are made all the same fail at once.
+    Down(Status, Instant),
 }
 
 impl Link {
@@ -86,6 +91,8 @@ impl Link {
             state: State::Open,
             wanted: false,
             connected: false,
+            connecting: false,
+            unready: Vec::new(),
             driver: None,
             spoiled: false,
             abandoned: false,
@@ -104,7 +111,7 @@ impl Link {
                 if core.connected {
                     return Ok(());
                 }
-                if let (true, State::Down(status)) = (core.ended, &core.state) {
+                if let (true, State::Down(status, _)) = (core.ended, &core.state) {
                     return Err(status.clone());
                 }
                 core.wanted = true;
@@ -120,10 +127,59 @@ impl Link {
         }
     }
 
+    /// How the connection is at this moment.
+    pub(super) fn state(&self) -> ChannelState {
+        let core = self.core.lock();
+        match &core.state {
+            _ if core.ended => ChannelState::Closed,
+            State::Down(_, until) => ChannelState::Down(*until),
+            State::Open if core.connected => ChannelState::Ready,
+            State::Open if core.connecting => ChannelState::Connecting,
+            State::Open => ChannelState::Idle,
+        }
+    }
+
+    /// Answers that are waited for.
+    pub(super) fn in_flight(&self) -> usize {
+        self.core.lock().table.awaited()
+    }
+
+    /// Ready unless an attempt to connect failed and the next is not due yet.
+    pub(super) fn poll_ready(&self, waker: &Waker) -> Poll<()> {
+        let mut core = self.core.lock();
+        if core.ended || matches!(core.state, State::Open) {
+            return Poll::Ready(());
+        }
+        if !core.unready.iter().any(|known| known.will_wake(waker)) {
+            core.unready.push(waker.clone());
+        }
+        Poll::Pending
+    }
+
+    /// Says that a connection is being made.
+    pub(super) fn attempting(&self) {
+        self.core.lock().connecting = true;
+    }
+
+    /// An attempt failed: no other is made before `until`.
+    pub(super) fn down(&self, status: Status, until: Instant) {
+        self.core.lock().state = State::Down(status, until);
+    }
+
+    /// The next attempt may be made.
+    pub(super) fn up(&self) {
+        let mut core = self.core.lock();
+        core.state = State::Open;
+        let unready = std::mem::take(&mut core.unready);
+        drop(core);
+        unready.into_iter().for_each(Waker::wake);
+    }
+
     /// Tells whoever waits how a connection attempt ended.
     pub(super) fn attempted(&self, failure: Option<Status>) {
         let mut core = self.core.lock();
         core.wanted = false;
+        core.connecting = false;
         core.connected = failure.is_none();
         drop(core);
         self.attempts.send_replace(failure);
@@ -132,7 +188,7 @@ impl Link {
     /// Opens a place for a call.
     pub(super) fn open(&self, deadline: Option<Instant>, answers: u8) -> Result<Ticket, Status> {
         let mut core = self.core.lock();
-        if let State::Down(status) = &core.state {
+        if let State::Down(status, _) = &core.state {
             return Err(status.clone().unsent());
         }
         let earliest = core.table.earliest();
@@ -238,8 +294,10 @@ impl Link {
         let mut core = self.core.lock();
         core.ended = true;
         core.spoiled = false;
-        core.state = State::Down(status.clone());
+        core.state = State::Down(status.clone(), Instant::now());
+        let unready = std::mem::take(&mut core.unready);
         drop(core);
+        unready.into_iter().for_each(Waker::wake);
         self.fail(status, u64::MAX);
         self.attempted(Some(status.clone()));
     }

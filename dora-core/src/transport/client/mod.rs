@@ -5,7 +5,10 @@ mod dial;
 mod driver;
 pub mod endpoint;
 mod exchange;
+pub mod future;
 mod link;
 mod multiplex;
+mod outgoing;
+pub mod state;
 #[cfg(feature = "tls")]
 pub mod tls;

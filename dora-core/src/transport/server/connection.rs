@@ -8,7 +8,6 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -19,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 use tower::Service;
 
+use crate::call::origin::Connection;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::BoxError;
@@ -37,11 +37,11 @@ use super::turn::{Budget, Turn};
 pub(super) struct Opened {
     pub(super) stream: Stream,
     pub(super) first: Bytes,
-    pub(super) peer: SocketAddr,
+    pub(super) over: Connection,
 }
 
 /// A connection and all that runs on it.
-struct Connection<S: Service<Request>> {
+struct Serving<S: Service<Request>> {
     stream: Stream,
     session: Session,
     dispatch: Dispatch<S>,
@@ -77,7 +77,7 @@ where
 {
     // Nothing of this size may be moved into a future of its own: it would be
     // there twice.
-    let mut connection = Connection::new(opened, service, shared, watcher.clone());
+    let mut connection = Serving::new(opened, service, shared, watcher.clone());
     let mut changed = pin!(watcher.changed());
     let mut told: Option<Waker> = None;
     let mut phase = Phase::Serving;
@@ -116,11 +116,13 @@ where
         After::End(Leave::AtOnce) | After::Yield => {}
         After::End(leave) => {
             // What waits for the peer to hear the end holds no memory but this.
-            let Connection { stream, dispatch, .. } = connection;
+            let Serving { stream, dispatch, .. } = connection;
             drop(dispatch);
             Box::pin(farewell(stream, leave)).await;
         }
-        After::Lost(error) => tracing::debug!(peer = %connection.dispatch.peer, %error, "connection lost"),
+        After::Lost(error) => {
+            tracing::debug!(peer = %connection.dispatch.connection.peer(), %error, "connection lost")
+        }
     }
 }
 
@@ -142,19 +144,19 @@ async fn farewell(mut stream: Stream, leave: Leave) {
     }
 }
 
-impl<S> Connection<S>
+impl<S> Serving<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
 {
     fn new(opened: Opened, service: S, shared: Arc<Shared>, watcher: Watcher) -> Self {
-        let Opened { stream, first, peer } = opened;
+        let Opened { stream, first, over } = opened;
         shared.stats.connection_accepted();
         let mut inbox = Inbox::new(shared.config.decoder());
         inbox.put(&first);
         Self {
             stream,
             session: Session::new(inbox, Instant::now()),
-            dispatch: Dispatch::new(service, shared, peer, watcher),
+            dispatch: Dispatch::new(service, shared, over, watcher),
             alarm: Alarm::default(),
             probe: Alarm::default(),
             probe_at: None,
@@ -214,7 +216,7 @@ where
             let passed =
                 if turn.is_spent() { moment <= turn.now() } else { self.alarm.poll(moment, cx).is_ready() };
             if passed {
-                tracing::debug!(peer = %self.dispatch.peer, why = due.reason(), "connection closed");
+                tracing::debug!(peer = %self.dispatch.connection.peer(), why = due.reason(), "connection closed");
                 return Poll::Ready(After::End(self.session.cut()));
             }
         }

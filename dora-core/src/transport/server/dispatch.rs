@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,10 +11,10 @@ use tokio::time::Instant;
 use tower::Service;
 
 use crate::call::capabilities::Capabilities;
-use crate::call::deadline::Deadline;
 use crate::call::dora_code;
-use crate::call::method::MethodName;
 use crate::call::mode::{Mode, PacketKind};
+use crate::call::name::MethodName;
+use crate::call::origin::Connection;
 use crate::call::packer::Packer;
 use crate::call::request::Request;
 use crate::call::response::Response;
@@ -31,7 +30,7 @@ use crate::wire::error::FrameError;
 use crate::wire::notice::Notice;
 
 use super::answer::Manner;
-use super::packet::{From, Run, begin, run};
+use super::packet::{Arrival, Run, request, run};
 use super::running::{Finished, Reply, Started, Work};
 use super::session::Load;
 use super::shared::Shared;
@@ -45,7 +44,7 @@ use crate::transport::io::stream::Stream;
 pub(super) struct Dispatch<S: Service<Request>> {
     service: S,
     pub(super) shared: Arc<Shared>,
-    pub(super) peer: SocketAddr,
+    pub(super) connection: Arc<Connection>,
     outbox: Outbox,
     work: Work<S>,
     tally: Tally,
@@ -64,7 +63,7 @@ pub(super) struct Dispatch<S: Service<Request>> {
 #[derive(Debug)]
 pub(super) struct Arrived {
     packet: RequestPacket,
-    deadline: Option<Deadline>,
+    received: Instant,
     reply: Reply,
 }
 
@@ -72,11 +71,11 @@ impl<S> Dispatch<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
 {
-    pub(super) fn new(service: S, shared: Arc<Shared>, peer: SocketAddr, watcher: Watcher) -> Self {
+    pub(super) fn new(service: S, shared: Arc<Shared>, connection: Connection, watcher: Watcher) -> Self {
         let now = Instant::now();
         Self {
             service,
-            peer,
+            connection: Arc::new(connection),
             outbox: Outbox::default(),
             work: Work::new(Arc::clone(&shared.stats)),
             shared,
@@ -153,8 +152,8 @@ where
     pub(super) fn begin_held(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
         let Some(arrived) = self.held.take() else { return false };
         self.now = now;
-        let Arrived { packet, deadline, reply } = *arrived;
-        self.begin(packet, deadline, reply, cx);
+        let Arrived { packet, received, reply } = *arrived;
+        self.begin(packet, received, reply, cx);
         self.held.is_none()
     }
 
@@ -185,9 +184,7 @@ where
             Ok(packet) => {
                 manner.generation = packet.kind.generation(frame.generation);
                 let guid = packet.guid.or(frame.guid);
-                // What waited here has used up some of its caller's time.
-                let deadline = packet.timeout.map(|timeout| Deadline::from_instant(received_at, timeout));
-                self.begin(packet, deadline, Reply { manner, guid }, cx);
+                self.begin(packet, received_at, Reply { manner, guid }, cx);
             }
             Err(Refused { guid, kind, status }) => {
                 if let Some(kind) = kind {
@@ -225,7 +222,8 @@ where
     fn begin(
         &mut self,
         packet: RequestPacket,
-        deadline: Option<Deadline>,
+        // What waited here has used up some of its caller's time.
+        received: Instant,
         reply: Reply,
         cx: &mut Context<'_>,
     ) {
@@ -233,7 +231,7 @@ where
         if calls <= self.shared.config.max_calls
             && self.work.calls().saturating_add(calls) > self.shared.config.max_calls
         {
-            self.held = Some(Box::new(Arrived { packet, deadline, reply }));
+            self.held = Some(Box::new(Arrived { packet, received, reply }));
             return;
         }
         let config = &self.shared.config;
@@ -256,14 +254,16 @@ where
             return self.answer(reply, dora_code::NO_CALLS, message, ResponseData::Empty, true);
         }
         let guid = reply.guid.unwrap_or(Guid::ZERO);
-        let from = From { guid, peer: self.peer, begun: self.now, deadline };
+        let arrival = Arrival { connection: Arc::clone(&self.connection), guid, received, begun: self.now };
+        if mode != Mode::Wait {
+            self.acknowledge(reply);
+        }
+        let run = run(&mut self.service, request(packet, arrival), cx);
         if mode == Mode::Wait {
-            let run = begin(&mut self.service, packet, from, cx);
             return self.start(run, calls, reply, cx);
         }
-        self.acknowledge(reply);
         let push = (mode == Mode::Deferred).then_some(reply);
-        self.work.spawn(run(&self.service, packet, from), calls, push, self.watcher.clone());
+        self.work.spawn(run, calls, push, self.watcher.clone());
     }
 
     /// Polls once; most handlers are done then and need not be parked.
@@ -305,7 +305,7 @@ where
     /// Refuses a packet as a whole.
     fn refuse(&mut self, reply: Reply, kind: Option<PacketKind>, status: Status) {
         self.tally.refused_packets += 1;
-        tracing::debug!(peer = %self.peer, %status, "packet refused");
+        tracing::debug!(peer = %self.connection.peer(), %status, "packet refused");
         self.answer_refusal(reply, kind, &status);
     }
 
@@ -324,7 +324,7 @@ where
     /// Answers what is no frame, where an answer can be framed at all.
     pub(super) fn refuse_frame(&mut self, error: &FrameError) {
         self.tally.refused_frames += 1;
-        tracing::debug!(peer = %self.peer, %error, "frame refused");
+        tracing::debug!(peer = %self.connection.peer(), %error, "frame refused");
         let config = &self.shared.config;
         let (status, kind, generation, guid) = match error {
             // Not a peer of ours: the first bytes of HTTP or TLS end here.

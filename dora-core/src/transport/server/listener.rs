@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service;
 
+use crate::call::origin::Connection;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::BoxError;
@@ -116,7 +117,8 @@ async fn accept<S>(
                 continue;
             }
         };
-        let opened = Opened { stream, first: Bytes::new(), peer };
+        let opened =
+            Opened { stream, first: Bytes::new(), over: Connection::new(Connection::DORA, peer.into()) };
         let (service, shared, watcher) = (service.clone(), Arc::clone(&shared), shutdown.watcher());
         tokio::spawn(async move {
             serve(opened, service, shared, watcher).await;

@@ -1,107 +1,125 @@
-//! Running the calls of one packet.
+//! From a packet to the request it is, and from the response to its answer.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use futures_util::stream::{FuturesUnordered, Stream};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower::Service;
-use tower::util::Oneshot;
 
+use crate::call::body::{BatchCall, Body};
 use crate::call::deadline::Deadline;
-use crate::call::extensions::Extensions;
-use crate::call::metadata::Metadata;
+use crate::call::head::RequestHead;
 use crate::call::mode::PacketKind;
-use crate::call::request::{Request, RequestHead, RequestOrigin};
-use crate::call::response::Response;
+use crate::call::origin::{Connection, PacketOrigin, RequestOrigin};
+use crate::call::request::Request;
+use crate::call::response::{Reply, Response};
 use crate::call::status::{BoxError, Status};
 use crate::guid::Guid;
-use crate::pack::packet::{Call, CallKey, CallResult, Calls, RequestPacket, ResponseData};
+use crate::pack::packet::{Call, CallResult, Calls, RequestPacket, ResponseData};
+
+/// When a packet came, over which connection, and what it says for all its calls.
+#[derive(Clone)]
+pub(super) struct Arrival {
+    pub(super) connection: Arc<Connection>,
+    pub(super) guid: Guid,
+    /// When its bytes came: its deadlines count from then.
+    pub(super) received: Instant,
+    /// When it is taken up.
+    pub(super) begun: Instant,
+}
+
+/// The request that a packet is: a single call, or a batch.
+pub(super) fn request(packet: RequestPacket, arrival: Arrival) -> Request {
+    let RequestPacket { kind, calls, metadata, timeout, .. } = packet;
+    let Arrival { connection, guid, received, begun } = arrival;
+    let origin = RequestOrigin::new(connection, begun).with_packet(PacketOrigin::new(guid, kind));
+    let mut request = match calls {
+        Calls::One(call) => {
+            let (head, body) = part(call, kind, &origin, received);
+            Request::from_parts(head, body)
+        }
+        Calls::Many(calls) => Request::batch_of(
+            calls
+                .into_iter()
+                .map(|(key, call)| {
+                    let (head, body) = part(call, kind, &origin, received);
+                    BatchCall::new(key, head, body)
+                })
+                .collect(),
+        ),
+    };
+    let is_batch = request.is_batch();
+    let head = request.head_mut();
+    let timeout = timeout.map(|timeout| Deadline::from_instant(received, timeout));
+    head.set_deadline(head.deadline().into_iter().chain(timeout).min());
+    head.set_mode(kind.mode());
+    if head.metadata().is_empty() {
+        *head.metadata_mut() = metadata;
+    } else {
+        head.metadata_mut().inherit(&metadata);
+    }
+    if is_batch {
+        head.set_origin(origin);
+    }
+    request
+}
+
+/// What one call of a packet says for itself.
+fn part(call: Call, kind: PacketKind, origin: &RequestOrigin, received: Instant) -> (Box<RequestHead>, Body) {
+    let Call { name, param, timeout, metadata, raw } = call;
+    let mut head = Box::<RequestHead>::default();
+    head.set_method(name);
+    head.set_mode(kind.mode());
+    head.set_deadline(timeout.map(|timeout| Deadline::from_instant(received, timeout)));
+    *head.metadata_mut() = metadata;
+    let mut origin = origin.clone();
+    if let Some(packet) = origin.packet_mut() {
+        packet.raw = raw;
+    }
+    head.set_origin(origin);
+    (head, param)
+}
+
+/// The `data` of the answer to a packet that ended with `result`.
+fn data(result: Result<Response, Status>) -> ResponseData {
+    match result.map(Response::into_parts) {
+        Ok((_, Reply::Batch(results))) => {
+            ResponseData::Many(results.into_iter().map(|(key, result)| (key, packed(result))).collect())
+        }
+        Ok((metadata, reply)) => ResponseData::One(packed(Ok(Response::from_parts(metadata, reply)))),
+        Err(status) => ResponseData::One(Err(status)),
+    }
+}
+
+fn packed(result: Result<Response, Status>) -> CallResult {
+    let (metadata, reply) = result?.into_parts();
+    Ok(Response::from_parts(metadata, reply.into_result()?))
+}
 
 pin_project! {
     /// The running calls of a packet; ends with the `data` of its answer.
     #[project = RunProjection]
     pub(super) enum Run<S: Service<Request>> {
-        // By far the most frequent: the service was ready and was called.
         Called { #[pin] call: S::Future },
-        One { #[pin] call: Oneshot<S, Request> },
-        Many { running: FuturesUnordered<Keyed<S>>, done: Vec<(CallKey, CallResult)> },
         // What is left of a run that has ended, or never was.
         Ended { status: Option<Status> },
     }
 }
 
-/// How long the calls of one packet are polled one after the other.
-const SLICE: Duration = Duration::from_micros(200);
-
-/// Whence a packet came, and when.
-#[derive(Clone, Copy)]
-pub(super) struct From {
-    pub(super) guid: Guid,
-    pub(super) peer: SocketAddr,
-    pub(super) begun: Instant,
-    pub(super) deadline: Option<Deadline>,
-}
-
-/// Calls the service for a packet of one call; for one of many, and for a
-/// service that is not ready, the calls begin when they are polled.
-pub(super) fn begin<S>(service: &mut S, packet: RequestPacket, from: From, cx: &mut Context<'_>) -> Run<S>
+/// Calls the service, which is always ready: waiting for what it consists of is
+/// part of each call.
+pub(super) fn run<S>(service: &mut S, request: Request, cx: &mut Context<'_>) -> Run<S>
 where
-    S: Service<Request, Response = Response, Error: Into<BoxError>> + Clone,
+    S: Service<Request, Response = Response, Error: Into<BoxError>>,
 {
-    if matches!(packet.calls, Calls::Many(_)) {
-        return run(service, packet, from);
-    }
     match service.poll_ready(cx) {
-        Poll::Pending => run(service, packet, from),
+        Poll::Ready(Ok(())) => Run::Called { call: service.call(request) },
         Poll::Ready(Err(error)) => Run::Ended { status: Some(Status::from_error(error.into())) },
-        Poll::Ready(Ok(())) => {
-            let RequestPacket { kind, calls, metadata, .. } = packet;
-            let Calls::One(call) = calls else { return Run::Ended { status: None } };
-            Run::Called { call: service.call(request(call, metadata, kind, from)) }
-        }
+        Poll::Pending => Run::Ended { status: Some(Status::unavailable("the server is not ready")) },
     }
-}
-
-/// Starts no call yet: each begins at its first poll.
-///
-/// The calls of a packet run concurrently, under the deadline and the metadata
-/// of the packet.
-pub(super) fn run<S>(service: &S, packet: RequestPacket, from: From) -> Run<S>
-where
-    S: Service<Request, Response = Response, Error: Into<BoxError>> + Clone,
-{
-    let RequestPacket { kind, calls, metadata, .. } = packet;
-    let oneshot = |call, metadata| Oneshot::new(service.clone(), request(call, metadata, kind, from));
-    match calls {
-        Calls::One(call) => Run::One { call: oneshot(call, metadata) },
-        Calls::Many(calls) => {
-            let done = Vec::with_capacity(calls.len());
-            let calls = calls.into_iter();
-            let running =
-                calls.map(|(key, call)| Keyed { key, call: Box::pin(oneshot(call, metadata.clone())) });
-            Run::Many { running: running.collect(), done }
-        }
-    }
-}
-
-fn request(call: Call, metadata: Metadata, kind: PacketKind, from: From) -> Request {
-    let From { guid, peer, begun, deadline } = from;
-    let head = Box::new(RequestHead {
-        method: call.name,
-        legacy_name: None,
-        metadata,
-        deadline,
-        mode: kind.mode(),
-        idempotent: false,
-        origin: Some(RequestOrigin { guid, kind, peer, begun, protocol: "tcp", raw: call.raw }),
-        extensions: Extensions::default(),
-    });
-    Request::from_parts(head, call.param)
 }
 
 impl<S> Future for Run<S>
@@ -112,49 +130,14 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ResponseData> {
         match self.project() {
-            RunProjection::Called { call } => call.poll(cx).map(|result| ResponseData::One(settle(result))),
+            RunProjection::Called { call } => {
+                call.poll(cx).map(|result| data(result.map_err(|error| Status::from_error(error.into()))))
+            }
             RunProjection::Ended { status } => {
                 let status =
                     status.take().unwrap_or_else(|| Status::internal("a run was polled after its end"));
                 Poll::Ready(ResponseData::One(Err(status)))
             }
-            RunProjection::One { call } => call.poll(cx).map(|result| ResponseData::One(settle(result))),
-            RunProjection::Many { running, done } => {
-                let start = Instant::now();
-                loop {
-                    match ready!(Pin::new(&mut *running).poll_next(cx)) {
-                        Some(result) => done.push(result),
-                        None => return Poll::Ready(ResponseData::Many(std::mem::take(done))),
-                    }
-                    // Others on the connection and its worker are next.
-                    if start.elapsed() > SLICE {
-                        cx.waker().wake_by_ref();
-                        return Poll::Pending;
-                    }
-                }
-            }
         }
     }
-}
-
-/// A call of a multi packet.
-pub(super) struct Keyed<S: Service<Request>> {
-    key: CallKey,
-    call: Pin<Box<Oneshot<S, Request>>>,
-}
-
-impl<S> Future for Keyed<S>
-where
-    S: Service<Request, Response = Response, Error: Into<BoxError>>,
-{
-    type Output = (CallKey, CallResult);
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let result = ready!(self.call.as_mut().poll(cx));
-        Poll::Ready((self.key.clone(), settle(result)))
-    }
-}
-
-fn settle<E: Into<BoxError>>(result: Result<Response, E>) -> CallResult {
-    result.map_err(|error| Status::from_error(error.into()))
 }

@@ -6,9 +6,9 @@ mod write;
 
 use bytes::Bytes;
 
+use crate::call::batch::CallKey;
 use crate::call::packer::Packer;
 use crate::pack::limits::Limits;
-use crate::pack::packet::CallKey;
 
 pub(super) use self::read::{decode_request, decode_response};
 pub(super) use self::write::{encode_request, encode_response};

@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::call::body::{Body, Packed};
+use crate::call::batch::CallKey;
+use crate::call::body::Body;
 use crate::call::capabilities::Capabilities;
 use crate::call::dora_code;
 use crate::call::metadata::Metadata;
-use crate::call::method::MethodName;
 use crate::call::mode::{Mode, PacketKind};
+use crate::call::name::MethodName;
+use crate::call::packed::Packed;
 use crate::call::response::Response;
 use crate::call::status::{Origin, Status};
 use crate::guid::Guid;
 use crate::pack::envelope::{Shape, undecodable, unreadable};
 use crate::pack::limits::Limits;
-use crate::pack::packet::{
-    Call, CallKey, CallResult, Calls, Refused, RequestPacket, ResponseData, ResponsePacket,
-};
+use crate::pack::packet::{Call, CallResult, Calls, Refused, RequestPacket, ResponseData, ResponsePacket};
 
 use super::ArrayFormat;
 

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use crate::call::body::{Body, PackError};
+use crate::call::batch::CallKey;
+use crate::call::body::Body;
 use crate::call::capabilities::Capabilities;
 use crate::call::dora_code;
 use crate::call::metadata::Metadata;
 use crate::call::mode::PacketKind;
+use crate::call::packed::PackError;
 use crate::call::status::Status;
 use crate::generation::Generation;
 use crate::guid::Guid;
 use crate::pack::envelope::{body_len, pack_body};
-use crate::pack::packet::{Call, CallKey, CallResult, Calls, RequestPacket, ResponseData, ResponsePacket};
+use crate::pack::packet::{Call, CallResult, Calls, RequestPacket, ResponseData, ResponsePacket};
 
 use super::ArrayFormat;
 

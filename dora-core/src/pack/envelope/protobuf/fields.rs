@@ -5,9 +5,9 @@ use prost::encoding::{
     self, DecodeContext, WireType, encode_key, encode_varint, encoded_len_varint, key_len,
 };
 
+use crate::call::batch::CallKey;
 use crate::call::capabilities::Capabilities;
 use crate::call::metadata::Metadata;
-use crate::pack::packet::CallKey;
 
 // Field numbers of `Pair` in `packet.proto`.
 const PAIR_KEY: u32 = 1;

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::call::body::{Body, PackError};
+use crate::call::batch::CallKey;
+use crate::call::body::Body;
 use crate::call::dora_code;
-use crate::call::method::MethodName;
 use crate::call::mode::{Mode, PacketKind};
+use crate::call::name::MethodName;
+use crate::call::packed::PackError;
 use crate::call::packer::Packer;
 use crate::call::status::Status;
 use crate::pack::envelope::{body_len, pack_body, undecodable};
 use crate::pack::limits::Limits;
-use crate::pack::packet::{Call, CallKey, Calls, Refused, RequestPacket};
+use crate::pack::packet::{Call, Calls, Refused, RequestPacket};
 
 use super::fields::*;
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use prost::encoding::{self, WireType};
 
+use crate::call::batch::CallKey;
 use crate::call::body::Body;
 use crate::call::code::Code;
 use crate::call::dora_code;
@@ -12,7 +13,7 @@ use crate::call::response::Response;
 use crate::call::status::{Origin, Status};
 use crate::pack::envelope::{Shape, body_len, pack_body, unreadable};
 use crate::pack::limits::Limits;
-use crate::pack::packet::{CallKey, CallResult, ResponseData, ResponsePacket};
+use crate::pack::packet::{CallResult, ResponseData, ResponsePacket};
 
 use super::fields::*;
 

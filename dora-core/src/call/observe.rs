@@ -1,0 +1,94 @@
+//! Hearing what no layer sees.
+
+use std::fmt;
+
+use super::origin::Connection;
+use super::status::Status;
+
+/// Hears what happens on a server beside its calls: what layers cannot see. All
+/// methods do nothing unless written; they are called where the connection is
+/// served, and must not block.
+///
+/// ```
+/// use dora_core::call::observe::{Closed, Observer};
+/// use dora_core::call::origin::Connection;
+///
+/// struct Log;
+///
+/// impl Observer for Log {
+///     fn connection_closed(&self, connection: &Connection, why: &Closed) {
+///         println!("{}: {why}", connection.peer());
+///     }
+/// }
+/// ```
+pub trait Observer: Send + Sync + 'static {
+    /// A connection was accepted.
+    fn connection_accepted(&self, _connection: &Connection) {}
+
+    /// A connection is over.
+    fn connection_closed(&self, _connection: &Connection, _why: &Closed) {}
+
+    /// Bytes came that are no frame: a wrong length or signature, another
+    /// protocol. `reason` is for people.
+    fn frame_refused(&self, _connection: &Connection, _reason: &dyn fmt::Display) {}
+
+    /// A packet was refused as a whole.
+    fn packet_refused(&self, _connection: &Connection, _status: &Status) {}
+
+    /// Calls were refused because too many run already.
+    fn calls_shed(&self, _connection: &Connection, _calls: usize) {}
+
+    /// What went through a connection since it was last told.
+    fn traffic(&self, _connection: &Connection, _traffic: &Traffic) {}
+}
+
+/// Why a connection is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Closed {
+    /// The peer closed it.
+    ByPeer,
+    /// Nothing happened on it for the idle timeout.
+    Idle,
+    /// A frame that began was not whole within the frame timeout.
+    FrameTimeout,
+    /// The peer took none of its answers for the stall timeout.
+    Stalled,
+    /// Too many bytes waited for peers that do not read, most of them for this one.
+    OverBudget,
+    /// What came is not to be told into frames any more.
+    OutOfStep,
+    /// The server drained.
+    Drained,
+    /// It was lost: the system's word for why.
+    Lost(String),
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ByPeer => "closed by the peer",
+            Self::Idle => "idle",
+            Self::FrameTimeout => "a frame that began did not end",
+            Self::Stalled => "the peer does not take its answers",
+            Self::OverBudget => "too many bytes wait for the peer",
+            Self::OutOfStep => "what came is no frame",
+            Self::Drained => "drained",
+            Self::Lost(reason) => return write!(f, "lost: {reason}"),
+        })
+    }
+}
+
+/// What went through a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Packets received.
+    pub requests: u64,
+    /// Packets sent.
+    pub answers: u64,
+    /// Bytes received.
+    pub received: u64,
+    /// Bytes sent.
+    pub sent: u64,
+}

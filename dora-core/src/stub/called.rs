@@ -1,0 +1,106 @@
+//! A request on its way through a service, under its deadline.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep_until};
+use tower::Service;
+
+use crate::call::deadline::Deadline;
+use crate::call::dora_code;
+use crate::call::kept;
+use crate::call::request::Request;
+use crate::call::response::Response;
+use crate::call::status::Status;
+
+use super::caller::Caller;
+
+pin_project! {
+    /// Waits until the service is ready, calls it, and waits for its response, no
+    /// longer than to the request's deadline.
+    ///
+    /// Whoever the response is waited for may keep the deadline itself, as a
+    /// channel does; then there is no timer here.
+    pub(super) struct Called<S: Service<Request>> {
+        #[pin]
+        state: State<S>,
+        deadline: Option<Deadline>,
+        timer: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    #[project_replace = StateReplaced]
+    enum State<S: Service<Request>> {
+        // The service goes with the future: it may hold a permit meanwhile.
+        Unready { service: S, request: Request },
+        Running { #[pin] response: S::Future },
+        Ended,
+    }
+}
+
+impl<S: Caller> Called<S> {
+    pub(super) fn new(service: S, request: Request) -> Self {
+        let deadline = request.deadline();
+        Self { state: State::Unready { service, request }, deadline, timer: None }
+    }
+}
+
+impl<S: Caller> State<S> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response, Status>> {
+        loop {
+            match self.as_mut().project() {
+                StateProjection::Running { response } => {
+                    return response.poll(cx).map_err(|error| Status::from_error(error.into()));
+                }
+                StateProjection::Unready { service, .. } => {
+                    if let Err(error) = ready!(service.poll_ready(cx)) {
+                        return Poll::Ready(Err(Status::from_error(error.into())));
+                    }
+                }
+                StateProjection::Ended => {
+                    let message = "a future was polled after it had ended";
+                    return Poll::Ready(Err(Status::internal(message)));
+                }
+            }
+            if let StateReplaced::Unready { mut service, request } =
+                self.as_mut().project_replace(Self::Ended)
+            {
+                let response = service.call(request);
+                self.set(Self::Running { response });
+            }
+        }
+    }
+
+    /// What is said when the deadline passes now.
+    fn expired(&self) -> Status {
+        match self {
+            Self::Unready { .. } => {
+                Status::raw(dora_code::TIMEOUT, "the deadline passed before the service was ready").unsent()
+            }
+            _ => Status::raw(dora_code::TIMEOUT, "no answer before the deadline"),
+        }
+    }
+}
+
+impl<S: Caller> Future for Called<S> {
+    type Output = Result<Response, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let (polled, kept) = kept::watch(|| this.state.as_mut().poll(cx));
+        let Some(deadline) = this.deadline else { return polled };
+        if polled.is_ready() || kept {
+            return polled;
+        }
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.instant())));
+        ready!(timer.as_mut().poll(cx));
+        let status = this.state.expired();
+        // What still runs is given up now, not when the caller drops this.
+        this.state.set(State::Ended);
+        Poll::Ready(Err(status))
+    }
+}

@@ -1,0 +1,75 @@
+//! Serving a request within the process, as a server would over a connection.
+
+use std::future::{Future, ready};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::time::Instant;
+
+use crate::call::BoxFuture;
+use crate::call::dora_code;
+use crate::call::mode::Mode;
+use crate::call::request::Request;
+use crate::call::response::{Reply, Response};
+use crate::call::status::Status;
+
+/// Serves `request` with `call`, which is given one call at a time: a batch is
+/// taken apart and its calls run concurrently. Else as [`in_mode`].
+pub(crate) fn serve<F>(request: Request, call: F) -> BoxFuture<Response>
+where
+    F: Fn(Request) -> BoxFuture<Response> + Send + 'static,
+{
+    in_mode(request, |request| run(request, call))
+}
+
+/// Runs `request` for what its caller waits for: who does not wait for the result
+/// is acknowledged first, while the call runs on in the background.
+pub(crate) fn in_mode(
+    request: Request,
+    run: impl FnOnce(Request) -> BoxFuture<Response>,
+) -> BoxFuture<Response> {
+    match request.mode() {
+        Mode::Wait => run(request),
+        Mode::NoResult => {
+            drop(tokio::spawn(run(request)));
+            Box::pin(ready(Ok(Response::accepted())))
+        }
+        Mode::Deferred => {
+            let running = tokio::spawn(run(request));
+            let later = async move {
+                let lost = |_| Status::raw(dora_code::RESULT_LOST, "the call ended without a result");
+                running.await.map_err(lost)?
+            };
+            Box::pin(ready(Ok(Response::deferred(later))))
+        }
+    }
+}
+
+fn run<F>(request: Request, call: F) -> BoxFuture<Response>
+where
+    F: Fn(Request) -> BoxFuture<Response> + Send + 'static,
+{
+    match request.take_apart() {
+        Err(single) => unexpired(&call, single),
+        Ok(calls) => {
+            let running: FuturesUnordered<_> =
+                calls.into_iter().map(|(key, request)| keyed(key, unexpired(&call, request))).collect();
+            Box::pin(async move { Ok(Response::new(Reply::Batch(running.collect().await))) })
+        }
+    }
+}
+
+async fn keyed<K, T>(key: K, future: impl Future<Output = T>) -> (K, T) {
+    (key, future.await)
+}
+
+/// Work that has expired never starts. Whoever waits keeps the deadline.
+fn unexpired<F>(call: &F, request: Request) -> BoxFuture<Response>
+where
+    F: Fn(Request) -> BoxFuture<Response>,
+{
+    if request.deadline().is_some_and(|deadline| deadline.has_passed(Instant::now())) {
+        let message = "the deadline passed before the call began";
+        return Box::pin(ready(Err(Status::raw(dora_code::TIMEOUT, message).unsent())));
+    }
+    call(request)
+}
