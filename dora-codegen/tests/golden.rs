@@ -15,7 +15,7 @@ fn generated_code_is_as_expected() {
         dora_codegen::Config::new()
             .out_dir(&out_dir)
             .build_client(name != "server")
-            .build_server(!["client", "comments"].contains(&name))
+            .build_server(!["client", "comments", "options"].contains(&name))
             .strict_reading(name == "strict")
             .compile(&proto)
             .unwrap();

@@ -1,11 +1,14 @@
 //! The server put together: services, layers, listener.
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::fmt;
 use std::future::{Future, pending};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, ToSocketAddrs};
+use futures_util::stream::Stream;
 use tower::layer::util::{Identity, Stack};
 use tower::{Layer, Service};
 
@@ -20,10 +23,14 @@ use crate::pack::limits::Limits;
 use crate::pack::message::open;
 use crate::pack::value::Value;
 use crate::stub::in_process::InProcess;
+use crate::transport::io::address::{Address, AddressError};
+use crate::transport::server::accept::{Accept, Stood};
 use crate::transport::server::bind::{ListenError, bind};
 use crate::transport::server::config::SessionConfig;
+use crate::transport::server::connections::{Connections, ServerConfig, Settings};
 use crate::transport::server::control::Control;
-use crate::transport::server::listener::{ListenerConfig, Serve};
+use crate::transport::server::incoming::Incoming;
+use crate::transport::server::signal::until;
 use crate::transport::server::stats::Stats;
 use crate::wire::checksum::Salt;
 
@@ -37,10 +44,11 @@ pub struct Server<L = Identity> {
     router: RouterBuilder,
     layer: L,
     session: SessionConfig,
-    listener: ListenerConfig,
+    server: ServerConfig,
     control: Control,
     call_timeout: Duration,
     stats: Arc<Stats>,
+    share_address: bool,
 }
 
 /// Why a server does not serve.
@@ -50,6 +58,9 @@ pub enum ServeError {
     /// Two services claim one name.
     #[error(transparent)]
     Duplicate(#[from] DuplicateName),
+    /// The address is none.
+    #[error(transparent)]
+    Address(#[from] AddressError),
     /// The address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -62,10 +73,11 @@ impl Server {
             router: RouterBuilder::default(),
             layer: Identity::new(),
             session: SessionConfig::default(),
-            listener: ListenerConfig::default(),
+            server: ServerConfig::default(),
             control: Control::default(),
             call_timeout: Duration::from_secs(60),
             stats: Arc::new(Stats::new()),
+            share_address: false,
         }
     }
 }
@@ -104,10 +116,11 @@ impl<L> Server<L> {
             layer: Stack::new(layer, self.layer),
             router: self.router,
             session: self.session,
-            listener: self.listener,
+            server: self.server,
             control: self.control,
             call_timeout: self.call_timeout,
             stats: self.stats,
+            share_address: self.share_address,
         }
     }
 
@@ -164,13 +177,13 @@ impl<L> Server<L> {
 
     /// Calls that may wait in the whole server; more are refused. Default 65,536.
     pub fn max_running_calls(mut self, calls: usize) -> Self {
-        self.listener.max_running = calls;
+        self.server.max_running = calls;
         self
     }
 
     /// Open connections; more wait in the system's queue. Default 65,536.
     pub fn max_connections(mut self, connections: usize) -> Self {
-        self.listener.max_connections = connections;
+        self.server.max_connections = connections;
         self
     }
 
@@ -201,7 +214,7 @@ impl<L> Server<L> {
 
     /// How long a shutdown waits for running calls. Default 30 s.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.listener.drain_timeout = timeout;
+        self.server.drain_timeout = timeout;
         self
     }
 
@@ -236,11 +249,24 @@ impl<L> Server<L> {
         Arc::clone(&self.stats)
     }
 
-    /// Listens on `address` and serves for ever.
+    /// Listens beside other servers: on a TCP port with `SO_REUSEPORT`, on a Unix
+    /// socket in place of the one that stands there. A successor started so before
+    /// its predecessor is told to stop takes over without a call lost. Default: an
+    /// address that is in use is an error.
+    pub fn share_address(mut self) -> Self {
+        self.share_address = true;
+        self
+    }
+
+    /// Listens on `address` (`host:port`, `[::1]:9567`, `unix:/run/x.sock`) and
+    /// serves for ever.
     ///
     /// # Errors
     /// See [`ServeError`].
-    pub async fn serve<S>(self, address: impl ToSocketAddrs) -> Result<(), ServeError>
+    pub async fn serve<S>(
+        self,
+        address: impl TryInto<Address, Error: Into<AddressError>>,
+    ) -> Result<(), ServeError>
     where
         L: Layer<Router, Service = S> + 'static,
         S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
@@ -258,7 +284,7 @@ impl<L> Server<L> {
     /// See [`ServeError`].
     pub async fn serve_with_shutdown<S>(
         self,
-        address: impl ToSocketAddrs,
+        address: impl TryInto<Address, Error: Into<AddressError>>,
         signal: impl Future<Output = ()>,
     ) -> Result<(), ServeError>
     where
@@ -268,20 +294,76 @@ impl<L> Server<L> {
             + Send
             + 'static,
     {
-        let listener = bind(address).await?;
+        let address = address.try_into().map_err(Into::into)?;
+        let listener = bind(&address, self.share_address).await?;
         self.serve_with_listener(listener, signal).await
     }
 
     /// As [`serve_with_shutdown`](Self::serve_with_shutdown), on a listener that
-    /// stands already.
+    /// stands already: tokio's `TcpListener` or `UnixListener`.
     ///
     /// # Errors
     /// Two services claim one name.
     pub async fn serve_with_listener<S>(
         self,
-        listener: TcpListener,
+        listener: impl Accept,
         signal: impl Future<Output = ()>,
     ) -> Result<(), ServeError>
+    where
+        L: Layer<Router, Service = S> + 'static,
+        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+    {
+        let signal = until(signal, self.control.clone());
+        self.connections()?.accept(listener, signal).await;
+        Ok(())
+    }
+
+    /// As [`serve_with_listener`](Self::serve_with_listener), on connections that
+    /// come from a stream: sockets of tokio, or any [`Incoming`]. The server ends
+    /// with the stream, too.
+    ///
+    /// # Errors
+    /// Two services claim one name.
+    pub async fn serve_incoming<S, C, E>(
+        self,
+        incoming: impl Stream<Item = Result<C, E>> + Send + Unpin,
+        signal: impl Future<Output = ()>,
+    ) -> Result<(), ServeError>
+    where
+        C: Into<Incoming>,
+        E: Into<BoxError>,
+        L: Layer<Router, Service = S> + 'static,
+        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+    {
+        self.serve_with_listener(Stood(incoming), signal).await
+    }
+
+    /// The server without a listener: connections are handed to it one by one.
+    ///
+    /// ```
+    /// use dora_core::server::Server;
+    /// use dora_core::transport::server::incoming::Incoming;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), dora_core::server::ServeError> {
+    /// let server = Server::builder().connections()?;
+    /// let (near, far) = tokio::io::duplex(64 << 10);
+    /// tokio::spawn(server.serve(Incoming::new(far)));
+    /// # drop(near);
+    /// server.drain().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Two services claim one name.
+    pub fn connections<S>(self) -> Result<Connections<Stacked<S>>, ServeError>
     where
         L: Layer<Router, Service = S> + 'static,
         S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
@@ -290,14 +372,9 @@ impl<L> Server<L> {
             + 'static,
     {
         let service = stack(self.router.build()?, &self.layer, self.call_timeout);
-        let serve = Serve {
-            listener: self.listener,
-            session: self.session,
-            control: self.control,
-            stats: self.stats,
-        };
-        serve.run(listener, service, signal).await;
-        Ok(())
+        let settings =
+            Settings { server: self.server, session: self.session, control: self.control, stats: self.stats };
+        Ok(Connections::new(settings, service))
     }
 }
 

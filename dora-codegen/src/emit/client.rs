@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::{Method, Service, docs};
+use crate::config::Place;
 use crate::naming;
 use crate::options::Mode;
 
@@ -13,14 +14,18 @@ pub(super) fn module(service: &Service<'_>) -> TokenStream {
     let module_docs = format!(" The client of `{}`.", service.model.full_name);
     let docs = docs::lines(&service.docs, module_docs.trim());
     let methods = service.methods.iter().map(|m| method(service, m));
+    let allow = service.allow();
+    let on_module = service.attributes(Place::ClientModule);
+    let on_client = service.attributes(Place::Client);
     quote! {
         #[doc = #module_docs]
-        // A program may use one half of a service only.
-        #[allow(dead_code)]
+        #allow
+        #on_module
         pub mod #module {
             use ::dora::codegen;
 
             #docs
+            #on_client
             #[derive(Clone, Debug)]
             pub struct #client<S = codegen::Channel> {
                 service: S,

@@ -5,6 +5,7 @@ use std::future::{Future, ready};
 use crate::call::BoxFuture;
 use crate::call::method::{Method, ServiceDescriptor};
 use crate::call::mount::Mount;
+use crate::call::nearest::no_method;
 use crate::call::request::Request;
 use crate::call::response::{Reply, Response};
 use crate::call::status::Status;
@@ -43,7 +44,11 @@ pub(crate) fn call_by_name(service: &impl Mount, mut request: Request) -> BoxFut
             request.head_mut().resolve(method);
             service.call(index, request)
         }
-        None => unknown_method(usize::MAX, request),
+        None => {
+            let methods = service.descriptor().methods().iter();
+            let known = methods.flat_map(|method| method.aliases().iter().copied().chain([method.path()]));
+            Box::pin(ready(Err(no_method(request.method().as_str(), known))))
+        }
     }
 }
 
@@ -67,5 +72,5 @@ pub(super) fn method_of(
 
 /// The answer to a call of a method that the service does not have.
 pub fn unknown_method(_index: usize, request: Request) -> BoxFuture<Response> {
-    Box::pin(ready(Err(Status::unimplemented(format!("no method is called {:?}", request.method())))))
+    Box::pin(ready(Err(no_method(request.method().as_str(), std::iter::empty()))))
 }

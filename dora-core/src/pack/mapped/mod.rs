@@ -68,6 +68,7 @@ pub trait Mapped<K = Plain>: Sized + Default {
     fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, reading: Reading) -> Result<Self, D::Error>;
 
     /// Reads the value of a field that need not be set: nothing is `None`.
+    /// Default: of null alone, whatever `reading` says.
     ///
     /// # Errors
     ///
@@ -75,7 +76,9 @@ pub trait Mapped<K = Plain>: Sized + Default {
     fn deserialize_optional<'de, D: Deserializer<'de>>(
         deserializer: D,
         reading: Reading,
-    ) -> Result<Option<Self>, D::Error>;
+    ) -> Result<Option<Self>, D::Error> {
+        option::read(deserializer, reading)
+    }
 }
 
 /// The kind of all values but enums.

@@ -13,12 +13,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 use tower::Service;
 
-use crate::call::origin::Connection;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::BoxError;
@@ -28,17 +26,11 @@ use crate::transport::io::stream::Stream;
 use crate::wire::notice::Notice;
 
 use super::dispatch::Dispatch;
+use super::incoming::Incoming;
 use super::session::{Leave, Next, Session};
 use super::shared::Shared;
 use super::shutdown::{Phase, Watcher};
 use super::turn::{Budget, Turn};
-
-/// A connection that stands, and what came on it before it was handed over.
-pub(super) struct Opened {
-    pub(super) stream: Stream,
-    pub(super) first: Bytes,
-    pub(super) over: Connection,
-}
 
 /// A connection and all that runs on it.
 struct Serving<S: Service<Request>> {
@@ -71,13 +63,13 @@ const READ_AHEAD: usize = 64 << 10;
 const PROBE: Duration = Duration::from_secs(1);
 
 /// Serves a connection until it ends, of itself or by the server's shutdown.
-pub(super) async fn serve<S>(opened: Opened, service: S, shared: Arc<Shared>, watcher: Watcher)
+pub(super) async fn serve<S>(incoming: Incoming, service: S, shared: Arc<Shared>, watcher: Watcher)
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
 {
     // Nothing of this size may be moved into a future of its own: it would be
     // there twice.
-    let mut connection = Serving::new(opened, service, shared, watcher.clone());
+    let mut connection = Serving::new(incoming, service, shared, watcher.clone());
     let mut changed = pin!(watcher.changed());
     let mut told: Option<Waker> = None;
     let mut phase = Phase::Serving;
@@ -148,8 +140,8 @@ impl<S> Serving<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
 {
-    fn new(opened: Opened, service: S, shared: Arc<Shared>, watcher: Watcher) -> Self {
-        let Opened { stream, first, over } = opened;
+    fn new(incoming: Incoming, service: S, shared: Arc<Shared>, watcher: Watcher) -> Self {
+        let (stream, first, over) = incoming.into_parts();
         shared.stats.connection_accepted();
         let mut inbox = Inbox::new(shared.config.decoder());
         inbox.put(&first);

@@ -38,7 +38,7 @@ pub fn shutdown_signal() -> impl Future<Output = ()> + Send + 'static {
 }
 
 /// `signal`, and until it ends the hook of `control` is run at each SIGUSR1.
-pub(super) async fn until(signal: impl Future<Output = ()>, control: Control) {
+pub(crate) async fn until(signal: impl Future<Output = ()>, control: Control) {
     tokio::select! {
         biased;
         () = signal => {}
