@@ -175,6 +175,14 @@ impl<L> Server<L> {
         self
     }
 
+    /// Bytes that may wait on all connections together: answers that peers do not
+    /// take, requests that are not whole. Beyond it, the connections that hold most
+    /// are closed. Default 256 MiB.
+    pub fn max_buffered(mut self, bytes: usize) -> Self {
+        self.server.max_buffered = bytes;
+        self
+    }
+
     /// Calls that may wait in the whole server; more are refused. Default 65,536.
     pub fn max_running_calls(mut self, calls: usize) -> Self {
         self.server.max_running = calls;

@@ -27,6 +27,7 @@ use crate::wire::notice::Notice;
 
 use super::dispatch::Dispatch;
 use super::incoming::Incoming;
+use super::ledger::Share;
 use super::session::{Leave, Next, Session};
 use super::shared::Shared;
 use super::shutdown::{Phase, Watcher};
@@ -37,6 +38,7 @@ struct Serving<S: Service<Request>> {
     stream: Stream,
     session: Session,
     dispatch: Dispatch<S>,
+    share: Share,
     alarm: Alarm,
     probe: Alarm,
     probe_at: Option<Instant>,
@@ -149,6 +151,7 @@ where
             stream,
             session: Session::new(inbox, Instant::now()),
             dispatch: Dispatch::new(service, shared, over, watcher),
+            share: Share::default(),
             alarm: Alarm::default(),
             probe: Alarm::default(),
             probe_at: None,
@@ -196,6 +199,11 @@ where
         self.dispatch.tell_stats();
         let config = &self.dispatch.shared.config;
         self.session.end_turn(load, config, turn.now());
+        let held = load.waiting + self.session.inbox.len();
+        if self.share.hold(&self.dispatch.shared.ledger, held, cx.waker()) {
+            tracing::warn!(peer = %self.dispatch.connection.peer(), held, "connection closed: too many bytes wait");
+            return Poll::Ready(After::End(Leave::AtOnce));
+        }
         // Frames may be here that there was no time for.
         if !turn.is_spent()
             && let Some(leave) = self.session.over(load, turn.now())

@@ -18,6 +18,7 @@ use super::config::SessionConfig;
 use super::connection;
 use super::control::Control;
 use super::incoming::Incoming;
+use super::ledger::Ledger;
 use super::shared::Shared;
 use super::shutdown::{Phase, Shutdown};
 use super::stats::Stats;
@@ -35,6 +36,9 @@ pub struct ServerConfig {
     /// Calls that may run in the whole server without being done at once.
     /// Default 65,536.
     pub max_running: usize,
+    /// Bytes that may wait on all connections together; beyond it those that hold
+    /// most are closed. Default 256 MiB.
+    pub max_buffered: usize,
     /// How long a shutdown waits for running calls. Default 30 s.
     pub drain_timeout: Duration,
     /// What is spoken before the first frame. Default: nothing.
@@ -46,6 +50,7 @@ impl Default for ServerConfig {
         Self {
             max_connections: 1 << 16,
             max_running: 1 << 16,
+            max_buffered: 256 << 20,
             drain_timeout: Duration::from_secs(30),
             upgrade: None,
         }
@@ -57,6 +62,7 @@ impl fmt::Debug for ServerConfig {
         f.debug_struct("ServerConfig")
             .field("max_connections", &self.max_connections)
             .field("max_running", &self.max_running)
+            .field("max_buffered", &self.max_buffered)
             .field("drain_timeout", &self.drain_timeout)
             .field("upgraded", &self.upgrade.is_some())
             .finish()
@@ -99,6 +105,7 @@ where
             control,
             stats,
             max_running: server.max_running,
+            ledger: Arc::new(Ledger::new(server.max_buffered)),
         };
         Self { service, shared: Arc::new(shared), shutdown: Shutdown::new(), config: server }
     }

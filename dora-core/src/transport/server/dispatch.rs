@@ -183,14 +183,17 @@ where
         match self.unpack(frame.body, zipped, &mut manner) {
             Ok(packet) => {
                 manner.generation = packet.kind.generation(frame.generation);
-                let guid = packet.guid.or(frame.guid);
-                self.begin(packet, received_at, Reply { manner, guid }, cx);
+                if let Some(can) = packet.can.filter(|_| manner.generation == Generation::Guid) {
+                    self.peer_can = can;
+                }
+                let reply = Reply { manner, guid: packet.guid.or(frame.guid), asks: packet.can.is_some() };
+                self.begin(packet, received_at, reply, cx);
             }
             Err(Refused { guid, kind, status }) => {
                 if let Some(kind) = kind {
                     manner.generation = kind.generation(frame.generation);
                 }
-                self.refuse(Reply { manner, guid: guid.or(frame.guid) }, kind, status);
+                self.refuse(Reply { manner, guid: guid.or(frame.guid), asks: false }, kind, status);
             }
         }
     }
@@ -347,7 +350,7 @@ where
         };
         let manner =
             Manner { generation, packer: Packer::Php, gzip: config.gzip, guid: guid.unwrap_or(Guid::ZERO) };
-        self.answer_refusal(Reply { manner, guid }, kind, &status);
+        self.answer_refusal(Reply { manner, guid, asks: false }, kind, &status);
     }
 
     fn answer(
@@ -359,7 +362,10 @@ where
         is_result: bool,
     ) {
         self.tally.answers += 1;
-        let packet = ResponsePacket { guid: reply.guid, code, message, is_result, data, can: None };
+        // A peer that has not said what it can is not told either: PHP's are not
+        // to see a difference.
+        let can = reply.asks.then(|| self.shared.config.capabilities());
+        let packet = ResponsePacket { guid: reply.guid, code, message, is_result, data, can };
         reply.manner.encode(&self.shared.encoder, packet, self.outbox.buffer());
     }
 }

@@ -9,6 +9,7 @@ pub mod connections;
 pub mod control;
 mod dispatch;
 pub mod incoming;
+mod ledger;
 mod listener;
 mod packet;
 mod parked;
