@@ -6,8 +6,9 @@ use std::{env, fs};
 
 fn main() -> Result<(), dora_codegen::Error> {
     dora_codegen::compile("proto/reference.proto")?;
-    dora_codegen::compile(["proto/everything.proto", "proto/names.proto", "proto/odd.proto"])?;
-    dora_codegen::compile(goldens())?;
+    let mocked = || dora_codegen::Config::new().mocks(true);
+    mocked().compile(["proto/everything.proto", "proto/names.proto", "proto/odd.proto"])?;
+    mocked().compile(goldens())?;
     dora_codegen::Config::new().strict_reading(true).compile("proto/strict.proto")?;
     configured()?;
     dora_codegen::Config::new().file_descriptor_set("nested.bin").compile("proto/nested/nested.proto")
@@ -32,6 +33,9 @@ fn configured() -> Result<(), dora_codegen::Error> {
         .client_attribute("Store", "#[must_use]")
         .client_mod_attribute(".configured", "#[cfg(not(any()))]")
         .server_mod_attribute(".", "#[cfg(not(any()))]")
+        .default_stubs(true)
+        .mocks(true)
+        .mock_mod_attribute(".", "#[cfg(test)]")
         .trait_attribute("configured.Store", "#[allow(clippy::pedantic)]")
         .compile("proto/configured.proto")
 }

@@ -64,6 +64,8 @@ pub use dora_core::call::response::{BatchResults, Reply, Response};
 pub use dora_core::call::status::{BoxError, Origin, Status};
 pub use dora_core::generation::Generation;
 pub use dora_core::guid::Guid;
+pub use dora_core::middleware::intercept::{Intercept, InterceptLayer};
+pub use dora_core::middleware::when::{When, WhenLayer};
 pub use dora_core::pack::limits::Limits;
 pub use dora_core::pack::message::Message;
 pub use dora_core::pack::value::{Array, Key, Object, Value};

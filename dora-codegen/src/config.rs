@@ -36,6 +36,8 @@ pub struct Config {
     pub(crate) build_client: bool,
     pub(crate) build_server: bool,
     pub(crate) strict_reading: bool,
+    pub(crate) default_stubs: bool,
+    pub(crate) mocks: bool,
 }
 
 /// An attribute for some items.
@@ -59,6 +61,7 @@ pub(crate) enum Place {
     Client,
     ServerModule,
     Trait,
+    MockModule,
 }
 
 impl Config {
@@ -77,6 +80,8 @@ impl Config {
             build_client: true,
             build_server: true,
             strict_reading: false,
+            default_stubs: false,
+            mocks: false,
         }
     }
 
@@ -163,6 +168,12 @@ impl Config {
         self.attribute(Place::Trait, path, attribute)
     }
 
+    /// Puts `attribute` on the modules of services' [mocks](Self::mocks):
+    /// `#[cfg(test)]`, or a feature for other packages' tests.
+    pub fn mock_mod_attribute(self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.attribute(Place::MockModule, path, attribute)
+    }
+
     fn attribute(mut self, on: Place, path: impl Into<String>, text: impl Into<String>) -> Self {
         self.attributes.push(Attribute { on, path: path.into(), text: text.into() });
         self
@@ -214,6 +225,33 @@ impl Config {
     /// a list. Default: no, they are nothing there, as null is.
     pub fn strict_reading(mut self, yes: bool) -> Self {
         self.strict_reading = yes;
+        self
+    }
+
+    /// Whether a server may leave rpcs out, which then answer `Unimplemented`.
+    /// Default: no, the compiler asks for every one of them.
+    pub fn default_stubs(mut self, yes: bool) -> Self {
+        self.default_stubs = yes;
+        self
+    }
+
+    /// Whether to generate, for each service `Users`, a `MockUsers` that expects
+    /// calls and answers them. Default: no.
+    ///
+    /// ```text
+    /// let (users, mut handle) = MockUsers::new();
+    /// handle.expect_get_user(|request| Ok(User { id: request.body().id, ..User::default() }));
+    /// handle.expect_get_user(|_| Err(Status::not_found("no more users")));
+    ///
+    /// let client = UsersClient::new(UsersServer::new(users)); // or on a real port
+    /// // .. the code to test ..
+    /// handle.verify(); // also when it is dropped: all came, and nothing else
+    /// ```
+    ///
+    /// [`mock_mod_attribute`](Self::mock_mod_attribute) keeps mocks out of
+    /// programs: `.mock_mod_attribute(".", "#[cfg(test)]")`.
+    pub fn mocks(mut self, yes: bool) -> Self {
+        self.mocks = yes;
         self
     }
 

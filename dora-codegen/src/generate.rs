@@ -119,7 +119,8 @@ fn prost(config: &Config, runtime: &Runtime, pool: &DescriptorPool) -> Result<pr
             Place::Message => prost.message_attribute(path, text),
             Place::Enum => prost.enum_attribute(path, text),
             Place::Field => prost.field_attribute(path, text),
-            Place::ClientModule | Place::Client | Place::ServerModule | Place::Trait => &mut prost,
+            // On services, which are not prost's.
+            _ => &mut prost,
         };
     }
     Ok(prost)

@@ -29,6 +29,12 @@ pub(crate) struct ServiceNames {
     pub(crate) client_module: Ident,
     /// `greeter_descriptor`.
     pub(crate) descriptor_module: Ident,
+    /// `greeter_mock`.
+    pub(crate) mock_module: Ident,
+    /// `MockGreeter`.
+    pub(crate) mock: Ident,
+    /// `MockGreeterHandle`.
+    pub(crate) mock_handle: Ident,
 }
 
 impl ServiceNames {
@@ -43,12 +49,16 @@ impl ServiceNames {
             client: identifier(&format!("{camel}Client")),
             client_module: identifier(&format!("{snake}_client")),
             descriptor_module: identifier(&format!("{snake}_descriptor")),
+            mock_module: identifier(&format!("{snake}_mock")),
+            mock: identifier(&format!("Mock{camel}")),
+            mock_handle: identifier(&format!("Mock{camel}Handle")),
         }
     }
 
     /// The modules that the service adds to those of its package.
-    pub(crate) fn modules(&self) -> [&Ident; 3] {
-        [&self.client_module, &self.server_module, &self.descriptor_module]
+    pub(crate) fn modules(&self, mocks: bool) -> impl Iterator<Item = &Ident> {
+        let modules = [&self.client_module, &self.server_module, &self.descriptor_module];
+        modules.into_iter().chain(mocks.then_some(&self.mock_module))
     }
 }
 

@@ -19,5 +19,6 @@ pub use crate::stub::batch::Batch;
 pub use crate::stub::call::Call;
 pub use crate::stub::caller::Caller;
 pub use crate::stub::layered::{Layered, Methods};
-pub use crate::stub::serve::{dispatch, unary, unknown_method};
+pub use crate::stub::mock::{Expectations, IntoAnswer, Mock};
+pub use crate::stub::serve::{dispatch, unary, unimplemented, unknown_method};
 pub use crate::transport::client::channel::Channel;

@@ -39,6 +39,34 @@ use crate::wire::checksum::Salt;
 /// Every listener speaks all generations, all packings its allow-list
 /// has, gzip or not: told apart per frame, and answered in kind. Only whether
 /// frames are signed cannot be told and is set here.
+/// ```
+/// use dora::{Endpoint, Request, Server, Status, Value, value};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder()
+///     .max_packet(64 << 10)
+///     // Or `.add_service(..)`, of a service that a `.proto` declares.
+///     .dynamic(|request: Request<Value>| async move {
+///         match request.method().as_str() {
+///             "/user/get" => Ok(value!({ "name" => "Ada" })),
+///             name => Err(Status::not_found(format!("no API {name}"))),
+///         }
+///     });
+/// // Or `.serve_with_shutdown("0.0.0.0:9567", dora::shutdown_signal()).await?`.
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+/// let serving = tokio::spawn(server.serve_with_listener(listener, async { drop(stopped.await) }));
+///
+/// let php = Endpoint::new(address)?.php().connect().await?.dynamic();
+/// assert_eq!(php.call("/user/get", 7).await?, value!({ "name" => "Ada" }));
+///
+/// drop((stop, php));
+/// serving.await??;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a server does nothing until it is served"]
 pub struct Server<L = Identity> {
     router: RouterBuilder,
@@ -355,11 +383,11 @@ impl<L> Server<L> {
     /// The server without a listener: connections are handed to it one by one.
     ///
     /// ```
-    /// use dora_core::server::Server;
-    /// use dora_core::transport::server::incoming::Incoming;
+    /// use dora::Server;
+    /// use dora::Incoming;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), dora_core::server::ServeError> {
+    /// # async fn main() -> Result<(), dora::ServeError> {
     /// let server = Server::builder().connections()?;
     /// let (near, far) = tokio::io::duplex(64 << 10);
     /// tokio::spawn(server.serve(Incoming::new(far)));

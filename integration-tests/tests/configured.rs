@@ -17,10 +17,11 @@ mod proto {
 }
 
 use proto::configured::store_client::StoreClient;
+use proto::configured::store_mock::MockStore;
 use proto::configured::store_server::{Store, StoreServer};
 use proto::configured::{Color, Everything, everything::Choice};
 use rpc::dora::mapped::{Mapped, Reading};
-use rpc::dora::{Limits, Request, Response, Status, Value, value};
+use rpc::dora::{Code, Limits, Request, Response, Status, Value, value};
 
 /// In place of `google.protobuf.Timestamp`: whole seconds, to PHP as an int.
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -87,6 +88,25 @@ fn everything() -> Everything {
         choice: Some(Choice::Blob(raw)),
         ..Everything::default()
     }
+}
+
+#[tokio::test]
+async fn a_server_may_leave_rpcs_out() {
+    struct Closed;
+    impl Store for Closed {}
+
+    let store = StoreClient::new(StoreServer::new(Closed));
+    let status = store.put(everything()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
+    assert_eq!(status.message(), "this server does not implement /configured.Store/Put");
+}
+
+#[tokio::test]
+async fn a_mock_of_types_of_ones_own() {
+    let (mock, mut handle) = MockStore::new();
+    handle.expect_put(|request| Ok(request.into_body().at.unwrap_or_default()));
+    let store = StoreClient::new(StoreServer::new(mock));
+    assert_eq!(store.put(everything()).await.unwrap(), Moment { seconds: 60 });
 }
 
 #[test]

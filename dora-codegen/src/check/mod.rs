@@ -18,9 +18,8 @@ pub(crate) fn all(
     includes: &Includes,
     config: &Config,
 ) -> Vec<Problem> {
-    let is_ours = |name: &str| !config.is_extern(name);
     let mut problems = services::check(services);
     problems.extend(types::check(pool, includes, config));
-    problems.extend(names::check(services, pool, includes, is_ours));
+    problems.extend(names::check(services, pool, includes, config));
     problems
 }

@@ -5,7 +5,6 @@ use quote::quote;
 
 use super::{Method, Service, docs};
 use crate::config::Place;
-use crate::naming;
 use crate::options::Mode;
 
 pub(super) fn module(service: &Service<'_>) -> TokenStream {
@@ -55,8 +54,7 @@ fn method(service: &Service<'_>, method: &Method<'_>) -> TokenStream {
         Mode::NoResult => Some(quote!(, codegen::NoResult)),
         Mode::Deferred => Some(quote!(, codegen::Deferred)),
     };
-    let descriptors = &service.model.names.descriptor_module;
-    let descriptor = naming::method_const(&model.name);
+    let descriptor = service.descriptor_of(method);
     quote! {
         #docs
         #options
@@ -67,7 +65,7 @@ fn method(service: &Service<'_>, method: &Method<'_>) -> TokenStream {
         ) -> codegen::Call<S, #input, #output #mode> {
             codegen::Call::new(
                 self.service.clone(),
-                &super::#descriptors::#descriptor,
+                &#descriptor,
                 request,
             )
         }

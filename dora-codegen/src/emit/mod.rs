@@ -6,6 +6,7 @@ mod docs;
 mod fields;
 mod lints;
 mod mapped;
+mod mock;
 mod prost_attr;
 mod runtime;
 mod serde;
@@ -16,7 +17,7 @@ use prost_build::ServiceGenerator;
 use quote::quote;
 
 use crate::config::{Config, Place};
-use crate::model;
+use crate::{model, naming};
 
 pub(crate) use lints::allow;
 pub(crate) use mapped::Mapping;
@@ -65,6 +66,9 @@ impl ServiceGenerator for ServiceEmitter {
         }
         if self.config.build_server {
             modules.push(server::module(&service));
+            if self.config.mocks {
+                modules.push(mock::module(&service));
+            }
         }
         modules.push(descriptor::module(&service));
         for module in modules {
@@ -108,6 +112,13 @@ impl<'a> Service<'a> {
                 })
                 .collect(),
         }
+    }
+
+    /// The static that describes `method`, as a module beside it names it.
+    fn descriptor_of(&self, method: &Method<'_>) -> TokenStream {
+        let module = &self.model.names.descriptor_module;
+        let name = naming::method_const(&method.model.name);
+        quote!(super::#module::#name)
     }
 
     /// What the lints of its user's package need not look at.

@@ -39,6 +39,10 @@ fn server_trait(service: &Service<'_>) -> TokenStream {
         let Method { model, input, output, .. } = method;
         let name = &model.rust_name;
         let docs = docs::lines(&method.docs, &format!("Answers `{}`.", model.name));
+        let end = match service.config.default_stubs {
+            true => quote!({ codegen::unimplemented(request) }),
+            false => quote!(;),
+        };
         quote! {
             #docs
             fn #name(
@@ -46,7 +50,7 @@ fn server_trait(service: &Service<'_>) -> TokenStream {
                 request: codegen::Request<#input>,
             ) -> impl ::core::future::Future<
                 Output = ::core::result::Result<codegen::Response<#output>, codegen::Status>,
-            > + ::core::marker::Send;
+            > + ::core::marker::Send #end
         }
     });
     let message = format!("`{{Self}}` does not serve `{full_name}`");

@@ -1,6 +1,6 @@
 //! From a packed body to a typed handler and back.
 
-use std::future::{Future, ready};
+use std::future::{Future, Ready, ready};
 
 use crate::call::BoxFuture;
 use crate::call::method::{Method, ServiceDescriptor};
@@ -68,6 +68,14 @@ pub(super) fn method_of(
         .enumerate()
         .find(|(_, method)| called(method))
         .map(|(index, method)| (index, *method))
+}
+
+/// The answer of a method whose handler nobody wrote.
+///
+/// # Errors
+/// Always: `Unimplemented`.
+pub fn unimplemented<Req, Resp>(request: Request<Req>) -> Ready<Result<Response<Resp>, Status>> {
+    ready(Err(Status::unimplemented(format!("this server does not implement {}", request.method()))))
 }
 
 /// The answer to a call of a method that the service does not have.

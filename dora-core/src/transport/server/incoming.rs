@@ -16,7 +16,7 @@ use crate::transport::io::stream::Stream;
 /// A connection that stands and is to be served: a socket, or any stream.
 ///
 /// ```
-/// use dora_core::transport::server::incoming::Incoming;
+/// use dora::Incoming;
 ///
 /// let (near, far) = tokio::io::duplex(1024);
 /// // What was read to find out whom the connection is for is said again.

@@ -15,9 +15,9 @@ use super::control::Control;
 /// drain timeout.
 ///
 /// ```no_run
-/// # async fn demo() -> Result<(), dora_core::server::ServeError> {
-/// use dora_core::server::Server;
-/// use dora_core::transport::server::signal::shutdown_signal;
+/// # async fn demo() -> Result<(), dora::ServeError> {
+/// use dora::Server;
+/// use dora::shutdown_signal;
 ///
 /// Server::builder().serve_with_shutdown("0.0.0.0:9567", shutdown_signal()).await?;
 /// println!("drained");

@@ -26,10 +26,10 @@ use super::incoming::Incoming;
 /// How a server speaks TLS.
 ///
 /// ```no_run
-/// use dora_core::server::Server;
-/// use dora_core::transport::io::tls::identity::Identity;
-/// use dora_core::transport::io::tls::trust::Trust;
-/// use dora_core::transport::server::tls::ServerTls;
+/// use dora::Server;
+/// use dora::tls::Identity;
+/// use dora::tls::Trust;
+/// use dora::tls::ServerTls;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let identity = Identity::from_files("server.pem", "server.key")?;
@@ -145,9 +145,9 @@ where
 /// Who a client has proved to be by its certificate: a value of its connection.
 ///
 /// ```
-/// # use dora_core::call::request::Request;
-/// # use dora_core::call::status::Status;
-/// use dora_core::transport::server::tls::ClientIdentity;
+/// # use dora::Request;
+/// # use dora::Status;
+/// use dora::tls::ClientIdentity;
 ///
 /// fn tenant(request: &Request) -> Result<&str, Status> {
 ///     let values = request.origin().map(|origin| origin.connection().values());
