@@ -20,8 +20,8 @@ use crate::pack::packet::{CallResult, ResponseData, ResponsePacket};
 
 use super::channel::Handle;
 use super::link::Link;
-use super::multiplex::Ticket;
 use super::outgoing::Outgoing;
+use super::table::Ticket;
 
 /// A packet that was sent, and the place where its answers arrive.
 pub(super) struct Exchange {
