@@ -19,9 +19,9 @@ use crate::pack::packet::ResponsePacket;
 use crate::wire::decoder::Frame;
 use crate::wire::error::FrameError;
 
-use super::exchange::read;
 use super::link::Link;
 use super::multiplex::Answer;
+use crate::carry::answer::read;
 use crate::transport::io::address::Address;
 use crate::transport::io::alarm::{Alarm, after};
 use crate::transport::io::inbox::Inbox;

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::call::packer::Packer;
 use crate::call::status::Status;
 use crate::generation::Generation;
+use crate::pack::envelope::Format;
 use crate::pack::limits::Limits;
 use crate::transport::io::address::{Address, AddressError};
 use crate::wire::checksum::Salt;
@@ -196,6 +197,11 @@ impl Endpoint {
     /// Whether answers may have no guid, so that one call must end before the next.
     pub(super) fn is_serial(&self) -> bool {
         !self.generation.has_guid()
+    }
+
+    /// How packets for the server are written.
+    pub(super) const fn format(&self) -> Format {
+        Format { packer: self.packer, generation: self.generation }
     }
 
     pub(super) fn decoder(&self) -> Decoder {
