@@ -26,6 +26,7 @@
 #[cfg(feature = "schema")]
 extern crate self as dora;
 
+pub mod carry;
 mod include;
 #[cfg(feature = "schema")]
 pub mod schema;
