@@ -36,6 +36,9 @@ pub mod tls;
 /// What generated code uses; not for anyone else.
 #[doc(hidden)]
 pub use dora_core::codegen;
+/// How messages become PHP and JSON values, for types of your own behind
+/// `Config::extern_path`.
+pub use dora_core::pack::mapped;
 pub use dora_core::value;
 
 pub use bytes;
@@ -62,6 +65,8 @@ pub use dora_core::call::response::{BatchResults, Reply, Response};
 pub use dora_core::call::status::{BoxError, Origin, Status};
 pub use dora_core::generation::Generation;
 pub use dora_core::guid::Guid;
+pub use dora_core::middleware::intercept::{Intercept, InterceptLayer};
+pub use dora_core::middleware::when::{When, WhenLayer};
 pub use dora_core::pack::limits::Limits;
 pub use dora_core::pack::message::Message;
 pub use dora_core::pack::value::{Array, Key, Object, Value};
@@ -79,6 +84,8 @@ pub use dora_core::transport::client::endpoint::Endpoint;
 pub use dora_core::transport::client::state::ChannelState;
 pub use dora_core::transport::io::address::{Address, AddressError};
 pub use dora_core::transport::server::bind::ListenError;
+pub use dora_core::transport::server::connections::Connections;
 pub use dora_core::transport::server::control::Control;
+pub use dora_core::transport::server::incoming::Incoming;
 pub use dora_core::transport::server::signal::shutdown_signal;
 pub use dora_core::transport::server::stats::{Snapshot, Stats};

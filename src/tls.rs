@@ -5,3 +5,4 @@ pub use dora_core::transport::io::tls::ALPN;
 pub use dora_core::transport::io::tls::error::TlsError;
 pub use dora_core::transport::io::tls::identity::Identity;
 pub use dora_core::transport::io::tls::trust::Trust;
+pub use dora_core::transport::server::tls::{ClientIdentity, ServerTls};

@@ -59,9 +59,9 @@ fn run(config: &Config, protos: &[PathBuf]) -> Result<(), Error> {
 
     let pool = compiler.descriptor_pool();
     let services = model::services(&pool, &includes);
-    let is_ours = |name: &str| !config.is_extern(name);
-    let ours: Vec<&model::Service> = services.iter().filter(|service| is_ours(&service.full_name)).collect();
-    Error::check(check::all(&ours, &pool, &includes, is_ours))?;
+    let ours: Vec<&model::Service> =
+        services.iter().filter(|service| !config.is_extern(&service.full_name)).collect();
+    Error::check(check::all(&ours, &pool, &includes, config))?;
 
     output.packages(generate::packages(config, &compiler, services, &includes)?)?;
     if let Some(path) = &config.file_descriptor_set {

@@ -7,18 +7,18 @@
 use heck::{ToShoutySnakeCase, ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::{Ident, Span};
 
-/// Prelude names that a generated trait must not hide in its own module.
-const RESERVED_TRAITS: [&str; 10] =
-    ["Box", "Clone", "Err", "None", "Ok", "Option", "Result", "Send", "Some", "Sync"];
-
-/// Methods of every generated client.
-const RESERVED_METHODS: [&str; 2] = ["new", "clone"];
+/// Methods that every client has, and those that the prelude gives to all that
+/// is called by value: they get an underscore.
+const TAKEN: [&str; 4] = ["new", "clone", "into", "try_into"];
 
 /// The modules and types of one service.
 #[derive(Clone, Debug)]
 pub(crate) struct ServiceNames {
     /// The trait: `Greeter`.
     pub(crate) server_trait: Ident,
+    /// What implements it, in generics: `T`, or another letter if that is the
+    /// trait.
+    pub(crate) handler: Ident,
     /// `GreeterServer`.
     pub(crate) server: Ident,
     /// `greeter_server`.
@@ -29,6 +29,12 @@ pub(crate) struct ServiceNames {
     pub(crate) client_module: Ident,
     /// `greeter_descriptor`.
     pub(crate) descriptor_module: Ident,
+    /// `greeter_mock`.
+    pub(crate) mock_module: Ident,
+    /// `MockGreeter`.
+    pub(crate) mock: Ident,
+    /// `MockGreeterHandle`.
+    pub(crate) mock_handle: Ident,
 }
 
 impl ServiceNames {
@@ -37,23 +43,31 @@ impl ServiceNames {
         let snake = proto_name.to_snake_case();
         Self {
             server_trait: identifier(&camel),
+            handler: identifier(if camel == "T" { "H" } else { "T" }),
             server: identifier(&format!("{camel}Server")),
             server_module: identifier(&format!("{snake}_server")),
             client: identifier(&format!("{camel}Client")),
             client_module: identifier(&format!("{snake}_client")),
             descriptor_module: identifier(&format!("{snake}_descriptor")),
+            mock_module: identifier(&format!("{snake}_mock")),
+            mock: identifier(&format!("Mock{camel}")),
+            mock_handle: identifier(&format!("Mock{camel}Handle")),
         }
     }
 
     /// The modules that the service adds to those of its package.
-    pub(crate) fn modules(&self) -> [&Ident; 3] {
-        [&self.client_module, &self.server_module, &self.descriptor_module]
+    pub(crate) fn modules(&self, mocks: bool) -> impl Iterator<Item = &Ident> {
+        let modules = [&self.client_module, &self.server_module, &self.descriptor_module];
+        modules.into_iter().chain(mocks.then_some(&self.mock_module))
     }
 }
 
 /// The Rust method of an rpc: `GetUser` becomes `get_user`.
 pub(crate) fn method(proto_name: &str) -> Ident {
-    identifier(&proto_name.to_snake_case())
+    match proto_name.to_snake_case().as_str() {
+        name if TAKEN.contains(&name) => identifier(&format!("{name}_")),
+        name => identifier(name),
+    }
 }
 
 /// The descriptor of an rpc: `GetUser` becomes `GET_USER`.
@@ -85,16 +99,6 @@ pub(crate) fn variant(proto_name: &str, value: &str) -> String {
     }
 }
 
-/// Whether no rpc may have this Rust name.
-pub(crate) fn is_reserved_method(name: &Ident) -> bool {
-    RESERVED_METHODS.iter().any(|reserved| name == reserved)
-}
-
-/// Whether no service may have this Rust name.
-pub(crate) fn is_reserved_trait(name: &Ident) -> bool {
-    RESERVED_TRAITS.iter().any(|reserved| name == reserved)
-}
-
 /// An identifier, raw or with an underscore where a keyword stands in the way.
 fn identifier(name: &str) -> Ident {
     match name {
@@ -122,6 +126,8 @@ mod tests {
             ("Move", "r#move", "MOVE"),
             ("Gen", "r#gen", "GEN"),
             ("Self", "self_", "SELF"),
+            ("New", "new_", "NEW"),
+            ("Into", "into_", "INTO"),
             ("Service", "service", "SERVICE_"),
             ("_3D", "_3d", "_3D"),
         ] {

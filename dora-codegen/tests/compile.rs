@@ -169,7 +169,7 @@ fn descriptors_attributes_and_halves() {
     assert!(greeter.contains("#[doc(hidden)]"));
     assert!(greeter.contains("pub mod greeter_server"));
     assert!(!greeter.contains("pub mod greeter_client"));
-    assert!(greeter.contains(r#"path: "/Greeter/Hello""#));
+    assert!(greeter.contains("\"/Greeter/Hello\""));
     assert!(!fs::read(dir.join("out/greeter.bin")).unwrap().is_empty());
 }
 
@@ -196,4 +196,20 @@ fn a_missing_file_is_named() {
     }
     let error = Config::new().out_dir(scratch("missing")).compile([""; 0]).unwrap_err();
     assert!(error.to_string().contains("no file"), "{error}");
+}
+
+#[test]
+fn a_choice_that_makes_no_sense_is_refused() {
+    let dir = scratch("choices");
+    let proto = write(&dir, "a.proto", "package a; message A {}");
+    let config = || Config::new().out_dir(&dir);
+    for (config, part) in [
+        (config().type_attribute(".", "derive(Eq)"), "\"derive(Eq)\" is no attribute"),
+        (config().trait_attribute("B", "#[x"), "\"#[x\" is no attribute"),
+        (config().runtime("my dora"), "the runtime \"my dora\" is no path"),
+        (config().extern_path("common.v1", "::common"), "write \".common.v1\""),
+    ] {
+        let error = config.compile(&proto).unwrap_err().to_string();
+        assert!(error.contains(part), "{part}: {error}");
+    }
 }

@@ -14,8 +14,10 @@ fn generated_code_is_as_expected() {
         let name = proto.file_stem().unwrap().to_str().unwrap();
         dora_codegen::Config::new()
             .out_dir(&out_dir)
-            .build_client(name != "server")
-            .build_server(!["client", "comments"].contains(&name))
+            .build_client(!["server", "mock"].contains(&name))
+            .build_server(!["client", "comments", "options"].contains(&name))
+            .default_stubs(name == "mock")
+            .mocks(name == "mock")
             .compile(&proto)
             .unwrap();
         let generated = fs::read_to_string(out_dir.join(format!("golden.{name}.rs"))).unwrap();

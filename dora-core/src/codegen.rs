@@ -3,6 +3,7 @@
 pub use bytes;
 pub use prost;
 pub use prost_types;
+pub use serde;
 pub use tower;
 
 pub use crate::call::BoxFuture;
@@ -12,11 +13,12 @@ pub use crate::call::mount::Mount;
 pub use crate::call::request::{IntoRequest, Request};
 pub use crate::call::response::Response;
 pub use crate::call::status::Status;
-pub use crate::pack::mapped::{Enum, Enumeration, Fields, Mapped, ReadField, WriteFields};
+pub use crate::pack::mapped::{Enum, Enumeration, Fields, Mapped, Plain, ReadField, WriteFields};
 pub use crate::stub::awaited::{Deferred, NoResult};
 pub use crate::stub::batch::Batch;
 pub use crate::stub::call::Call;
 pub use crate::stub::caller::Caller;
 pub use crate::stub::layered::{Layered, Methods};
-pub use crate::stub::serve::{dispatch, unary, unknown_method};
+pub use crate::stub::mock::{Expectations, IntoAnswer, Mock};
+pub use crate::stub::serve::{dispatch, unary, unimplemented, unknown_method};
 pub use crate::transport::client::channel::Channel;

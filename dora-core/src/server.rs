@@ -1,11 +1,14 @@
 //! The server put together: services, layers, listener.
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::fmt;
 use std::future::{Future, pending};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, ToSocketAddrs};
+use futures_util::stream::Stream;
 use tower::layer::util::{Identity, Stack};
 use tower::{Layer, Service};
 
@@ -20,10 +23,14 @@ use crate::pack::limits::Limits;
 use crate::pack::message::open;
 use crate::pack::value::Value;
 use crate::stub::in_process::InProcess;
+use crate::transport::io::address::{Address, AddressError};
+use crate::transport::server::accept::{Accept, Stood};
 use crate::transport::server::bind::{ListenError, bind};
 use crate::transport::server::config::SessionConfig;
+use crate::transport::server::connections::{Connections, ServerConfig, Settings};
 use crate::transport::server::control::Control;
-use crate::transport::server::listener::{ListenerConfig, Serve};
+use crate::transport::server::incoming::Incoming;
+use crate::transport::server::signal::until;
 use crate::transport::server::stats::Stats;
 use crate::wire::checksum::Salt;
 
@@ -32,15 +39,44 @@ use crate::wire::checksum::Salt;
 /// Every listener speaks all generations, all packings its allow-list
 /// has, gzip or not: told apart per frame, and answered in kind. Only whether
 /// frames are signed cannot be told and is set here.
+/// ```
+/// use dora::{Endpoint, Request, Server, Status, Value, value};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder()
+///     .max_packet(64 << 10)
+///     // Or `.add_service(..)`, of a service that a `.proto` declares.
+///     .dynamic(|request: Request<Value>| async move {
+///         match request.method().as_str() {
+///             "/user/get" => Ok(value!({ "name" => "Ada" })),
+///             name => Err(Status::not_found(format!("no API {name}"))),
+///         }
+///     });
+/// // Or `.serve_with_shutdown("0.0.0.0:9567", dora::shutdown_signal()).await?`.
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+/// let serving = tokio::spawn(server.serve_with_listener(listener, async { drop(stopped.await) }));
+///
+/// let php = Endpoint::new(address)?.php().connect().await?.dynamic();
+/// assert_eq!(php.call("/user/get", 7).await?, value!({ "name" => "Ada" }));
+///
+/// drop((stop, php));
+/// serving.await??;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a server does nothing until it is served"]
 pub struct Server<L = Identity> {
     router: RouterBuilder,
     layer: L,
     session: SessionConfig,
-    listener: ListenerConfig,
+    server: ServerConfig,
     control: Control,
     call_timeout: Duration,
     stats: Arc<Stats>,
+    share_address: bool,
 }
 
 /// Why a server does not serve.
@@ -50,6 +86,9 @@ pub enum ServeError {
     /// Two services claim one name.
     #[error(transparent)]
     Duplicate(#[from] DuplicateName),
+    /// The address is none.
+    #[error(transparent)]
+    Address(#[from] AddressError),
     /// The address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -62,10 +101,11 @@ impl Server {
             router: RouterBuilder::default(),
             layer: Identity::new(),
             session: SessionConfig::default(),
-            listener: ListenerConfig::default(),
+            server: ServerConfig::default(),
             control: Control::default(),
             call_timeout: Duration::from_secs(60),
             stats: Arc::new(Stats::new()),
+            share_address: false,
         }
     }
 }
@@ -104,10 +144,11 @@ impl<L> Server<L> {
             layer: Stack::new(layer, self.layer),
             router: self.router,
             session: self.session,
-            listener: self.listener,
+            server: self.server,
             control: self.control,
             call_timeout: self.call_timeout,
             stats: self.stats,
+            share_address: self.share_address,
         }
     }
 
@@ -162,15 +203,23 @@ impl<L> Server<L> {
         self
     }
 
+    /// Bytes that may wait on all connections together: answers that peers do not
+    /// take, requests that are not whole. Beyond it, the connections that hold most
+    /// are closed. Default 256 MiB.
+    pub fn max_buffered(mut self, bytes: usize) -> Self {
+        self.server.max_buffered = bytes;
+        self
+    }
+
     /// Calls that may wait in the whole server; more are refused. Default 65,536.
     pub fn max_running_calls(mut self, calls: usize) -> Self {
-        self.listener.max_running = calls;
+        self.server.max_running = calls;
         self
     }
 
     /// Open connections; more wait in the system's queue. Default 65,536.
     pub fn max_connections(mut self, connections: usize) -> Self {
-        self.listener.max_connections = connections;
+        self.server.max_connections = connections;
         self
     }
 
@@ -201,7 +250,7 @@ impl<L> Server<L> {
 
     /// How long a shutdown waits for running calls. Default 30 s.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.listener.drain_timeout = timeout;
+        self.server.drain_timeout = timeout;
         self
     }
 
@@ -236,11 +285,24 @@ impl<L> Server<L> {
         Arc::clone(&self.stats)
     }
 
-    /// Listens on `address` and serves for ever.
+    /// Listens beside other servers: on a TCP port with `SO_REUSEPORT`, on a Unix
+    /// socket in place of the one that stands there. A successor started so before
+    /// its predecessor is told to stop takes over without a call lost. Default: an
+    /// address that is in use is an error.
+    pub fn share_address(mut self) -> Self {
+        self.share_address = true;
+        self
+    }
+
+    /// Listens on `address` (`host:port`, `[::1]:9567`, `unix:/run/x.sock`) and
+    /// serves for ever.
     ///
     /// # Errors
     /// See [`ServeError`].
-    pub async fn serve<S>(self, address: impl ToSocketAddrs) -> Result<(), ServeError>
+    pub async fn serve<S>(
+        self,
+        address: impl TryInto<Address, Error: Into<AddressError>>,
+    ) -> Result<(), ServeError>
     where
         L: Layer<Router, Service = S> + 'static,
         S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
@@ -258,7 +320,7 @@ impl<L> Server<L> {
     /// See [`ServeError`].
     pub async fn serve_with_shutdown<S>(
         self,
-        address: impl ToSocketAddrs,
+        address: impl TryInto<Address, Error: Into<AddressError>>,
         signal: impl Future<Output = ()>,
     ) -> Result<(), ServeError>
     where
@@ -268,20 +330,76 @@ impl<L> Server<L> {
             + Send
             + 'static,
     {
-        let listener = bind(address).await?;
+        let address = address.try_into().map_err(Into::into)?;
+        let listener = bind(&address, self.share_address).await?;
         self.serve_with_listener(listener, signal).await
     }
 
     /// As [`serve_with_shutdown`](Self::serve_with_shutdown), on a listener that
-    /// stands already.
+    /// stands already: tokio's `TcpListener` or `UnixListener`.
     ///
     /// # Errors
     /// Two services claim one name.
     pub async fn serve_with_listener<S>(
         self,
-        listener: TcpListener,
+        listener: impl Accept,
         signal: impl Future<Output = ()>,
     ) -> Result<(), ServeError>
+    where
+        L: Layer<Router, Service = S> + 'static,
+        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+    {
+        let signal = until(signal, self.control.clone());
+        self.connections()?.accept(listener, signal).await;
+        Ok(())
+    }
+
+    /// As [`serve_with_listener`](Self::serve_with_listener), on connections that
+    /// come from a stream: sockets of tokio, or any [`Incoming`]. The server ends
+    /// with the stream, too.
+    ///
+    /// # Errors
+    /// Two services claim one name.
+    pub async fn serve_incoming<S, C, E>(
+        self,
+        incoming: impl Stream<Item = Result<C, E>> + Send + Unpin,
+        signal: impl Future<Output = ()>,
+    ) -> Result<(), ServeError>
+    where
+        C: Into<Incoming>,
+        E: Into<BoxError>,
+        L: Layer<Router, Service = S> + 'static,
+        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+    {
+        self.serve_with_listener(Stood(incoming), signal).await
+    }
+
+    /// The server without a listener: connections are handed to it one by one.
+    ///
+    /// ```
+    /// use dora::Server;
+    /// use dora::Incoming;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), dora::ServeError> {
+    /// let server = Server::builder().connections()?;
+    /// let (near, far) = tokio::io::duplex(64 << 10);
+    /// tokio::spawn(server.serve(Incoming::new(far)));
+    /// # drop(near);
+    /// server.drain().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Two services claim one name.
+    pub fn connections<S>(self) -> Result<Connections<Stacked<S>>, ServeError>
     where
         L: Layer<Router, Service = S> + 'static,
         S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
@@ -290,14 +408,9 @@ impl<L> Server<L> {
             + 'static,
     {
         let service = stack(self.router.build()?, &self.layer, self.call_timeout);
-        let serve = Serve {
-            listener: self.listener,
-            session: self.session,
-            control: self.control,
-            stats: self.stats,
-        };
-        serve.run(listener, service, signal).await;
-        Ok(())
+        let settings =
+            Settings { server: self.server, session: self.session, control: self.control, stats: self.stats };
+        Ok(Connections::new(settings, service))
     }
 }
 

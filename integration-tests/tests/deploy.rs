@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dora_core::transport::server::listener::ListenerConfig;
+use dora_core::transport::server::connections::ServerConfig;
 use dora_integration_tests::process::{Process, binary};
 use dora_integration_tests::raw::PATIENCE;
 
@@ -67,7 +67,7 @@ fn the_container_drains_with_the_signal_that_it_names() {
 
 #[test]
 fn systemd_waits_longer_than_a_drain_and_allows_as_many_files_as_connections() {
-    let defaults = ListenerConfig::default();
+    let defaults = ServerConfig::default();
     let patience: u64 = setting("TimeoutStopSec").parse().expect("seconds");
     assert!(patience >= defaults.drain_timeout.as_secs() + 5, "{patience} s");
     let files: usize = setting("LimitNOFILE").parse().expect("a number");

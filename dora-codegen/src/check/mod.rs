@@ -6,20 +6,20 @@ mod types;
 
 use prost_reflect::DescriptorPool;
 
+use crate::config::Config;
 use crate::error::Problem;
 use crate::model::Service;
 use crate::resolve::Includes;
 
-/// All that is wrong with `services`, and with the types whose full name
-/// `is_ours`.
+/// All that is wrong with `services`, and with the types that are generated.
 pub(crate) fn all(
     services: &[&Service],
     pool: &DescriptorPool,
     includes: &Includes,
-    is_ours: impl Fn(&str) -> bool,
+    config: &Config,
 ) -> Vec<Problem> {
     let mut problems = services::check(services);
-    problems.extend(types::check(pool, includes, &is_ours));
-    problems.extend(names::check(services, pool, includes, is_ours));
+    problems.extend(types::check(pool, includes, config));
+    problems.extend(names::check(services, pool, includes, config));
     problems
 }

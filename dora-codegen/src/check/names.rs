@@ -4,20 +4,27 @@ use std::collections::{HashMap, HashSet};
 
 use prost_reflect::{DescriptorPool, EnumDescriptor, MessageDescriptor};
 
+use crate::config::Config;
 use crate::error::{Position, Problem};
 use crate::model::{self, Service};
 use crate::naming;
 use crate::resolve::Includes;
 
-/// All names of `services` and of the types whose full name `is_ours` that
-/// clash.
+/// All names that clash, of `services` and of the types that are generated.
 pub(super) fn check(
     services: &[&Service],
     pool: &DescriptorPool,
     includes: &Includes,
-    is_ours: impl Fn(&str) -> bool,
+    config: &Config,
 ) -> Vec<Problem> {
-    let mut names = Names { includes, taken: HashMap::new(), clashes: HashSet::new(), problems: vec![] };
+    let is_ours = |name: &str| !config.is_extern(name);
+    let mut names = Names {
+        includes,
+        mocks: config.mocks,
+        taken: HashMap::new(),
+        clashes: HashSet::new(),
+        problems: vec![],
+    };
     let messages = || pool.all_messages().filter(|m| is_ours(m.full_name()) && !m.is_map_entry());
     messages().for_each(|message| names.message(&message));
     let enums = pool.all_enums().filter(|enumeration| is_ours(enumeration.full_name()));
@@ -58,6 +65,7 @@ struct Owner {
 
 struct Names<'a> {
     includes: &'a Includes,
+    mocks: bool,
     /// By what they lie in, in Rust.
     taken: HashMap<(String, Kind, String), Owner>,
     /// Whose types clash; their modules then do, too.
@@ -160,7 +168,7 @@ impl Names<'_> {
 
     fn service(&mut self, service: &Service) {
         let what = format!("service `{}`", service.full_name);
-        for module in service.names.modules() {
+        for module in service.names.modules(self.mocks) {
             let owner = Owner { what: what.clone(), at: Some(service.at.clone()) };
             if !self.take(&scope(&service.package, None), Kind::Module, module, owner) {
                 break;

@@ -4,14 +4,12 @@ use std::collections::HashMap;
 
 use crate::error::{Position, Problem};
 use crate::model::{Method, Service};
-use crate::naming;
 
 /// All that is wrong with `services`.
 pub(super) fn check(services: &[&Service]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for service in services {
         service_options(service, &mut problems);
-        rust_names(service, &mut problems);
         for method in &service.methods {
             method_options(service, method, &mut problems);
         }
@@ -67,32 +65,6 @@ fn method_options(service: &Service, method: &Method, problems: &mut Vec<Problem
                 .at(&method.at)
                 .help("an API name is such as \"/user/get\": not empty, without blanks"),
         );
-    }
-}
-
-/// Rust names of one service that clash with each other or with ours.
-fn rust_names(service: &Service, problems: &mut Vec<Problem>) {
-    if naming::is_reserved_trait(&service.names.server_trait) {
-        problems.push(
-            Problem::new(format!(
-                "service `{}` would hide Rust's own `{}`",
-                service.full_name, service.names.server_trait
-            ))
-            .at(&service.at)
-            .help("give the service another name"),
-        );
-    }
-    for method in &service.methods {
-        if naming::is_reserved_method(&method.rust_name) {
-            problems.push(
-                Problem::new(format!(
-                    "rpc `{}` would be the method `{}`, which every client has already",
-                    method.name, method.rust_name
-                ))
-                .at(&method.at)
-                .help("rename the rpc, and keep its old name as (dora.method).name"),
-            );
-        }
     }
 }
 

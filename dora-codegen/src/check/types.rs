@@ -2,6 +2,7 @@
 
 use prost_reflect::{DescriptorPool, FileDescriptor, Kind};
 
+use crate::config::Config;
 use crate::error::{Position, Problem};
 use crate::model;
 use crate::resolve::Includes;
@@ -30,16 +31,13 @@ const KNOWN: [&str; 18] = [
     "Value",
 ];
 
-/// All that is wrong with the types whose full name `is_ours`, and with where
-/// they are used.
-pub(super) fn check(
-    pool: &DescriptorPool,
-    includes: &Includes,
-    is_ours: impl Fn(&str) -> bool,
-) -> Vec<Problem> {
+/// All that is wrong with the types that are generated, and with where they
+/// are used.
+pub(super) fn check(pool: &DescriptorPool, includes: &Includes, config: &Config) -> Vec<Problem> {
+    let is_ours = |name: &str| !config.is_extern(name);
     let mut problems = vec![];
     let mut known = |full_name: &str, package: &str, name: &str, at: (&FileDescriptor, &[i32])| {
-        if package == GOOGLE && !KNOWN.contains(&name) {
+        if package == GOOGLE && !KNOWN.contains(&name) && !config.is_replaced(full_name) {
             let (file, path) = at;
             problems.push(unknown(full_name, &model::position(file, path, includes)));
         }

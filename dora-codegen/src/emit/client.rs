@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::{Method, Service, docs};
-use crate::naming;
+use crate::config::Place;
 use crate::options::Mode;
 
 pub(super) fn module(service: &Service<'_>) -> TokenStream {
@@ -13,14 +13,18 @@ pub(super) fn module(service: &Service<'_>) -> TokenStream {
     let module_docs = format!(" The client of `{}`.", service.model.full_name);
     let docs = docs::lines(&service.docs, module_docs.trim());
     let methods = service.methods.iter().map(|m| method(service, m));
+    let allow = service.allow();
+    let on_module = service.attributes(Place::ClientModule);
+    let on_client = service.attributes(Place::Client);
     quote! {
         #[doc = #module_docs]
-        // A program may use one half of a service only.
-        #[allow(dead_code)]
+        #allow
+        #on_module
         pub mod #module {
             use ::dora::codegen;
 
             #docs
+            #on_client
             #[derive(Clone, Debug)]
             pub struct #client<S = codegen::Channel> {
                 service: S,
@@ -50,8 +54,7 @@ fn method(service: &Service<'_>, method: &Method<'_>) -> TokenStream {
         Mode::NoResult => Some(quote!(, codegen::NoResult)),
         Mode::Deferred => Some(quote!(, codegen::Deferred)),
     };
-    let descriptors = &service.model.names.descriptor_module;
-    let descriptor = naming::method_const(&model.name);
+    let descriptor = service.descriptor_of(method);
     quote! {
         #docs
         #options
@@ -62,7 +65,7 @@ fn method(service: &Service<'_>, method: &Method<'_>) -> TokenStream {
         ) -> codegen::Call<S, #input, #output #mode> {
             codegen::Call::new(
                 self.service.clone(),
-                &super::#descriptors::#descriptor,
+                &#descriptor,
                 request,
             )
         }

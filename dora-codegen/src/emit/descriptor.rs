@@ -16,11 +16,11 @@ pub(super) fn module(service: &Service<'_>) -> TokenStream {
     let group = model.group.as_ref().map(|group| quote!(.with_group(#group)));
     let interface = model.interface.as_ref().map(|interface| quote!(.with_interface(#interface)));
     let names = model.methods.iter().map(|m| naming::method_const(&m.name));
-    let methods = service.methods.iter().map(|m| method(m));
+    let methods = service.methods.iter().map(method);
+    let allow = service.allow();
     quote! {
         #[doc = #docs]
-        // A program may use one half of a service only.
-        #[allow(dead_code)]
+        #allow
         pub mod #module {
             use ::dora::codegen;
 

@@ -13,36 +13,41 @@ use quote::quote;
 use syn::{Item, ItemEnum};
 
 use super::fields::Message;
+use super::serde;
 use crate::error::{Error, Problem};
 use crate::naming;
 
-/// Adds the impls to `file`, which prost made of the package `module`.
-pub(crate) fn add(file: &mut syn::File, pool: &DescriptorPool, module: &Module) -> Result<(), Error> {
-    let is_ours = |package: &str| Module::from_protobuf_package_name(package) == *module;
-    let types = Types {
-        messages: pool
-            .all_messages()
-            .filter(|message| is_ours(message.package_name()) && !message.is_map_entry())
-            .map(|message| (rust_path(message.parent_message(), message.name()), message))
-            .collect(),
-        enums: pool
-            .all_enums()
-            .filter(|enumeration| is_ours(enumeration.package_name()))
-            .map(|enumeration| {
-                let path = rust_path(enumeration.parent_message(), enumeration.name());
-                (path, enumeration)
-            })
-            .collect(),
-    };
-    types
-        .add(&mut file.items, "")
-        .map_err(|error| Problem::new(format!("cannot read what prost generated: {error}")).into())
+/// Adds impls to what prost made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mapping<'a> {
+    pub(crate) pool: &'a DescriptorPool,
+    /// Whether to add serde's traits.
+    pub(crate) serde: bool,
+}
+
+impl Mapping<'_> {
+    /// Adds the impls to `file`, which prost made of the package `module`.
+    pub(crate) fn add(self, file: &mut syn::File, module: &Module) -> Result<(), Error> {
+        let is_ours = |package: &str| Module::from_protobuf_package_name(package) == *module;
+        let messages = self.pool.all_messages().filter(|message| !message.is_map_entry());
+        let messages = messages.filter(|message| is_ours(message.package_name()));
+        let enums = self.pool.all_enums().filter(|enumeration| is_ours(enumeration.package_name()));
+        let types = Types {
+            messages: messages.map(|it| (rust_path(it.parent_message(), it.name()), it)).collect(),
+            enums: enums.map(|it| (rust_path(it.parent_message(), it.name()), it)).collect(),
+            serde: self.serde,
+        };
+        types
+            .add(&mut file.items, "")
+            .map_err(|error| Problem::new(format!("cannot read what prost generated: {error}")).into())
+    }
 }
 
 /// The types of a package by their Rust path: `order::Item`.
 struct Types {
     messages: HashMap<String, MessageDescriptor>,
     enums: HashMap<String, EnumDescriptor>,
+    serde: bool,
 }
 
 impl Types {
@@ -54,12 +59,19 @@ impl Types {
         for index in 0..items.len() {
             let impls = match &items[index] {
                 Item::Struct(item) => match self.messages.get(&format!("{path}{}", item.ident)) {
-                    Some(message) => Some(Message::new(item, items, message)?.tokens()),
+                    Some(message) => {
+                        let mut impls = Message::new(item, items, message)?.tokens();
+                        impls.extend(self.serde.then(|| serde::message(&item.ident)));
+                        Some(impls)
+                    }
                     None => None,
                 },
                 Item::Enum(item) => {
-                    let enumeration = self.enums.get(&format!("{path}{}", item.ident));
-                    waiting = enumeration.map(|descriptor| enumeration_impl(item, descriptor));
+                    waiting = self.enums.get(&format!("{path}{}", item.ident)).map(|descriptor| {
+                        let mut impls = enumeration_impl(item, descriptor);
+                        impls.extend(self.serde.then(|| serde::enumeration(&item.ident)));
+                        impls
+                    });
                     None
                 }
                 Item::Impl(_) => waiting.take(),
@@ -67,7 +79,7 @@ impl Types {
             };
             done.push(items[index].clone());
             if let Some(impls) = impls {
-                done.push(syn::parse2(impls)?);
+                done.extend(syn::parse2::<syn::File>(impls)?.items);
             }
         }
         for item in &mut done {

@@ -4,6 +4,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use super::{Method, Service, docs};
+use crate::config::Place;
 
 pub(super) fn module(service: &Service<'_>) -> TokenStream {
     let names = &service.model.names;
@@ -13,10 +14,12 @@ pub(super) fn module(service: &Service<'_>) -> TokenStream {
     let server = server(service);
     let mount = mount(service);
     let tower = tower(service);
+    let allow = service.allow();
+    let attributes = service.attributes(Place::ServerModule);
     quote! {
         #[doc = #module_docs]
-        // A program may use one half of a service only.
-        #[allow(dead_code)]
+        #allow
+        #attributes
         pub mod #module {
             use ::dora::codegen;
 
@@ -36,14 +39,18 @@ fn server_trait(service: &Service<'_>) -> TokenStream {
         let Method { model, input, output, .. } = method;
         let name = &model.rust_name;
         let docs = docs::lines(&method.docs, &format!("Answers `{}`.", model.name));
+        let end = match service.config.default_stubs {
+            true => quote!({ codegen::unimplemented(request) }),
+            false => quote!(;),
+        };
         quote! {
             #docs
             fn #name(
                 &self,
                 request: codegen::Request<#input>,
             ) -> impl ::core::future::Future<
-                Output = Result<codegen::Response<#output>, codegen::Status>,
-            > + Send;
+                Output = ::core::result::Result<codegen::Response<#output>, codegen::Status>,
+            > + ::core::marker::Send #end
         }
     });
     let message = format!("`{{Self}}` does not serve `{full_name}`");
@@ -51,10 +58,12 @@ fn server_trait(service: &Service<'_>) -> TokenStream {
         "write `impl {}::{name} for {{Self}}`, with one `async fn` per rpc",
         service.model.names.server_module
     );
+    let attributes = service.attributes(Place::Trait);
     quote! {
         #docs
         #[diagnostic::on_unimplemented(message = #message, note = #note)]
-        pub trait #name: Send + Sync + 'static {
+        #attributes
+        pub trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {
             #(#methods)*
         }
     }
@@ -62,23 +71,23 @@ fn server_trait(service: &Service<'_>) -> TokenStream {
 
 fn server(service: &Service<'_>) -> TokenStream {
     let names = &service.model.names;
-    let (server, server_trait) = (&names.server, &names.server_trait);
+    let (server, server_trait, t) = (&names.server, &names.server_trait, &names.handler);
     let docs = format!(" Mounts a [`{server_trait}`] on a server, or serves a client in this process.");
     quote! {
         #[doc = #docs]
         #[derive(Debug)]
-        pub struct #server<T> {
-            inner: ::std::sync::Arc<T>,
+        pub struct #server<#t> {
+            inner: ::std::sync::Arc<#t>,
         }
 
-        impl<T: #server_trait> #server<T> {
+        impl<#t: #server_trait> #server<#t> {
             /// Serves with `inner`.
-            pub fn new(inner: T) -> Self {
+            pub fn new(inner: #t) -> Self {
                 Self::from_arc(::std::sync::Arc::new(inner))
             }
 
             /// Serves with `inner`, which others hold too.
-            pub fn from_arc(inner: ::std::sync::Arc<T>) -> Self {
+            pub fn from_arc(inner: ::std::sync::Arc<#t>) -> Self {
                 Self { inner }
             }
 
@@ -92,7 +101,7 @@ fn server(service: &Service<'_>) -> TokenStream {
             }
         }
 
-        impl<T> Clone for #server<T> {
+        impl<#t> ::core::clone::Clone for #server<#t> {
             fn clone(&self) -> Self {
                 Self { inner: ::std::sync::Arc::clone(&self.inner) }
             }
@@ -102,19 +111,26 @@ fn server(service: &Service<'_>) -> TokenStream {
 
 fn mount(service: &Service<'_>) -> TokenStream {
     let names = &service.model.names;
-    let (server, server_trait) = (&names.server, &names.server_trait);
+    let (server, server_trait, t) = (&names.server, &names.server_trait, &names.handler);
     let descriptors = &names.descriptor_module;
     let arms = service.methods.iter().enumerate().map(|(index, method)| {
         let index = Literal::usize_unsuffixed(index);
         let name = &method.model.rust_name;
         quote! {
-            #index => Box::pin(async move {
-                codegen::unary(request, |request| T::#name(&inner, request)).await
+            #index => ::std::boxed::Box::pin(async move {
+                codegen::unary(request, |request| <#t as #server_trait>::#name(&inner, request)).await
             })
         }
     });
+    // Without methods nothing would use it.
+    let inner =
+        (!service.methods.is_empty()).then(|| quote!(let inner = ::std::sync::Arc::clone(&self.inner);));
+    let answer = match service.methods.is_empty() {
+        true => quote!(codegen::unknown_method(method, request)),
+        false => quote!(match method { #(#arms,)* _ => codegen::unknown_method(method, request) }),
+    };
     quote! {
-        impl<T: #server_trait> codegen::Mount for #server<T> {
+        impl<#t: #server_trait> codegen::Mount for #server<#t> {
             fn descriptor(&self) -> &'static codegen::ServiceDescriptor {
                 &super::#descriptors::SERVICE
             }
@@ -124,11 +140,8 @@ fn mount(service: &Service<'_>) -> TokenStream {
                 method: usize,
                 request: codegen::Request,
             ) -> codegen::BoxFuture<codegen::Response> {
-                let inner = ::std::sync::Arc::clone(&self.inner);
-                match method {
-                    #(#arms,)*
-                    _ => codegen::unknown_method(method, request),
-                }
+                #inner
+                #answer
             }
         }
     }
@@ -136,9 +149,9 @@ fn mount(service: &Service<'_>) -> TokenStream {
 
 fn tower(service: &Service<'_>) -> TokenStream {
     let names = &service.model.names;
-    let (server, server_trait) = (&names.server, &names.server_trait);
+    let (server, server_trait, t) = (&names.server, &names.server_trait, &names.handler);
     quote! {
-        impl<T: #server_trait> codegen::tower::Service<codegen::Request> for #server<T> {
+        impl<#t: #server_trait> codegen::tower::Service<codegen::Request> for #server<#t> {
             type Response = codegen::Response;
             type Error = codegen::Status;
             type Future = codegen::BoxFuture<codegen::Response>;
@@ -146,7 +159,7 @@ fn tower(service: &Service<'_>) -> TokenStream {
             fn poll_ready(
                 &mut self,
                 _: &mut ::core::task::Context<'_>,
-            ) -> ::core::task::Poll<Result<(), codegen::Status>> {
+            ) -> ::core::task::Poll<::core::result::Result<(), codegen::Status>> {
                 ::core::task::Poll::Ready(Ok(()))
             }
 

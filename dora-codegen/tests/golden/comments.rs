@@ -118,6 +118,7 @@ pub mod page {
     /// - one, continued
     /// below
     ///   * two
+    #[allow(clippy::large_enum_variant)]
     #[allow(missing_docs)]
     #[derive(Clone, PartialEq, Eq, Hash, ::dora::codegen::prost::Oneof)]
     #[prost(prost_path = "::dora::codegen::prost")]

@@ -104,6 +104,7 @@ pub mod notice {
         }
     }
 
+    #[allow(clippy::large_enum_variant)]
     #[allow(missing_docs)]
     #[derive(Clone, PartialEq, ::dora::codegen::prost::Oneof)]
     #[prost(prost_path = "::dora::codegen::prost")]

@@ -41,25 +41,28 @@ pub mod greeter_server {
         message = "`{Self}` does not serve `golden.server.Greeter`",
         note = "write `impl greeter_server::Greeter for {Self}`, with one `async fn` per rpc"
     )]
-    pub trait Greeter: Send + Sync + 'static {
+    pub trait Greeter: ::core::marker::Send + ::core::marker::Sync + 'static {
         /// Greets one by name.
         fn hello(
             &self,
             request: codegen::Request<super::HelloRequest>,
         ) -> impl ::core::future::Future<
-            Output = Result<
+            Output = ::core::result::Result<
                 codegen::Response<codegen::prost::alloc::string::String>,
                 codegen::Status,
             >,
-        > + Send;
+        > + ::core::marker::Send;
 
         /// Answers `Move`.
         fn r#move(
             &self,
             request: codegen::Request<super::HelloRequest>,
         ) -> impl ::core::future::Future<
-            Output = Result<codegen::Response<super::HelloRequest>, codegen::Status>,
-        > + Send;
+            Output = ::core::result::Result<
+                codegen::Response<super::HelloRequest>,
+                codegen::Status,
+            >,
+        > + ::core::marker::Send;
     }
 
     /// Mounts a [`Greeter`] on a server, or serves a client in this process.
@@ -89,7 +92,7 @@ pub mod greeter_server {
         }
     }
 
-    impl<T> Clone for GreeterServer<T> {
+    impl<T> ::core::clone::Clone for GreeterServer<T> {
         fn clone(&self) -> Self {
             Self {
                 inner: ::std::sync::Arc::clone(&self.inner),
@@ -110,14 +113,20 @@ pub mod greeter_server {
             let inner = ::std::sync::Arc::clone(&self.inner);
             match method {
                 0 => {
-                    Box::pin(async move {
-                        codegen::unary(request, |request| T::hello(&inner, request))
+                    ::std::boxed::Box::pin(async move {
+                        codegen::unary(
+                                request,
+                                |request| <T as Greeter>::hello(&inner, request),
+                            )
                             .await
                     })
                 }
                 1 => {
-                    Box::pin(async move {
-                        codegen::unary(request, |request| T::r#move(&inner, request))
+                    ::std::boxed::Box::pin(async move {
+                        codegen::unary(
+                                request,
+                                |request| <T as Greeter>::r#move(&inner, request),
+                            )
                             .await
                     })
                 }
@@ -134,7 +143,7 @@ pub mod greeter_server {
         fn poll_ready(
             &mut self,
             _: &mut ::core::task::Context<'_>,
-        ) -> ::core::task::Poll<Result<(), codegen::Status>> {
+        ) -> ::core::task::Poll<::core::result::Result<(), codegen::Status>> {
             ::core::task::Poll::Ready(Ok(()))
         }
 

@@ -8,6 +8,18 @@ use tokio::time::Instant;
 ///
 /// It crosses the wire as the milliseconds that remain, so the clocks of two
 /// machines are never compared.
+/// ```
+/// use std::time::Duration;
+///
+/// use dora::{Channel, Deadline, Request, Status, Value};
+///
+/// /// A handler that calls another service: that call ends with its own caller's.
+/// async fn get(orders: &Channel, request: Request<Value>) -> Result<Value, Status> {
+///     let deadline = request.deadline().unwrap_or_else(|| Deadline::after(Duration::from_secs(1)));
+///     orders.dynamic().call("/order/list", request.into_body()).deadline(deadline).await
+/// }
+/// # let _ = get;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
 

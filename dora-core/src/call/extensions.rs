@@ -14,7 +14,7 @@ type Values = HashMap<TypeId, Box<dyn Extension>, foldhash::fast::FixedState>;
 /// an `Arc`.
 ///
 /// ```
-/// use dora_core::call::extensions::Extensions;
+/// use dora::Extensions;
 ///
 /// #[derive(Clone, Debug, PartialEq)]
 /// struct Tenant(u64);

@@ -8,6 +8,18 @@ use std::sync::Arc;
 ///
 /// Keys are compared as they are; by custom they are lowercase with dashes.
 /// A key may stand more than once. Costs nothing while empty, and little to clone.
+/// ```
+/// use dora::Metadata;
+///
+/// let mut metadata = Metadata::new();
+/// metadata.insert("tenant", "acme"); // in place of what was there
+/// metadata.append("tag", "a"); // behind what is there
+/// metadata.append("tag", "b");
+///
+/// assert_eq!(metadata.get("tenant"), Some("acme"));
+/// let tags = metadata.iter().filter(|(key, _)| *key == "tag");
+/// assert_eq!(tags.map(|(_, tag)| tag).collect::<Vec<_>>(), ["a", "b"]);
+/// ```
 #[derive(Clone, Default)]
 pub struct Metadata(Option<Arc<Pairs>>);
 

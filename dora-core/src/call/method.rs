@@ -9,7 +9,7 @@ use super::mode::Mode;
 /// A service as its `.proto` declares it. Generated code holds one in a static.
 ///
 /// ```
-/// use dora_core::call::method::{Method, ServiceDescriptor};
+/// use dora::{Method, ServiceDescriptor};
 ///
 /// static USERS: ServiceDescriptor = ServiceDescriptor::new("users.v1.Users", &[&GET_USER]);
 /// static GET_USER: Method =

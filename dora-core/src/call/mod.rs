@@ -14,6 +14,7 @@ pub mod method;
 pub mod mode;
 pub mod mount;
 pub mod name;
+pub(crate) mod nearest;
 pub mod observe;
 pub mod origin;
 pub mod packed;

@@ -10,8 +10,7 @@ use super::status::Status;
 /// served, and must not block.
 ///
 /// ```
-/// use dora_core::call::observe::{Closed, Observer};
-/// use dora_core::call::origin::Connection;
+/// use dora::{Closed, Connection, Observer};
 ///
 /// struct Log;
 ///

@@ -29,6 +29,24 @@ use super::origin::{Peer, RequestOrigin};
 /// On a server a batch is taken apart before the first layer: each call passes
 /// all layers as a request of its own, and [`batch`](Self::batch) tells what it
 /// came with. So a rule or a limit of a method holds whatever packet it came in.
+/// # Example
+///
+/// A client's request is its message, with whatever else is to be said:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use dora::{Deadline, Request, Value, value};
+///
+/// let mut request = Request::new(value!({ "id" => 7 }));
+/// request.metadata_mut().insert("tenant", "acme");
+/// request.head_mut().set_deadline(Some(Deadline::after(Duration::from_millis(200))));
+///
+/// // What a handler or a layer reads on the other end:
+/// assert_eq!(request.metadata().get("tenant"), Some("acme"));
+/// assert!(request.deadline().is_some());
+/// assert_eq!(request.body().get("id"), Some(&Value::from(7)));
+/// ```
 #[derive(Clone)]
 pub struct Request<T = Body> {
     head: Box<RequestHead>,

@@ -18,6 +18,17 @@ use super::status::Status;
 /// The result of a call that went well.
 ///
 /// Layers see `Response<Reply>`; generated handlers give it with their message.
+/// ```
+/// use dora::{Response, Value, value};
+///
+/// // A message is a response: `Ok(user.into())` in a handler. With metadata:
+/// let mut response = Response::new(value!({ "name" => "Ada" }));
+/// response.metadata_mut().insert("cache", "hit");
+///
+/// let (metadata, user) = response.into_parts();
+/// assert_eq!(metadata.get("cache"), Some("hit"));
+/// assert_eq!(user.get("name"), Some(&Value::from("Ada")));
+/// ```
 #[derive(Clone)]
 pub struct Response<T = Reply> {
     metadata: Metadata,

@@ -18,12 +18,23 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// which layer of which peer says so.
 ///
 /// ```
-/// use dora_core::call::{code::Code, status::Status};
+/// use dora::{Code, Origin, Status};
 ///
-/// let status = Status::not_found("no user 7");
-/// assert_eq!(status.code(), Code::NotFound);
-/// // What a PHP caller finds in `code` and `msg`:
-/// assert_eq!(Status::raw(1231, "out of stock").raw_code(), 1231);
+/// fn user(id: i64) -> Result<&'static str, Status> {
+///     match id {
+///         7 => Ok("Ada"),
+///         8 => Err(Status::raw(1231, "locked")), // the code that PHP callers know
+///         _ => Err(Status::not_found(format!("no user {id}"))),
+///     }
+/// }
+///
+/// let status = user(9).expect_err("there are two");
+/// assert_eq!((status.code(), status.message()), (Code::NotFound, "no user 9"));
+/// // What a PHP caller finds in `code`:
+/// assert_eq!(status.raw_code(), 100_205);
+/// assert_eq!(user(8).map_err(|status| status.raw_code()), Err(1231));
+/// // Nobody sent it: it was made here.
+/// assert_eq!(status.origin(), Origin::Local);
 /// ```
 #[derive(Clone)]
 pub struct Status(Box<Inner>);

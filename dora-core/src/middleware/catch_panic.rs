@@ -62,6 +62,17 @@ pin_project! {
         #[pin]
         state: State<F>,
     }
+
+    // A handler that is given up, at its deadline say, may panic in what it drops:
+    // that must not take those with it who have given it up.
+    impl<F> PinnedDrop for CatchPanicFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut state = this.project().state;
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| state.set(State::Panicked { status: None }))) {
+                report(&*panic);
+            }
+        }
+    }
 }
 
 pin_project! {
@@ -125,6 +136,26 @@ mod tests {
             service_fn(|_: Request| -> std::future::Ready<Result<Response, Status>> { panic!("at once") });
         let status = CatchPanicLayer.layer(early).oneshot(request()).await.expect_err("panicked");
         assert_eq!(status.code(), Code::Internal);
+    }
+
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_when_it_is_dropped_harms_nobody() {
+        let stuck = service_fn(|_: Request| async {
+            let _bomb = Bomb;
+            std::future::pending::<Result<Response, Status>>().await
+        });
+        let mut call = Box::pin(CatchPanicLayer.layer(stuck).oneshot(request()));
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(call.as_mut().poll(&mut cx).is_pending());
+        drop(call);
     }
 
     #[tokio::test]

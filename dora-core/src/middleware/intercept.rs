@@ -28,16 +28,25 @@ use crate::call::status::{BoxError, Status};
 /// would hear of the one call.
 ///
 /// ```
-/// use dora_core::call::{request::Request, status::Status};
-/// use dora_core::middleware::intercept::InterceptLayer;
+/// use dora::{Code, DynamicClient, InterceptLayer, Request, Server, Status, Value};
 ///
-/// let deny = InterceptLayer::new(|request: Request| async move {
-///     match request.method().as_str() {
-///         "/users.v1.Users/DeleteUser" => Err(Status::permission_denied("nobody deletes users")),
-///         _ => Ok(request),
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let authorized = InterceptLayer::new(|request: Request| async move {
+///     match request.metadata().get("authorization") {
+///         Some("Bearer sesame") => Ok(request),
+///         _ => Err(Status::unauthenticated("who calls?")),
 ///     }
 /// });
-/// # let _ = deny;
+/// let echo = |request: Request<Value>| async move { Ok::<Value, Status>(request.into_body()) };
+/// let server = Server::builder().layer(authorized).dynamic(echo);
+///
+/// let client = DynamicClient::new(server.into_service()?);
+/// let refused = client.call("/echo", 1).await.expect_err("no token");
+/// assert_eq!(refused.code(), Code::Unauthenticated);
+/// assert_eq!(client.call("/echo", 1).metadata("authorization", "Bearer sesame").await?, Value::from(1));
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone)]
 pub struct InterceptLayer<F> {

@@ -11,6 +11,7 @@ use crate::call::BoxFuture;
 use crate::call::head::RequestHead;
 use crate::call::method::{Method, ServiceDescriptor};
 use crate::call::mount::Mount;
+use crate::call::nearest::no_method;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::Status;
@@ -54,6 +55,12 @@ struct Route {
     service: Arc<dyn Mount>,
     index: usize,
     method: &'static Method,
+}
+
+impl Routes {
+    fn unknown(&self, name: &str) -> Status {
+        no_method(name, self.names.keys().filter_map(|name| str::from_utf8(name).ok()))
+    }
 }
 
 impl RouterBuilder {
@@ -154,7 +161,7 @@ impl Service<Request> for Router {
         match &self.0.dynamic {
             Some(dynamic) => dynamic(request),
             None => {
-                let status = Status::unimplemented(format!("no method is called {:?}", request.method()));
+                let status = self.0.unknown(request.method().as_str());
                 Box::pin(std::future::ready(Err(status)))
             }
         }
@@ -235,6 +242,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_slip_of_the_pen_is_told_what_was_meant() {
+        let router = users().build().expect("no name is claimed twice");
+        let status = ask(&router, "user.gte").await.expect_err("a slip");
+        assert_eq!(status.message(), r#"no method is called "user.gte"; did you mean "user.get"?"#);
+        let status = ask(&router, "/t.Users/count").await.expect_err("a slip");
+        assert!(status.message().contains(r#"did you mean "/t.Users/Count""#), "{status}");
+    }
+
+    #[tokio::test]
     async fn the_dynamic_handler_gets_the_other_names() {
         let mut builder = users();
         builder.dynamic(|request: Request| async move {
@@ -250,7 +266,7 @@ mod tests {
     fn a_name_has_one_method() {
         let mut builder = users();
         builder.add(Echo(&CLASH));
-        let error = builder.build().err().expect("user.get is claimed twice");
+        let error = builder.build().expect_err("user.get is claimed twice");
         assert_eq!(error.to_string(), r#"/t.Users/GetUser and /t.Others/A are both called "user.get""#);
         let mut twice = users();
         twice.add(Echo(&USERS));

@@ -23,7 +23,7 @@ use crate::call::status::{BoxError, Status};
 ///
 /// ```
 /// use std::time::Duration;
-/// use dora_core::middleware::when::WhenLayer;
+/// use dora::WhenLayer;
 /// use tower::timeout::TimeoutLayer;
 ///
 /// // Whatever may be called twice is given less time.

@@ -1,6 +1,13 @@
 //! What a peer may make us do while unpacking.
 
 /// Bounds on one unpacked body. They hold before anything is allocated.
+/// ```
+/// use dora::{Limits, Server};
+///
+/// let limits = Limits { calls: 50, ..Limits::default() }.with_depth(32);
+/// let server = Server::builder().limits(limits);
+/// # drop(server);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Levels of arrays within arrays. Default 64, as deep as [`Limits::MAX_DEPTH`].

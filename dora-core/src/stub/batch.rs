@@ -32,27 +32,31 @@ use super::results::{Append, Ended, Results};
 /// what is said on the batch holds for all, and its timeout for the whole. The
 /// calls go through the service of the batch, which is of the same type as theirs.
 ///
-/// ```no_run
-/// # use dora_core::codegen;
-/// # use dora_core::call::status::Status;
-/// # use dora_core::pack::value::Value;
-/// # async fn demo(channel: codegen::Channel) -> Result<(), Status> {
-/// let php = channel.dynamic();
-/// let (user, orders) = channel
-///     .batch()
-///     .call(php.call("/user/get", 7))
-///     .call(php.call("/order/list", 7))
-///     .send()
-///     .await?;
+/// ```
+/// use dora::{Batch, DynamicClient, Request, Server, Status, Value};
 ///
-/// let mut users = channel.batch().list();
-/// for id in 0..100 {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let echo = |request: Request<Value>| async move {
+/// #     match request.body() {
+/// #         Value::Int(13) => Err(Status::not_found("no user 13")),
+/// #         _ => Ok(request.into_body()),
+/// #     }
+/// # };
+/// # let channel = Server::builder().dynamic(echo).into_service()?;
+/// let php = DynamicClient::new(channel.clone());
+/// // Of a channel: `channel.batch()`.
+/// let batch = Batch::new(channel.clone());
+/// let (user, orders) = batch.call(php.call("/user/get", 7)).call(php.call("/order/list", 13)).send().await?;
+/// assert_eq!(user?, Value::from(7));
+/// assert!(orders.is_err(), "and the user came all the same");
+///
+/// let mut users = Batch::new(channel).list();
+/// for id in 0..10 {
 ///     users.push(php.call("/user/get", id));
 /// }
-/// for user in users.send().await? {
-///     println!("{:?}", user?);
-/// }
-/// # let _: (Result<Value, Status>, Result<Value, Status>) = (user, orders);
+/// let users: Result<Vec<Value>, Status> = users.send().await?.into_iter().collect();
+/// assert_eq!(users?.len(), 10);
 /// # Ok(())
 /// # }
 /// ```

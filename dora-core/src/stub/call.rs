@@ -29,6 +29,25 @@ use super::caller::Caller;
 /// `M` says what is awaited: [`Wait`] the result, [`NoResult`] the
 /// acknowledgement alone, [`Deferred`] the acknowledgement, with the result to
 /// be awaited later.
+/// ```
+/// use std::time::Duration;
+///
+/// use dora::{DynamicClient, Request, Server, Status, Value, value};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let echo = |request: Request<Value>| async move { Ok::<Value, Status>(request.into_body()) };
+/// # let users = DynamicClient::new(Server::builder().dynamic(echo).into_service()?);
+/// // Of a generated client: `users.get_user(GetUserRequest { id: 7 })`.
+/// let get = || users.call("/user/get", value!({ "id" => 7 }));
+///
+/// let user = get().timeout(Duration::from_millis(200)).metadata("tenant", "acme").await?;
+/// get().no_result().await?; // acknowledged; the result is not wanted
+/// let pending = get().deferred().await?; // acknowledged ..
+/// assert_eq!(pending.await?, user); // .. and the result awaited later
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a call is made when it is awaited"]
 pub struct Call<S, Req, Resp, M = Wait> {
     service: S,

@@ -12,19 +12,19 @@ use crate::call::status::BoxError;
 ///
 /// ```
 /// # mod users {
-/// #     use dora_core::codegen;
+/// #     use dora::codegen;
 /// #     static SERVICE: codegen::ServiceDescriptor = codegen::ServiceDescriptor::new("u.Users", &[&GET]);
 /// #     static GET: codegen::Method = codegen::Method::new(&SERVICE, "Get", "/u.Users/Get");
 /// #     pub struct UsersClient<S> { service: S }
 /// #     impl<S: codegen::Caller> UsersClient<S> {
-/// #         pub fn get(&self, id: dora_core::pack::value::Value)
-/// #             -> codegen::Call<S, dora_core::pack::value::Value, dora_core::pack::value::Value> {
+/// #         pub fn get(&self, id: dora::Value)
+/// #             -> codegen::Call<S, dora::Value, dora::Value> {
 /// #             codegen::Call::new(self.service.clone(), &GET, id)
 /// #         }
 /// #     }
 /// # }
 /// # use users::UsersClient;
-/// # use dora_core::{call::status::Status, stub::caller::Caller};
+/// # use dora::{Caller, Status};
 /// struct Greeter<S> {
 ///     users: UsersClient<S>,
 /// }

@@ -25,10 +25,10 @@ use super::pending::Pending;
 /// methods of a `.proto` without its types, use an endpoint with one of these.
 ///
 /// ```no_run
-/// # async fn demo() -> Result<(), dora_core::call::status::Status> {
-/// use dora_core::stub::dynamic::DynamicClient;
-/// use dora_core::transport::client::endpoint::Endpoint;
-/// use dora_core::value;
+/// # async fn demo() -> Result<(), dora::Status> {
+/// use dora::DynamicClient;
+/// use dora::Endpoint;
+/// use dora::value;
 ///
 /// let channel = Endpoint::new("10.0.2.15:9567")?.php().connect().await?;
 /// let php = DynamicClient::new(channel);

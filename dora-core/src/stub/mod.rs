@@ -10,6 +10,7 @@ pub mod dynamic;
 pub mod in_process;
 pub mod layered;
 pub(crate) mod local;
+pub mod mock;
 pub mod pending;
 pub mod results;
 pub mod serve;

@@ -1,10 +1,11 @@
 //! From a packed body to a typed handler and back.
 
-use std::future::{Future, ready};
+use std::future::{Future, Ready, ready};
 
 use crate::call::BoxFuture;
 use crate::call::method::{Method, ServiceDescriptor};
 use crate::call::mount::Mount;
+use crate::call::nearest::no_method;
 use crate::call::request::Request;
 use crate::call::response::{Reply, Response};
 use crate::call::status::Status;
@@ -43,7 +44,11 @@ pub(crate) fn call_by_name(service: &impl Mount, mut request: Request) -> BoxFut
             request.head_mut().resolve(method);
             service.call(index, request)
         }
-        None => unknown_method(usize::MAX, request),
+        None => {
+            let methods = service.descriptor().methods().iter();
+            let known = methods.flat_map(|method| method.aliases().iter().copied().chain([method.path()]));
+            Box::pin(ready(Err(no_method(request.method().as_str(), known))))
+        }
     }
 }
 
@@ -65,7 +70,15 @@ pub(super) fn method_of(
         .map(|(index, method)| (index, *method))
 }
 
+/// The answer of a method whose handler nobody wrote.
+///
+/// # Errors
+/// Always: `Unimplemented`.
+pub fn unimplemented<Req, Resp>(request: Request<Req>) -> Ready<Result<Response<Resp>, Status>> {
+    ready(Err(Status::unimplemented(format!("this server does not implement {}", request.method()))))
+}
+
 /// The answer to a call of a method that the service does not have.
 pub fn unknown_method(_index: usize, request: Request) -> BoxFuture<Response> {
-    Box::pin(ready(Err(Status::unimplemented(format!("no method is called {:?}", request.method())))))
+    Box::pin(ready(Err(no_method(request.method().as_str(), std::iter::empty()))))
 }

@@ -4,17 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use dora_core::call::capabilities::Capabilities;
 use dora_core::call::code::Code;
 use dora_core::call::dora_code;
 use dora_core::call::mode::Mode;
 use dora_core::call::request::Request;
 use dora_core::call::status::Status;
+use dora_core::pack::packet::RequestPacket;
 use dora_core::pack::value::Value;
 use dora_core::server::Server;
 use dora_core::value;
+use dora_core::wire::notice::Notice;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::support::{Gate, PATIENCE, call, eventually, frame, packet, serve, soon};
+use crate::support::{Gate, PATIENCE, call, echo, eventually, frame, frame_for, packet, serve, soon};
 
 #[tokio::test]
 async fn what_runs_is_answered_and_then_all_is_closed() {
@@ -120,6 +124,80 @@ async fn under_load_no_accepted_call_is_lost() {
         ended.load(Ordering::SeqCst),
         "every handler's answer arrived"
     );
+}
+
+/// As PHP's client: it knows of an end only when it sends.
+#[tokio::test]
+async fn a_peer_that_sends_after_the_end_hears_so_at_once() {
+    let mut server = serve(Gate::closed().server()).await;
+    let mut raw = server.raw().await;
+    raw.assert_usable().await;
+    server.stop();
+    raw.assert_closed().await;
+    let start = std::time::Instant::now();
+    while raw.stream.write_all(&frame(&call("/echo"))).await.is_ok() {
+        assert!(start.elapsed() < Duration::from_millis(300), "what it sends is swallowed");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    server.ended().await;
+}
+
+/// A packet of one call by a peer that understands notices.
+fn understanding(name: &str) -> RequestPacket {
+    RequestPacket { can: Some(Capabilities::NOTICES), ..call(name) }
+}
+
+#[tokio::test]
+async fn a_peer_that_understands_is_told_and_loses_nothing_that_is_on_its_way() {
+    let gate = Gate::closed();
+    let mut server = serve(gate.server()).await;
+    let mut raw = server.raw().await;
+    raw.send(&frame(&understanding("/echo"))).await;
+    let can = raw.answer().await.can.expect("asked");
+    assert!(can.contains(Capabilities::NOTICES.with(Capabilities::PROTOBUF)), "{can:?}");
+    raw.send(&frame(&call("/gate"))).await;
+    gate.until_running(1).await;
+    server.stop();
+    assert_eq!(Notice::of(&raw.frame().await.0), Some(Notice::Drain));
+    // Longer than others are waited for: what was sent before it was told may be late.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    raw.assert_usable().await;
+    gate.open(1);
+    raw.result().await.expect("answered");
+    raw.stream.shutdown().await.expect("half-closed: it is done");
+    raw.assert_closed().await;
+    server.ended().await;
+}
+
+/// One that says so only in a request that came during the drain is told then.
+#[tokio::test]
+async fn a_peer_is_told_as_soon_as_it_is_known_to_understand() {
+    let gate = Gate::closed();
+    let mut server = serve(gate.server()).await;
+    let mut raw = server.raw().await;
+    raw.send(&frame(&call("/gate"))).await;
+    gate.until_running(1).await;
+    server.stop();
+    raw.send(&frame(&understanding("/echo"))).await;
+    assert!(raw.answer().await.can.is_some());
+    assert_eq!(Notice::of(&raw.frame().await.0), Some(Notice::Drain));
+    gate.open(1);
+    raw.result().await.expect("answered");
+    drop(raw);
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn a_ping_is_answered_and_a_peer_that_says_nothing_is_told_nothing() {
+    let server = serve(echo()).await;
+    let mut raw = server.raw().await;
+    raw.send(&frame(&call("/echo"))).await;
+    assert_eq!(raw.answer().await.can, None, "PHP is not to see a difference");
+    raw.send(&frame_for(&Notice::Ping.guid(), None, b"")).await;
+    let (guid, body) = raw.frame().await;
+    assert_eq!((Notice::of(&guid), &body[..]), (Some(Notice::Pong), &b""[..]));
+    raw.send(&frame_for(&Notice::Pong.guid(), None, b"")).await;
+    raw.assert_usable().await;
 }
 
 #[tokio::test]

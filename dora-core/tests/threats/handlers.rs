@@ -111,3 +111,41 @@ async fn a_handler_that_never_ends_is_ended_and_its_place_freed() {
     eventually("nothing counts", || server.stats().running == 0).await;
     assert_eq!(Arc::strong_count(&gate), 2, "no call holds the handler's state any more");
 }
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped")
+    }
+}
+
+/// What a handler leaves behind when it is ended may panic too.
+#[tokio::test]
+async fn a_panic_in_what_a_deadline_drops_ends_that_call_alone() {
+    let gate = Gate::closed();
+    let inner = Arc::clone(&gate);
+    let server = Server::builder().dynamic(move |request: Request<Value>| {
+        let gate = Arc::clone(&inner);
+        async move {
+            let _bomb = (request.method().as_str() == "/bomb").then(|| Bomb);
+            gate.pass().await;
+            Ok::<_, Status>(request.into_body())
+        }
+    });
+    let server = serve(server).await;
+    let mut raw = server.raw().await;
+    let mut hasty = call("/bomb");
+    hasty.timeout = Some(Duration::from_millis(50));
+    raw.send(&frame(&call("/neighbour"))).await;
+    raw.send(&frame(&hasty)).await;
+    assert_eq!(raw.result().await.expect_err("late").raw_code(), dora_code::TIMEOUT);
+    gate.open(1);
+    raw.result().await.expect("its neighbour is answered");
+    // Nor does it harm who drops it with its connection.
+    raw.send(&frame(&call("/bomb"))).await;
+    gate.until_running(1).await;
+    raw.reset();
+    eventually("nothing counts", || server.stats().running == 0).await;
+    eventually("it is closed", || server.stats().closed == 1).await;
+}

@@ -140,7 +140,7 @@ async fn what_no_server_could_take_is_not_sent() {
         assert!(status.is_unsent() && status.message().contains("does not fit"), "{status}");
         // The original never answers a packet without calls.
         let batch = channel.clone().oneshot(Request::batch_of(Vec::new())).await;
-        let status = batch.err().expect("no calls");
+        let status = batch.expect_err("no calls");
         assert_eq!(status.code(), Code::InvalidArgument, "{status}");
         drop(channel);
         fake.end().await;

@@ -6,7 +6,7 @@ use super::{Enum, Enumeration, Mapped, Plain};
 /// [`Mapped`] needs.
 ///
 /// ```
-/// use dora_core::pack::mapped::{Fields, ReadField, WriteFields, from_json};
+/// use dora::mapped::{Fields, ReadField, WriteFields, from_json};
 ///
 /// #[derive(Default)]
 /// struct User {

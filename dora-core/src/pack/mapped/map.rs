@@ -1,6 +1,6 @@
 //! `map` fields.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::marker::PhantomData;
 
@@ -24,30 +24,73 @@ where
     T: Mapped<K>,
 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let human_readable = serializer.is_human_readable();
-        let mut map = serializer.serialize_map(Some(self.len()))?;
         // By key: PHP's arrays have an order, and `===` looks at it.
         let mut entries: Vec<_> = self.iter().collect();
         entries.sort_unstable_by_key(|&(key, _)| key);
-        for (key, value) in entries {
-            map.serialize_entry(&KeyToSerde(key, human_readable), &ToSerde::new(value))?;
-        }
-        map.end()
+        write(entries, serializer)
     }
 
     fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let reader = MapReader { human_readable: deserializer.is_human_readable(), entry: PhantomData };
-        reader.read_array(deserializer)
+        read(deserializer)
     }
 }
 
-struct MapReader<Key, T, K> {
-    human_readable: bool,
-    entry: PhantomData<(Key, T, K)>,
+impl<Key, T, K> Mapped<K> for BTreeMap<Key, T>
+where
+    Key: MapKey,
+    T: Mapped<K>,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        write(self, serializer)
+    }
+
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read(deserializer)
+    }
 }
 
-impl<'de, Key: MapKey, T: Mapped<K>, K> Reader<'de> for MapReader<Key, T, K> {
-    type Value = HashMap<Key, T>;
+/// Writes entries that are in the order of their keys.
+fn write<'a, Key, T, K, S>(
+    entries: impl IntoIterator<Item = (&'a Key, &'a T), IntoIter: ExactSizeIterator>,
+    serializer: S,
+) -> Result<S::Ok, S::Error>
+where
+    Key: MapKey + 'a,
+    T: Mapped<K> + 'a,
+    S: Serializer,
+{
+    let human_readable = serializer.is_human_readable();
+    let entries = entries.into_iter();
+    let mut map = serializer.serialize_map(Some(entries.len()))?;
+    for (key, value) in entries {
+        map.serialize_entry(&KeyToSerde(key, human_readable), &ToSerde::new(value))?;
+    }
+    map.end()
+}
+
+fn read<'de, M, Key, T, K, D>(deserializer: D) -> Result<M, D::Error>
+where
+    M: Default + Extend<(Key, T)>,
+    Key: MapKey,
+    T: Mapped<K>,
+    D: Deserializer<'de>,
+{
+    let human_readable = deserializer.is_human_readable();
+    MapReader { human_readable, map: PhantomData }.read_array(deserializer)
+}
+
+struct MapReader<M, Key, T, K> {
+    human_readable: bool,
+    map: PhantomData<(M, Key, T, K)>,
+}
+
+impl<'de, M, Key, T, K> Reader<'de> for MapReader<M, Key, T, K>
+where
+    M: Default + Extend<(Key, T)>,
+    Key: MapKey,
+    T: Mapped<K>,
+{
+    type Value = M;
 
     fn expected(&self) -> String {
         "a map".to_owned()
@@ -56,14 +99,14 @@ impl<'de, Key: MapKey, T: Mapped<K>, K> Reader<'de> for MapReader<Key, T, K> {
     /// To PHP a list is a map from 0, 1, 2. To JSON it is not, unless empty:
     /// that is how `json_encode` writes an empty map.
     fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut values = HashMap::new();
+        let mut values = M::default();
         for index in 0.. {
             let Some(value) = list.next_element_seed(Seed::new())? else {
                 break;
             };
             let index = Input::Int(index);
             match Key::from_input(index, self.human_readable) {
-                Some(key) if !self.human_readable => values.insert(key, value),
+                Some(key) if !self.human_readable => values.extend([(key, value)]),
                 _ => return Err(input::mismatch(&self.expected(), "a list")),
             };
         }
@@ -71,9 +114,9 @@ impl<'de, Key: MapKey, T: Mapped<K>, K> Reader<'de> for MapReader<Key, T, K> {
     }
 
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut values = HashMap::new();
+        let mut values = M::default();
         while let Some(key) = map.next_key_seed(KeySeed::<Key>::new(self.human_readable))? {
-            values.insert(key, map.next_value_seed(Seed::new())?);
+            values.extend([(key, map.next_value_seed(Seed::new())?)]);
         }
         Ok(values)
     }

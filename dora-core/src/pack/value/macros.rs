@@ -3,7 +3,7 @@
 /// Builds a [`Value`](crate::pack::value::Value) the way it looks in PHP.
 ///
 /// ```
-/// use dora_core::value;
+/// use dora::value;
 ///
 /// let user = value!({
 ///     "id" => 7,

@@ -16,9 +16,9 @@ pub use fields::{Field, Fields, Visibility};
 /// become copies.
 ///
 /// ```
-/// use dora_core::pack::limits::Limits;
-/// use dora_core::pack::php::{decode, encode};
-/// use dora_core::pack::value::Value;
+/// use dora::Limits;
+/// # use dora_core::pack::php::{decode, encode};
+/// use dora::Value;
 ///
 /// let bytes = b"O:8:\"App\\User\":2:{s:2:\"id\";i:7;s:7:\"\0*\0name\";s:3:\"Ada\";}";
 /// let user = decode(bytes, &Limits::default())?;

@@ -36,6 +36,25 @@ use super::state::ChannelState;
 /// As a tower service it is not ready while the server is known to be down: a
 /// call then waits for the next attempt to connect, and a balancer takes another
 /// channel. [`state`](Self::state) and [`in_flight`](Self::in_flight) say how it is.
+/// ```
+/// use dora::{Channel, Endpoint, Status, Value, value};
+///
+/// /// Connected once, cloned wherever calls are made.
+/// async fn name_of(channel: &Channel, id: i64) -> Result<Value, Status> {
+///     let user = channel.dynamic().call("/user/get", value!({ "id" => id })).await?;
+///     user.get("name").cloned().ok_or_else(|| Status::not_found(format!("user {id} has no name")))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Nothing listens there: each call says so, and the next one tries again.
+/// let channel = Endpoint::new("127.0.0.1:1")?.connect_lazy()?;
+/// let error = name_of(&channel, 7).await.expect_err("no server");
+/// assert_eq!(error.code(), dora::Code::Unavailable);
+/// assert_eq!(channel.in_flight(), 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Channel(Arc<Handle>);
 

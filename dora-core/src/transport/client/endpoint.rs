@@ -25,6 +25,22 @@ use super::dial::Connector;
 /// signature, no compression. A PHP server wants [`Endpoint::php`], and the
 /// signature and compression that its `SW_DATASIGEN_FLAG` and
 /// `SW_DATACOMPRESS_FLAG` say.
+/// ```
+/// use std::time::Duration;
+///
+/// use dora::Endpoint;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let users = Endpoint::new("users.internal:9567")?.timeout(Duration::from_millis(500)).connect_lazy()?;
+/// let php = Endpoint::new("10.0.2.15:9567")?.php().signed().connect_lazy()?;
+/// assert_eq!((users.peer(), php.peer()), ("users.internal:9567", "10.0.2.15:9567"));
+///
+/// let error = Endpoint::new("http://10.0.2.15").expect_err("that is no address");
+/// println!("{error}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     address: Address,
@@ -127,12 +143,12 @@ impl Endpoint {
     /// another runtime's streams, through a proxy, or within the process.
     ///
     /// ```
-    /// use dora_core::transport::client::endpoint::Endpoint;
+    /// use dora::Endpoint;
     /// use tokio::net::TcpStream;
     ///
     /// let endpoint = Endpoint::new("users:9567")?
     ///     .connect_with(|_address| TcpStream::connect("10.0.2.15:9567"));
-    /// # Ok::<(), dora_core::call::status::Status>(())
+    /// # Ok::<(), dora::Status>(())
     /// ```
     #[must_use]
     pub fn connect_with<F, Fut, IO>(self, connect: F) -> Self

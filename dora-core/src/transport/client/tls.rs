@@ -23,10 +23,10 @@ use super::endpoint::Endpoint;
 /// How a client speaks TLS.
 ///
 /// ```no_run
-/// use dora_core::transport::client::endpoint::Endpoint;
-/// use dora_core::transport::client::tls::ClientTls;
-/// use dora_core::transport::io::tls::identity::Identity;
-/// use dora_core::transport::io::tls::trust::Trust;
+/// use dora::Endpoint;
+/// use dora::tls::ClientTls;
+/// use dora::tls::Identity;
+/// use dora::tls::Trust;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let trust = Trust::from_file("ca.pem")?;

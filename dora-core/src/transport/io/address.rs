@@ -12,13 +12,13 @@ use std::sync::Arc;
 /// Written `host:port`, `127.0.0.1:9567`, `[::1]:9567` or `unix:/run/x.sock`.
 ///
 /// ```
-/// use dora_core::transport::io::address::Address;
+/// use dora::Address;
 ///
 /// let address: Address = "[::1]:9567".parse()?;
 /// assert_eq!(address.to_string(), "[::1]:9567");
 /// let error = "http://a:9567".parse::<Address>().unwrap_err();
 /// assert!(error.to_string().ends_with("write \"a:9567\""));
-/// # Ok::<(), dora_core::transport::io::address::AddressError>(())
+/// # Ok::<(), dora::AddressError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::call::capabilities::Capabilities;
 use crate::call::packer::PackerSet;
 use crate::pack::limits::Limits;
 use crate::wire::checksum::Salt;
@@ -59,6 +60,11 @@ impl Default for SessionConfig {
 }
 
 impl SessionConfig {
+    /// What this end can.
+    pub(super) const fn capabilities(&self) -> Capabilities {
+        Capabilities::of_packers(self.packers).with(Capabilities::NOTICES)
+    }
+
     pub(super) fn decoder(&self) -> Decoder {
         Decoder::new(self.max_packet, self.salt.clone())
     }

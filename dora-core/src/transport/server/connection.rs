@@ -13,12 +13,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 use tower::Service;
 
-use crate::call::origin::Connection;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::BoxError;
@@ -28,23 +26,19 @@ use crate::transport::io::stream::Stream;
 use crate::wire::notice::Notice;
 
 use super::dispatch::Dispatch;
+use super::incoming::Incoming;
+use super::ledger::Share;
 use super::session::{Leave, Next, Session};
 use super::shared::Shared;
 use super::shutdown::{Phase, Watcher};
 use super::turn::{Budget, Turn};
-
-/// A connection that stands, and what came on it before it was handed over.
-pub(super) struct Opened {
-    pub(super) stream: Stream,
-    pub(super) first: Bytes,
-    pub(super) over: Connection,
-}
 
 /// A connection and all that runs on it.
 struct Serving<S: Service<Request>> {
     stream: Stream,
     session: Session,
     dispatch: Dispatch<S>,
+    share: Share,
     alarm: Alarm,
     probe: Alarm,
     probe_at: Option<Instant>,
@@ -71,13 +65,13 @@ const READ_AHEAD: usize = 64 << 10;
 const PROBE: Duration = Duration::from_secs(1);
 
 /// Serves a connection until it ends, of itself or by the server's shutdown.
-pub(super) async fn serve<S>(opened: Opened, service: S, shared: Arc<Shared>, watcher: Watcher)
+pub(super) async fn serve<S>(incoming: Incoming, service: S, shared: Arc<Shared>, watcher: Watcher)
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
 {
     // Nothing of this size may be moved into a future of its own: it would be
     // there twice.
-    let mut connection = Serving::new(opened, service, shared, watcher.clone());
+    let mut connection = Serving::new(incoming, service, shared, watcher.clone());
     let mut changed = pin!(watcher.changed());
     let mut told: Option<Waker> = None;
     let mut phase = Phase::Serving;
@@ -148,8 +142,8 @@ impl<S> Serving<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
 {
-    fn new(opened: Opened, service: S, shared: Arc<Shared>, watcher: Watcher) -> Self {
-        let Opened { stream, first, over } = opened;
+    fn new(incoming: Incoming, service: S, shared: Arc<Shared>, watcher: Watcher) -> Self {
+        let (stream, first, over) = incoming.into_parts();
         shared.stats.connection_accepted();
         let mut inbox = Inbox::new(shared.config.decoder());
         inbox.put(&first);
@@ -157,6 +151,7 @@ where
             stream,
             session: Session::new(inbox, Instant::now()),
             dispatch: Dispatch::new(service, shared, over, watcher),
+            share: Share::default(),
             alarm: Alarm::default(),
             probe: Alarm::default(),
             probe_at: None,
@@ -204,6 +199,11 @@ where
         self.dispatch.tell_stats();
         let config = &self.dispatch.shared.config;
         self.session.end_turn(load, config, turn.now());
+        let held = load.waiting + self.session.inbox.len();
+        if self.share.hold(&self.dispatch.shared.ledger, held, cx.waker()) {
+            tracing::warn!(peer = %self.dispatch.connection.peer(), held, "connection closed: too many bytes wait");
+            return Poll::Ready(After::End(Leave::AtOnce));
+        }
         // Frames may be here that there was no time for.
         if !turn.is_spent()
             && let Some(leave) = self.session.over(load, turn.now())

@@ -141,7 +141,7 @@ where
                 break;
             };
             let packet = ResponsePacket::ended(reply.guid, data);
-            self.answer(reply.manner, ResponsePacket { is_result, ..packet });
+            self.answer(reply, ResponsePacket { is_result, ..packet });
             moved = true;
         }
         moved
@@ -185,14 +185,17 @@ where
         match packet {
             Ok(packet) => {
                 manner.generation = packet.kind.generation(frame.generation);
-                let guid = packet.guid.or(frame.guid);
-                self.begin(packet, received_at, Reply { manner, guid }, cx);
+                if let Some(can) = packet.can.filter(|_| manner.generation == Generation::Guid) {
+                    self.peer_can = can;
+                }
+                let reply = Reply { manner, guid: packet.guid.or(frame.guid), asks: packet.can.is_some() };
+                self.begin(packet, received_at, reply, cx);
             }
             Err(Refused { guid, kind, status }) => {
                 if let Some(kind) = kind {
                     manner.generation = kind.generation(frame.generation);
                 }
-                self.refuse(Reply { manner, guid: guid.or(frame.guid) }, kind, status);
+                self.refuse(Reply { manner, guid: guid.or(frame.guid), asks: false }, kind, status);
             }
         }
     }
@@ -229,7 +232,7 @@ where
             self.acknowledge(reply);
             // The original never pushes a result here; its caller waits in vain.
             let status = Status::raw(dora_code::NO_CALLS, dora_code::NO_CALLS_MESSAGE);
-            return self.answer(reply.manner, ResponsePacket::refused(reply.guid, &status).later());
+            return self.answer(reply, ResponsePacket::refused(reply.guid, &status).later());
         }
         let guid = reply.guid.unwrap_or(Guid::ZERO);
         let arrival = Arrival { connection: Arc::clone(&self.connection), guid, received, begun: self.now };
@@ -255,7 +258,7 @@ where
             None => Box::pin(run),
         };
         if let Started::Done(data, mut place) = self.work.start(place, calls, reply, cx) {
-            self.answer(reply.manner, ResponsePacket::ended(reply.guid, data));
+            self.answer(reply, ResponsePacket::ended(reply.guid, data));
             place.set(Run::Ended { status: None });
             self.spare = Some(place);
         }
@@ -268,14 +271,14 @@ where
         };
         match self.shared.control.run(&command, &self.shared.stats) {
             Ok(value) => {
-                self.answer(reply.manner, ResponsePacket::ended(reply.guid, ResponseData::Value(value)));
+                self.answer(reply, ResponsePacket::ended(reply.guid, ResponseData::Value(value)));
             }
             Err(status) => self.refuse(reply, Some(PacketKind::Control), status),
         }
     }
 
     fn acknowledge(&mut self, reply: Reply) {
-        self.answer(reply.manner, ResponsePacket::accepted(reply.guid));
+        self.answer(reply, ResponsePacket::accepted(reply.guid));
     }
 
     /// Refuses a packet as a whole.
@@ -290,9 +293,9 @@ where
     /// result too. A client that does not wait for one drops it.
     fn answer_refusal(&mut self, reply: Reply, kind: Option<PacketKind>, status: &Status) {
         let waits = kind.is_some_and(|kind| kind.mode() == Mode::Deferred);
-        self.answer(reply.manner, ResponsePacket::refused(reply.guid, status));
+        self.answer(reply, ResponsePacket::refused(reply.guid, status));
         if waits && reply.manner.packer == Packer::Php {
-            self.answer(reply.manner, ResponsePacket::refused(reply.guid, status).later());
+            self.answer(reply, ResponsePacket::refused(reply.guid, status).later());
         }
     }
 
@@ -322,12 +325,15 @@ where
         };
         let manner =
             Manner { generation, packer: Packer::Php, gzip: config.gzip, guid: guid.unwrap_or(Guid::ZERO) };
-        self.answer_refusal(Reply { manner, guid }, kind, &status);
+        self.answer_refusal(Reply { manner, guid, asks: false }, kind, &status);
     }
 
-    fn answer(&mut self, manner: Manner, packet: ResponsePacket) {
+    fn answer(&mut self, reply: Reply, packet: ResponsePacket) {
         self.tally.answers += 1;
-        manner.encode(&self.shared.encoder, packet, self.outbox.buffer());
+        // A peer that has not said what it can is not told either: PHP's are not
+        // to see a difference.
+        let can = reply.asks.then(|| self.shared.config.capabilities());
+        reply.manner.encode(&self.shared.encoder, packet.with_can(can), self.outbox.buffer());
     }
 }
 

@@ -1,12 +1,16 @@
 //! The server's end: a listener, its connections, and the calls that run on them.
 
+pub mod accept;
 mod answer;
 pub mod bind;
 pub mod config;
 mod connection;
+pub mod connections;
 pub mod control;
 mod dispatch;
-pub mod listener;
+pub mod incoming;
+mod ledger;
+mod listener;
 mod packet;
 mod parked;
 mod running;
@@ -15,4 +19,8 @@ mod shared;
 mod shutdown;
 pub mod signal;
 pub mod stats;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod turn;
+#[cfg(unix)]
+mod unix;

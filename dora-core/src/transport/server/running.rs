@@ -44,6 +44,8 @@ pub(super) struct Reply {
     pub(super) manner: Manner,
     /// The guid for the answer's body.
     pub(super) guid: Option<Guid>,
+    /// Whether the peer said what it can, and so is told what this end can.
+    pub(super) asks: bool,
 }
 
 /// The way back for calls that outlive their connection.

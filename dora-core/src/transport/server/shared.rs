@@ -6,6 +6,7 @@ use crate::wire::encoder::Encoder;
 
 use super::config::SessionConfig;
 use super::control::Control;
+use super::ledger::Ledger;
 use super::stats::Stats;
 
 /// What all connections of a server share.
@@ -17,4 +18,5 @@ pub(super) struct Shared {
     pub(super) stats: Arc<Stats>,
     /// Calls that may be parked or running in the background in the whole server.
     pub(super) max_running: usize,
+    pub(super) ledger: Arc<Ledger>,
 }

@@ -15,9 +15,9 @@ use super::control::Control;
 /// drain timeout.
 ///
 /// ```no_run
-/// # async fn demo() -> Result<(), dora_core::server::ServeError> {
-/// use dora_core::server::Server;
-/// use dora_core::transport::server::signal::shutdown_signal;
+/// # async fn demo() -> Result<(), dora::ServeError> {
+/// use dora::Server;
+/// use dora::shutdown_signal;
 ///
 /// Server::builder().serve_with_shutdown("0.0.0.0:9567", shutdown_signal()).await?;
 /// println!("drained");
@@ -38,7 +38,7 @@ pub fn shutdown_signal() -> impl Future<Output = ()> + Send + 'static {
 }
 
 /// `signal`, and until it ends the hook of `control` is run at each SIGUSR1.
-pub(super) async fn until(signal: impl Future<Output = ()>, control: Control) {
+pub(crate) async fn until(signal: impl Future<Output = ()>, control: Control) {
     tokio::select! {
         biased;
         () = signal => {}

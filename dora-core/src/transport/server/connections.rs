@@ -1,0 +1,155 @@
+//! All connections of a server: each a task of its own, and one end for all.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tower::Service;
+
+use crate::call::request::Request;
+use crate::call::response::Response;
+use crate::call::status::BoxError;
+use crate::transport::io::stream::Stream;
+
+use super::config::SessionConfig;
+use super::connection;
+use super::control::Control;
+use super::incoming::Incoming;
+use super::ledger::Ledger;
+use super::shared::Shared;
+use super::shutdown::{Phase, Shutdown};
+use super::stats::Stats;
+
+/// Makes another stream of one that stands: TLS.
+pub type Upgrade = dyn Fn(Incoming) -> Upgrading + Send + Sync;
+
+type Upgrading = Pin<Box<dyn Future<Output = io::Result<Incoming>> + Send>>;
+
+/// What a server is held to, beside what each of its connections is.
+#[derive(Clone)]
+pub struct ServerConfig {
+    /// Open connections; more wait in the system's queue. Default 65,536.
+    pub max_connections: usize,
+    /// Calls that may run in the whole server without being done at once.
+    /// Default 65,536.
+    pub max_running: usize,
+    /// Bytes that may wait on all connections together; beyond it those that hold
+    /// most are closed. Default 256 MiB.
+    pub max_buffered: usize,
+    /// How long a shutdown waits for running calls. Default 30 s.
+    pub drain_timeout: Duration,
+    /// What is spoken before the first frame. Default: nothing.
+    pub upgrade: Option<Arc<Upgrade>>,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            max_connections: 1 << 16,
+            max_running: 1 << 16,
+            max_buffered: 256 << 20,
+            drain_timeout: Duration::from_secs(30),
+            upgrade: None,
+        }
+    }
+}
+
+impl fmt::Debug for ServerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerConfig")
+            .field("max_connections", &self.max_connections)
+            .field("max_running", &self.max_running)
+            .field("max_buffered", &self.max_buffered)
+            .field("drain_timeout", &self.drain_timeout)
+            .field("upgraded", &self.upgrade.is_some())
+            .finish()
+    }
+}
+
+/// How a server serves.
+#[derive(Debug)]
+pub struct Settings {
+    /// What the server is held to.
+    pub server: ServerConfig,
+    /// What its connections are held to.
+    pub session: SessionConfig,
+    /// The control commands.
+    pub control: Control,
+    /// The counters.
+    pub stats: Arc<Stats>,
+}
+
+/// A server without a listener: connections are handed to it one by one, by
+/// whoever accepts them. Dropped, it closes them all.
+#[derive(Debug)]
+pub struct Connections<S> {
+    service: S,
+    shared: Arc<Shared>,
+    shutdown: Shutdown,
+    pub(super) config: ServerConfig,
+}
+
+impl<S> Connections<S>
+where
+    S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+{
+    /// Connections to `service`.
+    pub fn new(settings: Settings, service: S) -> Self {
+        let Settings { server, session, control, stats } = settings;
+        let shared = Shared {
+            encoder: session.encoder(),
+            config: session,
+            control,
+            stats,
+            max_running: server.max_running,
+            ledger: Arc::new(Ledger::new(server.max_buffered)),
+        };
+        Self { service, shared: Arc::new(shared), shutdown: Shutdown::new(), config: server }
+    }
+
+    /// Serves one connection to its end. Spawn what this returns; dropped, it
+    /// closes the connection.
+    ///
+    /// The limit on open connections is the listener's, and not held here.
+    pub fn serve(&self, incoming: Incoming) -> impl Future<Output = ()> + Send + 'static + use<S> {
+        let (service, shared, watcher) =
+            (self.service.clone(), Arc::clone(&self.shared), self.shutdown.watcher());
+        let upgrade = self.config.upgrade.clone();
+        // Whatever is done first, a task that serves holds no more than it needs.
+        async move {
+            let peer = incoming.peer.clone();
+            match open(incoming, upgrade, shared.config.frame_timeout).await {
+                Ok(incoming) => connection::serve(incoming, service, shared, watcher).await,
+                Err(error) => tracing::debug!(%peer, %error, "connection lost before it began"),
+            }
+        }
+    }
+
+    /// Lets what runs end, and closes all connections: in the end those, too, on
+    /// which something still runs after the drain timeout. Those that are handed
+    /// over from now on are told to go at once.
+    pub async fn drain(&self) {
+        self.shutdown.set(Phase::Draining);
+        if tokio::time::timeout(self.config.drain_timeout, self.shutdown.ended()).await.is_err() {
+            tracing::warn!("calls still run at the end of the drain timeout: they are cancelled");
+            self.shutdown.set(Phase::Closing);
+        }
+    }
+}
+
+/// Makes a connection ready for its first frame.
+async fn open(
+    mut incoming: Incoming,
+    upgrade: Option<Arc<Upgrade>>,
+    patience: Duration,
+) -> io::Result<Incoming> {
+    incoming.stream = match incoming.stream {
+        Stream::Tcp(stream) => Stream::tcp(stream)?,
+        other => other,
+    };
+    let Some(upgrade) = upgrade else { return Ok(incoming) };
+    tokio::time::timeout(patience, upgrade(incoming)).await?
+}

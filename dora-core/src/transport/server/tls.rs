@@ -1,0 +1,208 @@
+//! TLS on the server's end.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, join, split};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
+use tokio_rustls::server::TlsStream;
+use webpki::EndEntityCert;
+
+use crate::call::extensions::Extensions;
+use crate::transport::io::stream::Stream;
+use crate::transport::io::tls::error::TlsError;
+use crate::transport::io::tls::identity::Identity;
+use crate::transport::io::tls::trust::Trust;
+use crate::transport::io::tls::{ALPN, Cached, provider};
+
+use super::connections::Upgrade;
+use super::incoming::Incoming;
+
+/// How a server speaks TLS.
+///
+/// ```no_run
+/// use dora::Server;
+/// use dora::tls::Identity;
+/// use dora::tls::Trust;
+/// use dora::tls::ServerTls;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let identity = Identity::from_files("server.pem", "server.key")?;
+/// // Only clients that an authority of ours has signed (mTLS).
+/// let tls = ServerTls::new(identity.clone()).clients(Trust::from_file("ca.pem")?);
+/// let server = Server::builder().tls(tls);
+/// // Later, when there is a new certificate:
+/// identity.reload(&Identity::from_files("server.pem", "server.key")?);
+/// # drop(server);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    identity: Identity,
+    clients: Option<Trust>,
+    optional: bool,
+    alpn: Vec<Vec<u8>>,
+}
+
+impl ServerTls {
+    /// TLS with this certificate, to clients of which none is asked for.
+    #[must_use]
+    pub fn new(identity: Identity) -> Self {
+        Self { identity, clients: None, optional: false, alpn: vec![ALPN.to_vec()] }
+    }
+
+    /// Asks clients for a certificate that an authority of `trust` has signed, and
+    /// refuses those that have none (mTLS).
+    #[must_use]
+    pub fn clients(self, trust: Trust) -> Self {
+        Self { clients: Some(trust), optional: false, ..self }
+    }
+
+    /// As [`clients`](Self::clients), but serves those without a certificate too.
+    /// Who has one is to be told by the handlers.
+    #[must_use]
+    pub fn optional_clients(self, trust: Trust) -> Self {
+        Self { clients: Some(trust), optional: true, ..self }
+    }
+
+    /// The protocols that are spoken here (ALPN), in place of [`ALPN`]. A client
+    /// that offers others only is refused; one that offers none is not.
+    #[must_use]
+    pub fn alpn(self, protocols: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
+        Self { alpn: protocols.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    fn config(
+        &self,
+        roots: Option<Arc<RootCertStore>>,
+        key: Option<Arc<CertifiedKey>>,
+    ) -> Result<ServerConfig, TlsError> {
+        let builder =
+            ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+        let builder = match roots {
+            None => builder.with_no_client_auth(),
+            Some(roots) => {
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
+                let verifier = if self.optional { verifier.allow_unauthenticated() } else { verifier };
+                // Only a store without roots is refused, and a trust has some.
+                let verifier = verifier.build().map_err(|error| rustls::Error::General(error.to_string()))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let key = key.unwrap_or_else(|| self.identity.current());
+        let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+        config.alpn_protocols.clone_from(&self.alpn);
+        Ok(config)
+    }
+
+    /// What makes a TLS connection of one that was accepted.
+    pub(crate) fn upgrade(self) -> Arc<Upgrade> {
+        let shared = Arc::new((self, Cached::default()));
+        Arc::new(move |incoming| {
+            let shared = Arc::clone(&shared);
+            Box::pin(async move { handshake(&shared.0, &shared.1, incoming).await })
+        })
+    }
+}
+
+async fn handshake(
+    tls: &ServerTls,
+    config: &Cached<ServerConfig>,
+    incoming: Incoming,
+) -> io::Result<Incoming> {
+    let made = config.get(tls.clients.as_ref(), Some(&tls.identity), |roots, key| tls.config(roots, key));
+    let acceptor = TlsAcceptor::from(made.map_err(io::Error::other)?);
+    let Incoming { stream, first, peer, mut values } = incoming;
+    let stream = match first.is_empty() {
+        true => boxed(acceptor.accept(stream).await.map_err(|error| explain(&error))?, &mut values),
+        // The beginning of the handshake was read by whoever accepted.
+        false => {
+            let (reader, writer) = split(stream);
+            let whole = join(io::Cursor::new(first).chain(reader), writer);
+            boxed(acceptor.accept(whole).await.map_err(|error| explain(&error))?, &mut values)
+        }
+    };
+    Ok(Incoming { stream, first: Bytes::new(), peer, values })
+}
+
+/// Adds what the client has proved to the connection's values.
+fn boxed<T>(stream: TlsStream<T>, values: &mut Extensions) -> Stream
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    if let Some(identity) = stream.get_ref().1.peer_certificates().and_then(ClientIdentity::of) {
+        values.insert(identity);
+    }
+    Stream::Other(Box::new(stream))
+}
+
+/// Who a client has proved to be by its certificate: a value of its connection.
+///
+/// ```
+/// # use dora::Request;
+/// # use dora::Status;
+/// use dora::tls::ClientIdentity;
+///
+/// fn tenant(request: &Request) -> Result<&str, Status> {
+///     let values = request.origin().map(|origin| origin.connection().values());
+///     let client = values.and_then(|values| values.get::<ClientIdentity>());
+///     client.and_then(|client| client.dns_names().next()).ok_or_else(|| Status::permission_denied("who?"))
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientIdentity(Arc<Proved>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Proved {
+    chain: Vec<CertificateDer<'static>>,
+    dns_names: Vec<String>,
+    uri_names: Vec<String>,
+}
+
+impl ClientIdentity {
+    fn of(chain: &[CertificateDer<'static>]) -> Option<Self> {
+        // It was verified a moment ago, so it is one.
+        let certificate = EndEntityCert::try_from(chain.first()?).ok()?;
+        let owned = |name: &str| name.to_owned();
+        Some(Self(Arc::new(Proved {
+            dns_names: certificate.valid_dns_names().map(owned).collect(),
+            uri_names: certificate.valid_uri_names().map(owned).collect(),
+            chain: chain.to_vec(),
+        })))
+    }
+
+    /// The DNS names of its certificate (subjectAltName).
+    pub fn dns_names(&self) -> impl Iterator<Item = &str> {
+        self.0.dns_names.iter().map(String::as_str)
+    }
+
+    /// The URIs of its certificate, such as SPIFFE's.
+    pub fn uri_names(&self) -> impl Iterator<Item = &str> {
+        self.0.uri_names.iter().map(String::as_str)
+    }
+
+    /// The certificates it has shown in DER, its own first.
+    pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.chain.iter().map(AsRef::as_ref)
+    }
+}
+
+/// What a failed handshake means, in words.
+fn explain(error: &io::Error) -> io::Error {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    let hint = match cause {
+        Some(rustls::Error::InvalidMessage(_)) => " (the client does not speak TLS; this port does)",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("TLS: {error}{hint}"))
+}
+
+#[cfg(test)]
+#[path = "tls_tests.rs"]
+mod tests;
