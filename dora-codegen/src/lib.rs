@@ -16,6 +16,7 @@ mod model;
 mod naming;
 mod options;
 mod output;
+mod prost;
 mod protos;
 mod resolve;
 

@@ -109,7 +109,7 @@ impl Output {
         text
     }
 
-    fn nest(&self, node: &Node, path: &str, depth: usize, text: &mut String) {
+    fn nest(&self, node: &Node, parent: &str, depth: usize, text: &mut String) {
         let indent = "    ".repeat(depth);
         if let Some(file) = &node.file {
             let include = match self.is_out_dir {
@@ -119,12 +119,17 @@ impl Output {
             text.push_str(&format!("{indent}include!({include});\n"));
         }
         for (module, child) in &node.children {
-            let path = format!("{path}{}", module.trim_start_matches("r#"));
-            text.push_str(&format!(
-                "\n{indent}/// The package `{path}`.\n{indent}#[allow(clippy::module_inception)]\n\
-                 {indent}pub mod {module} {{\n"
-            ));
-            self.nest(child, &format!("{path}."), depth + 1, text);
+            let name = module.trim_start_matches("r#");
+            let is_alike = depth == 0 || parent.strip_suffix('.').is_some_and(|path| path.ends_with(name));
+            if !text.ends_with("{\n") {
+                text.push('\n');
+            }
+            text.push_str(&format!("{indent}/// The package `{parent}{name}`.\n"));
+            if is_alike {
+                text.push_str(&format!("{indent}#[allow(clippy::module_inception)]\n"));
+            }
+            text.push_str(&format!("{indent}pub mod {module} {{\n"));
+            self.nest(child, &format!("{parent}{name}."), depth + 1, text);
             text.push_str(&format!("{indent}}}\n"));
         }
     }

@@ -213,3 +213,19 @@ fn a_choice_that_makes_no_sense_is_refused() {
         assert!(error.contains(part), "{part}: {error}");
     }
 }
+
+#[test]
+fn messages_with_btree_maps_need_no_crate_prost() {
+    let dir = scratch("btree");
+    let proto = write(
+        &dir,
+        "a.proto",
+        "package a; message A { map<string, A> a = 1; oneof o { B b = 2; } \
+         message B { map<string, A> a = 1; oneof o { int32 c = 2; } enum E { X = 0; } } }",
+    );
+    Config::new().out_dir(&dir).btree_map(".").compile(proto).unwrap();
+    let text = fs::read_to_string(dir.join("a.rs")).unwrap();
+    // Two messages and two oneofs; the enum derives it among others.
+    assert_eq!(text.matches("#[prost(skip_debug)]").count(), 4, "{text}");
+    assert_eq!(text.matches("#[derive(Debug)]").count(), 4, "{text}");
+}

@@ -54,7 +54,7 @@ async fn a_port_that_is_taken_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let error = echo().serve(address.as_str()).await.expect_err("it is taken").to_string();
-    assert!(error.contains(&address) && error.contains("another port"), "{error}");
+    assert!(error.contains(&address) && error.contains("another program"), "{error}");
 }
 
 #[tokio::test]

@@ -45,6 +45,11 @@ impl Markdown {
 /// the characters that turn the direction of text, which rustc refuses.
 fn tidy(comment: &str) -> String {
     let is_turn = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    // `/** A comment */`, as in Java.
+    let comment = match comment.strip_prefix('*') {
+        Some(rest) if !rest.starts_with('*') => rest,
+        _ => comment,
+    };
     let text = comment.replace("\r\n", "\n").replace('\r', " ").replace('\t', "    ").replace(is_turn, "");
     // `/// A comment`, as in Rust.
     let marks = |mark: char| {
@@ -261,6 +266,7 @@ mod tests {
         }
         assert_eq!(text(" A\r\n\n\t\tB\u{202e}\r\n "), "A\n\n```text\nB\n```");
         assert_eq!(text("/ A\n/\n/ B"), "A\n\nB");
+        assert_eq!(text("*\n A\n\n B "), "A\n\nB");
         assert!(!Markdown::new("a").has_blocks);
         assert!(Markdown::new("- a\nb").has_blocks);
     }

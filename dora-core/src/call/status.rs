@@ -196,6 +196,13 @@ impl Status {
         self
     }
 
+    /// The same with another message.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
     /// The same with details.
     #[must_use]
     pub fn with_details(mut self, details: impl Into<Bytes>) -> Self {

@@ -8,12 +8,13 @@ use crate::call::batch::CallKey;
 use crate::call::body::{BatchCall, Body};
 use crate::call::deadline::Deadline;
 use crate::call::head::RequestHead;
+use crate::call::method::Method;
 use crate::call::mode::{Mode, PacketKind};
 use crate::call::name::MethodName;
 use crate::call::packer::Packer;
 use crate::call::request::Request;
 use crate::call::status::Status;
-use crate::guid::Guid;
+use crate::generation::Generation;
 use crate::pack::compress;
 use crate::pack::envelope::{Format, encode_request};
 use crate::pack::packet::{Call, Calls, RequestPacket};
@@ -24,6 +25,8 @@ pub(crate) struct Outgoing {
     pub(crate) packet: RequestPacket,
     /// When the first answer must be there, where the request says.
     pub(crate) deadline: Option<Deadline>,
+    /// The calls whose name depends on what the peer knows.
+    aliased: Vec<(usize, &'static Method)>,
 }
 
 impl Outgoing {
@@ -31,42 +34,56 @@ impl Outgoing {
     ///
     /// # Errors
     /// A batch of no calls, or a mode that the generation has no word for.
-    pub(crate) fn new(request: Request, format: Format) -> Result<Self, Status> {
+    pub(crate) fn new(request: Request, generation: Generation) -> Result<Self, Status> {
         let (mut head, body) = request.into_parts();
         let (mode, deadline) = (head.mode(), head.deadline());
-        let packer = format.packer;
         let metadata = std::mem::take(head.metadata_mut());
+        let mut aliased = Vec::new();
         let (kind, calls) = match body {
             Body::Batch(calls) if calls.is_empty() => {
                 return Err(Status::invalid_argument("a batch of no calls"));
             }
             Body::Batch(calls) => {
                 let now = Instant::now();
-                let calls = calls.into_iter().map(|call| keyed(call, mode, deadline, now, packer));
-                (kind(format, mode, true)?, Calls::Many(calls.collect()))
+                aliased.extend(calls.iter().enumerate().filter_map(|(place, call)| alias(place, &call.head)));
+                let calls = calls.into_iter().map(|call| keyed(call, mode, deadline, now));
+                (kind(generation, mode, true)?, Calls::Many(calls.collect()))
             }
             body => {
-                let call = Call::new(name(&head, packer), body);
-                (kind(format, mode, false)?, Calls::One(call))
+                aliased.extend(alias(0, &head));
+                let call = Call::new(head.method().clone(), body);
+                (kind(generation, mode, false)?, Calls::One(call))
             }
         };
-        Ok(Self { packet: RequestPacket { kind, calls, metadata, ..RequestPacket::default() }, deadline })
+        let packet = RequestPacket { kind, calls, metadata, ..RequestPacket::default() };
+        Ok(Self { packet, deadline, aliased })
     }
-}
 
-/// Says under which guid a packet is sent, and what is left until `deadline`.
-pub(crate) fn address(
-    packet: &mut RequestPacket,
-    packer: Packer,
-    guid: Guid,
-    deadline: Option<Deadline>,
-    now: Instant,
-) {
-    let mode = packet.kind.mode();
-    packet.timeout = deadline.and_then(|deadline| remaining(deadline, mode, now));
-    // PHP looks for it in the body; two Dora ends have it in the header.
-    if packer != Packer::Protobuf {
-        packet.guid = Some(guid);
+    /// A packet whose calls have no other name.
+    pub(crate) const fn of(packet: RequestPacket, deadline: Deadline) -> Self {
+        Self { packet, deadline: Some(deadline), aliased: Vec::new() }
+    }
+
+    /// Says for the wire what is left until `deadline`.
+    pub(crate) fn expires(&mut self, deadline: Deadline, now: Instant) {
+        self.packet.timeout = remaining(deadline, self.packet.kind.mode(), now);
+    }
+
+    /// Calls methods by the names that the peer knows: one that packs as PHP does
+    /// knows legacy names, where there are any.
+    pub(crate) fn name(&mut self, packer: Packer) {
+        let name = |method: &Method| match (packer, method.aliases().first()) {
+            (Packer::Php | Packer::Json, Some(legacy)) => MethodName::from_static(legacy),
+            _ => MethodName::from_static(method.path()),
+        };
+        for &(place, method) in &self.aliased {
+            match &mut self.packet.calls {
+                Calls::One(call) => call.name = name(method),
+                Calls::Many(calls) => {
+                    calls.get_mut(place).into_iter().for_each(|(_, call)| call.name = name(method));
+                }
+            }
+        }
     }
 }
 
@@ -90,38 +107,28 @@ pub(crate) fn write(
     Ok(())
 }
 
+/// The method of a call that has legacy names.
+fn alias(place: usize, head: &RequestHead) -> Option<(usize, &'static Method)> {
+    let method = head.descriptor().filter(|method| !method.aliases().is_empty())?;
+    Some((place, method))
+}
+
 /// The kind of a packet for this peer, where its generation has a word for it.
-fn kind(format: Format, mode: Mode, multi: bool) -> Result<PacketKind, Status> {
-    let generation = format.generation;
+fn kind(generation: Generation, mode: Mode, multi: bool) -> Result<PacketKind, Status> {
     PacketKind::calls_of(generation, mode, multi).ok_or_else(|| {
         let message = format!("the {generation:?} generation of Dora-RPC has no deferred results");
         Status::unimplemented(message)
     })
 }
 
-/// The name that the peer knows: a PHP peer knows legacy names, where there are any.
-fn name(head: &RequestHead, packer: Packer) -> MethodName {
-    let legacy = head.descriptor().and_then(|method| method.aliases().first());
-    match (packer, legacy) {
-        (Packer::Php | Packer::Json, Some(legacy)) => MethodName::from_static(legacy),
-        _ => head.method().clone(),
-    }
-}
-
 /// A call of a batch, with what it says for itself.
-fn keyed(
-    call: BatchCall,
-    mode: Mode,
-    batch: Option<Deadline>,
-    now: Instant,
-    packer: Packer,
-) -> (CallKey, Call) {
+fn keyed(call: BatchCall, mode: Mode, batch: Option<Deadline>, now: Instant) -> (CallKey, Call) {
     let BatchCall { key, mut head, body } = call;
     let own = head.deadline().filter(|own| batch.is_none_or(|batch| *own < batch));
     let call = Call {
         timeout: own.and_then(|own| remaining(own, mode, now)),
         metadata: std::mem::take(head.metadata_mut()),
-        ..Call::new(name(&head, packer), body)
+        ..Call::new(head.method().clone(), body)
     };
     (key, call)
 }

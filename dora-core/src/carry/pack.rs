@@ -18,13 +18,12 @@ use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
 use crate::generation::Generation;
 use crate::guid::Guid;
-use crate::pack::envelope::Format;
 use crate::pack::limits::Limits;
 use crate::pack::packet::ResponseData;
 
 use super::answer::{accept, acceptable, read, response, shape};
 use super::frame::{Answer, Frame};
-use super::outgoing::{Outgoing, address, write};
+use super::outgoing::{Outgoing, write};
 
 /// Packs requests and unpacks their responses: makes a service of requests, on
 /// which generated clients stand, of a carrier of frames.
@@ -67,22 +66,25 @@ impl PackLayer {
         Self { peer: name.into(), ..self }
     }
 
-    const fn format(&self) -> Format {
-        Format { packer: self.packer, generation: Generation::Guid }
-    }
-
     /// The frame of a request, and how it is answered.
     fn pack(&self, request: Request) -> Result<(Frame, PacketKind), Status> {
-        let Outgoing { mut packet, deadline } = Outgoing::new(request, self.format())?;
-        let now = Instant::now();
-        if deadline.is_some_and(|deadline| deadline.has_passed(now)) {
-            return Err(Status::raw(dora_code::TIMEOUT, "the deadline passed before the call was sent"));
+        let mut outgoing = Outgoing::new(request, Generation::Guid)?;
+        if let Some(deadline) = outgoing.deadline {
+            let now = Instant::now();
+            if deadline.has_passed(now) {
+                return Err(Status::raw(dora_code::TIMEOUT, "the deadline passed before the call was sent"));
+            }
+            outgoing.expires(deadline, now);
         }
         let guid = Guid::random();
-        address(&mut packet, self.packer, guid, deadline, now);
+        outgoing.name(self.packer);
+        // PHP looks for it in the body; two Dora ends have it in the frame.
+        if self.packer != Packer::Protobuf {
+            outgoing.packet.guid = Some(guid);
+        }
         let mut body = Vec::new();
-        write(&packet, self.format(), self.gzip, &mut body)?;
-        Ok((Frame::new(guid, body), packet.kind))
+        write(&outgoing.packet, self.packer.into(), self.gzip, &mut body)?;
+        Ok((Frame::new(guid, body), outgoing.packet.kind))
     }
 }
 

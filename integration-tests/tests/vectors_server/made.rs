@@ -284,7 +284,7 @@ fn compressed_bodies_are_bounded_while_they_are_inflated() {
 fn pipelined_and_trickled_frames_are_each_answered() {
     for_each_dialect(|server, dialect| {
         let mut peer = server.connect();
-        let slow = single("/t/sleep", "a:1:{s:2:\"us\";i:250000;}");
+        let slow = single("/t/sleep", "a:1:{s:2:\"us\";i:1000000;}");
         let mut frames = dialect.frame(GUID, &request(GUID, "W_S", &slow));
         for _ in 0..100 {
             frames.extend(dialect.frame(OTHER, &request(OTHER, "W_S", &single("/t/echo", "i:1;"))));
@@ -294,7 +294,7 @@ fn pipelined_and_trickled_frames_are_each_answered() {
         for _ in 0..100 {
             assert_eq!(next().get("guid"), Some(&OTHER[..].into()), "in the order of completion");
         }
-        assert_eq!(next().at(&["data", "data", "slept"]), Some(&250_000.into()));
+        assert_eq!(next().at(&["data", "data", "slept"]), Some(&1_000_000.into()));
         let frame = dialect.frame(GUID, &request(GUID, "W_S", &single("/t/true", "N;")));
         for byte in frame {
             peer.send(&[byte]).expect("sent");

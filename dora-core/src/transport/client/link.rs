@@ -1,123 +1,174 @@
 //! What the callers of a channel and the task of its connection share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
-use bytes::BytesMut;
 use parking_lot::Mutex;
+use tokio::runtime::{Handle, Id};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::call::dora_code;
+use crate::call::packer::Packer;
 use crate::call::status::{Origin, Status};
+use crate::guid::Guid;
 use crate::transport::io::stream::Writer;
 use crate::wire::encoder::Encoder;
+use crate::wire::header::Layout;
 
 use super::endpoint::Endpoint;
-use super::multiplex::{Answer, Table, Ticket};
+use super::lane::Lane;
+use super::link_state::LinkState;
+use super::queue::Queue;
+use super::speech::Speech;
 use super::state::ChannelState;
+use super::table::{Answer, Leftover, Ticket};
 
 /// One endpoint's connection, whether it stands or not.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) endpoint: Endpoint,
     pub(super) encoder: Encoder,
+    pub(super) layout: Layout,
     /// The server's address, for statuses.
     pub(super) peer: Arc<str>,
-    core: Mutex<Core>,
+    pub(super) core: Mutex<Core>,
+    /// Where its tasks run.
+    runtime: Option<Id>,
+    /// [`Speech`] of the current lane, to be read without the lock.
+    speech: AtomicU8,
     /// How the last connection attempt ended.
     attempts: watch::Sender<Option<Status>>,
 }
 
 /// All that is changed by callers and by the connection's task. Locked for
 /// copies and table look-ups, never while packing, and for one write at most.
+/// Nobody's waker is woken or dropped meanwhile.
 #[derive(Debug)]
 pub(super) struct Core {
-    pub(super) table: Table,
-    /// Frames that wait to be written.
-    pub(super) out: Vec<u8>,
-    /// Bytes ever put into `out` or written past it.
-    pub(super) queued: u64,
+    pub(super) state: LinkState,
+    /// The connection that calls go to, or the next one.
+    pub(super) current: Lane,
+    /// Connections that were told to take no more calls, until those that they
+    /// have are answered.
+    former: Vec<Lane>,
     /// There while the connection stands and its task is not writing.
     pub(super) writer: Option<Writer>,
-    pub(super) state: State,
-    /// Somebody waits for a connection without having sent anything.
-    pub(super) wanted: bool,
-    /// The connection stands.
-    connected: bool,
-    /// A connection is being made.
-    connecting: bool,
     /// Who waits until the next attempt to connect may be made.
     unready: Vec<Waker>,
-    /// The connection's task, when it waits.
-    pub(super) driver: Option<Waker>,
-    /// A caller was cancelled or timed out where answers cannot be told apart:
-    /// the connection is to be made anew.
-    pub(super) spoiled: bool,
-    /// No channel is left.
-    pub(super) abandoned: bool,
-    /// The connection's task has ended: there will be no other connection.
-    ended: bool,
+    /// The task that looks after the deadlines, when it waits.
+    pub(super) watch: Option<Waker>,
+    /// When that task wakes of itself.
+    pub(super) watched: Option<Instant>,
 }
 
-impl Core {
-    /// Gives the connection up, if it stands: its next answer could not be told
-    /// from another call's. One call is made at a time then, so that what is
-    /// queued is the given-up call's.
-    fn spoil(&mut self) {
-        self.out.clear();
-        self.spoiled = self.connected;
-        self.writer = None;
+/// Connections that may end beside the current one; more, and the oldest one's
+/// calls fail.
+const FORMER: usize = 8;
+
+/// Calls that are given up under one lock.
+const BATCH: usize = 256;
+
+/// What must not be dropped, or woken, under the lock.
+#[derive(Default)]
+struct Outside {
+    wakers: Vec<Waker>,
+    leftover: Leftover,
+    writer: Option<Writer>,
+    queue: Queue,
+    lane: Option<Lane>,
+}
+
+impl Outside {
+    fn settle(self) {
+        self.wakers.into_iter().for_each(Waker::wake);
     }
 }
 
-#[derive(Clone, Debug)]
-pub(super) enum State {
-    /// There may be no connection; one is made when something is to be sent.
-    Open,
-    /// A connection attempt failed; the next may be made at that moment. Calls
-    /// that are made all the same fail at once.
-    Down(Status, Instant),
+impl Core {
+    /// The lane of this id, while it is there.
+    pub(super) fn lane(&mut self, id: u32) -> Option<&mut Lane> {
+        match self.current.id == id {
+            true => Some(&mut self.current),
+            false => self.former.iter_mut().find(|lane| lane.id == id),
+        }
+    }
+
+    /// Gives the connection up, if it stands: its next answer could not be told
+    /// from another call's. One call is made at a time then, so that what is
+    /// queued is the given-up call's.
+    fn spoil(&mut self, outside: &mut Outside) {
+        outside.queue = self.current.queue.clear();
+        outside.writer = self.writer.take();
+        self.state.spoil();
+        outside.wakers.extend(self.current.task.take());
+    }
+
+    /// The moment to look for deadlines that have passed.
+    pub(super) fn earliest(&self) -> Option<Instant> {
+        let lanes = self.former.iter().chain([&self.current]);
+        lanes.filter_map(|lane| lane.table.earliest()).min()
+    }
+
+    /// A former lane ends with its last call, and its connection when nothing is
+    /// awaited on it.
+    fn tidy(&mut self, id: u32, outside: &mut Outside) {
+        let Some(place) = self.former.iter().position(|lane| lane.id == id) else { return };
+        let lane = &mut self.former[place];
+        if lane.table.awaited() == 0 {
+            outside.wakers.extend(lane.task.take());
+        }
+        if lane.table.is_unused() {
+            let lane = self.former.swap_remove(place);
+            self.current.table.late += lane.table.late;
+            self.current.table.unknown += lane.table.unknown;
+            outside.lane = Some(lane);
+        }
+    }
 }
 
 impl Link {
     pub(super) fn new(endpoint: Endpoint) -> Self {
         let peer = endpoint.address().to_string().into();
         let core = Core {
-            table: Table::default(),
-            out: Vec::new(),
-            queued: 0,
+            state: LinkState::default(),
+            current: Lane::new(0),
+            former: Vec::new(),
             writer: None,
-            state: State::Open,
-            wanted: false,
-            connected: false,
-            connecting: false,
             unready: Vec::new(),
-            driver: None,
-            spoiled: false,
-            abandoned: false,
-            ended: false,
+            watch: None,
+            watched: None,
         };
-        let attempts = watch::Sender::new(None);
-        Self { encoder: endpoint.encoder(), endpoint, peer, core: Mutex::new(core), attempts }
+        let link = Self {
+            encoder: endpoint.encoder(),
+            layout: endpoint.layout(),
+            endpoint,
+            peer,
+            core: Mutex::new(core),
+            runtime: Handle::try_current().ok().map(|handle| handle.id()),
+            speech: AtomicU8::new(0),
+            attempts: watch::Sender::new(None),
+        };
+        link.note_speech(&link.core.lock());
+        link
     }
 
     /// Asks for a connection and waits until it stands, or the attempt failed.
     pub(super) async fn connected(&self) -> Result<(), Status> {
         let mut attempts = self.attempts.subscribe();
         loop {
-            let driver = {
+            let task = {
                 let mut core = self.core.lock();
-                if core.connected {
-                    return Ok(());
+                match &core.state {
+                    LinkState::Connected => return Ok(()),
+                    LinkState::Ended(status) => return Err(status.clone()),
+                    _ => {}
                 }
-                if let (true, State::Down(status, _)) = (core.ended, &core.state) {
-                    return Err(status.clone());
-                }
-                core.wanted = true;
-                core.driver.take()
+                core.state.want().then(|| core.current.task.take()).flatten()
             };
-            driver.into_iter().for_each(Waker::wake);
+            task.into_iter().for_each(Waker::wake);
             if attempts.changed().await.is_err() {
                 return Err(self.status(Status::unavailable("the channel is closed")));
             }
@@ -127,194 +178,243 @@ impl Link {
         }
     }
 
+    /// Whether the deadlines of calls that are made here are kept by the link's own
+    /// task: another runtime may go on while that one stands still.
+    pub(super) fn keeps_deadlines_here(&self) -> bool {
+        Handle::try_current().is_ok_and(|handle| Some(handle.id()) == self.runtime)
+    }
+
     /// How the connection is at this moment.
     pub(super) fn state(&self) -> ChannelState {
-        let core = self.core.lock();
-        match &core.state {
-            _ if core.ended => ChannelState::Closed,
-            State::Down(_, until) => ChannelState::Down(*until),
-            State::Open if core.connected => ChannelState::Ready,
-            State::Open if core.connecting => ChannelState::Connecting,
-            State::Open => ChannelState::Idle,
-        }
+        self.core.lock().state.shown()
     }
 
     /// Answers that are waited for.
     pub(super) fn in_flight(&self) -> usize {
-        self.core.lock().table.awaited()
+        let core = self.core.lock();
+        core.former.iter().chain([&core.current]).map(|lane| lane.table.awaited()).sum()
     }
 
     /// Ready unless an attempt to connect failed and the next is not due yet.
     pub(super) fn poll_ready(&self, waker: &Waker) -> Poll<()> {
-        let mut core = self.core.lock();
-        if core.ended || matches!(core.state, State::Open) {
+        if self.core.lock().state.down_until().is_none() {
             return Poll::Ready(());
         }
-        if !core.unready.iter().any(|known| known.will_wake(waker)) {
-            core.unready.push(waker.clone());
+        let mine = waker.clone();
+        let mut core = self.core.lock();
+        if core.state.down_until().is_none() {
+            drop(core);
+            return Poll::Ready(());
+        }
+        if !core.unready.iter().any(|known| known.will_wake(&mine)) {
+            core.unready.push(mine);
         }
         Poll::Pending
     }
 
-    /// Says that a connection is being made.
-    pub(super) fn attempting(&self) {
-        self.core.lock().connecting = true;
-    }
-
-    /// An attempt failed: no other is made before `until`.
-    pub(super) fn down(&self, status: Status, until: Instant) {
-        self.core.lock().state = State::Down(status, until);
-    }
-
-    /// The next attempt may be made.
+    /// The pause after a failed attempt is over.
     pub(super) fn up(&self) {
         let mut core = self.core.lock();
-        core.state = State::Open;
+        let wanted = self.is_waited_for() || !core.current.queue.is_empty();
+        core.state.up(wanted);
         let unready = std::mem::take(&mut core.unready);
         drop(core);
         unready.into_iter().for_each(Waker::wake);
     }
 
+    /// Whether somebody waits for a connection without having sent anything.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.attempts.receiver_count() > 0
+    }
+
     /// Tells whoever waits how a connection attempt ended.
     pub(super) fn attempted(&self, failure: Option<Status>) {
-        let mut core = self.core.lock();
-        core.wanted = false;
-        core.connecting = false;
-        core.connected = failure.is_none();
-        drop(core);
         self.attempts.send_replace(failure);
     }
 
-    /// Opens a place for a call.
-    pub(super) fn open(&self, deadline: Option<Instant>, answers: u8) -> Result<Ticket, Status> {
-        let mut core = self.core.lock();
-        if let State::Down(status, _) = &core.state {
-            return Err(status.clone().unsent());
-        }
-        let earliest = core.table.earliest();
-        let ticket = core.table.open(deadline, answers);
-        // The task's timer may be set too late for this call.
-        let wake = match (deadline, earliest) {
-            (Some(deadline), Some(earliest)) if deadline >= earliest => None,
-            (Some(_), _) => core.driver.take(),
-            (None, _) => None,
-        };
-        drop(core);
-        wake.into_iter().for_each(Waker::wake);
-        Ok(ticket)
+    /// How to pack a request now.
+    pub(super) fn speech(&self) -> Speech {
+        Speech::from_bits(self.speech.load(Ordering::Relaxed))
     }
 
-    /// Sends a request frame: at once when nothing else is going on, else with
-    /// the frames of other callers, by the connection's task. `waker` is woken by
-    /// its answer.
-    ///
-    /// # Errors
-    /// Too many bytes wait already for a peer that does not read.
-    pub(super) fn submit(&self, ticket: &Ticket, frame: &mut Vec<u8>, waker: &Waker) -> Result<(), Status> {
-        let mut core = self.core.lock();
-        if !core.table.is_awaited(&ticket.guid) {
-            // The connection was lost, or the deadline passed, while the request
-            // was packed: its caller is told so, and it is not sent.
-            drop(core);
-            waker.wake_by_ref();
-            return Ok(());
-        }
-        if core.out.len() + frame.len() > self.endpoint.max_buffered.max(frame.len()) {
-            let waiting = core.out.len();
-            drop(core);
-            let status = Status::resource_exhausted(format!("{waiting} bytes wait to be sent already"));
-            return Err(self.status(status).unsent());
-        }
-        let offset = core.queued;
-        core.table.submitted(ticket, offset, waker);
-        core.queued += frame.len() as u64;
-        let mut written = 0;
-        if core.out.is_empty() && !core.spoiled && core.table.awaited() == 1 {
-            // An error here is seen by the task as well, which ends the connection.
-            written = core.writer.as_ref().and_then(|writer| writer.try_write(frame).ok()).unwrap_or(0);
-        }
-        if written == frame.len() {
-            return Ok(());
-        }
-        if core.out.is_empty() && written == 0 {
-            std::mem::swap(&mut core.out, frame);
-        } else {
-            core.out.extend_from_slice(&frame[written..]);
-        }
-        let driver = core.driver.take();
-        drop(core);
-        driver.into_iter().for_each(Waker::wake);
-        Ok(())
+    /// To be called under the lock whenever what the current peer can has changed.
+    pub(super) fn note_speech(&self, core: &Core) {
+        self.speech.store(self.speech_of(&core.current).bits(), Ordering::Relaxed);
+    }
+
+    /// How requests of this lane are packed.
+    pub(super) fn speech_of(&self, lane: &Lane) -> Speech {
+        let packer = self.endpoint.packer.unwrap_or_else(|| lane.packer());
+        // A server of the old generation knows nothing of it.
+        Speech { packer, heard: lane.can.is_some() || self.endpoint.is_serial() }
+    }
+
+    /// Whether a request can be packed before its place is open: its guid stands
+    /// in the header alone, and nothing that was made of it anywhere.
+    pub(super) fn packs_first(&self, speech: Speech) -> bool {
+        speech.packer == Packer::Protobuf && !self.layout.signed && !self.endpoint.is_serial()
     }
 
     /// The next answer of a call, and whether it was the last.
     pub(super) fn poll_answer(&self, ticket: &Ticket, waker: &Waker) -> Poll<(Answer, bool)> {
-        self.core.lock().table.poll(ticket, waker)
+        match self.try_answer(ticket, waker) {
+            Ok(poll) => poll,
+            // Another task waits than did: its waker is made outside the lock.
+            Err(()) => {
+                let mine = waker.clone();
+                let mut core = self.core.lock();
+                let table = core.lane(ticket.lane).map(|lane| &mut lane.table);
+                let Some(table) = table else { return Poll::Ready((Err(closed()), true)) };
+                let answer = table.poll(ticket);
+                let other = if answer.is_pending() { table.submitted(ticket, mine) } else { Some(mine) };
+                drop(core);
+                drop(other);
+                if matches!(answer, Poll::Ready((_, true))) {
+                    self.tidy(ticket.lane);
+                }
+                answer
+            }
+        }
+    }
+
+    fn try_answer(&self, ticket: &Ticket, waker: &Waker) -> Result<Poll<(Answer, bool)>, ()> {
+        let mut core = self.core.lock();
+        let current = core.current.id == ticket.lane;
+        let Some(lane) = core.lane(ticket.lane) else {
+            return Ok(Poll::Ready((Err(closed()), true)));
+        };
+        let answer = lane.table.poll(ticket);
+        if answer.is_pending() && !lane.table.wakes(ticket, waker) {
+            return Err(());
+        }
+        drop(core);
+        if !current && matches!(answer, Poll::Ready((_, true))) {
+            self.tidy(ticket.lane);
+        }
+        Ok(answer)
+    }
+
+    fn tidy(&self, id: u32) {
+        let mut outside = Outside::default();
+        self.core.lock().tidy(id, &mut outside);
+        outside.settle();
     }
 
     /// Gives a call's place back. `spoils`: an answer that still comes could not
     /// be told from another call's.
     pub(super) fn close(&self, ticket: &Ticket, spoils: bool) {
+        let mut outside = Outside::default();
         let mut core = self.core.lock();
-        if core.table.close(ticket) && spoils {
-            core.spoil();
-            let driver = core.driver.take();
-            drop(core);
-            driver.into_iter().for_each(Waker::wake);
+        let Some(lane) = core.lane(ticket.lane) else { return };
+        let (awaited, leftover) = lane.table.close(ticket);
+        outside.leftover = leftover;
+        lane.given_up |= awaited;
+        if awaited && spoils {
+            core.spoil(&mut outside);
         }
+        core.tidy(ticket.lane, &mut outside);
+        drop(core);
+        outside.settle();
     }
 
     /// Lets go of a connection that nobody uses; whether it is so.
-    pub(super) fn let_go(&self) -> bool {
+    pub(super) fn let_go(&self, id: u32) -> bool {
         let mut core = self.core.lock();
-        if core.table.awaited() > 0 || !core.out.is_empty() {
+        if core.current.id != id || core.current.table.awaited() > 0 || !core.current.queue.is_empty() {
             return false;
         }
-        core.writer = None;
-        core.connected = false;
-        core.spoiled = false;
+        let writer = core.writer.take();
+        core.state.gone(false);
+        core.current.disconnected();
+        self.note_speech(&core);
+        drop(core);
+        drop(writer);
         true
+    }
+
+    /// Takes no more calls on the lane's connection: the next ones make another.
+    /// The connection goes on with what it has; its writer, where the link has it.
+    /// `None`: it is to end at once in any case.
+    pub(super) fn drain(&self, id: u32) -> Option<Option<Writer>> {
+        let mut outside = Outside::default();
+        let mut core = self.core.lock();
+        if core.current.id != id || !core.state.is_connected() {
+            return None;
+        }
+        core.state.gone(self.is_waited_for());
+        let writer = core.writer.take();
+        let next = Lane::new(id.wrapping_add(1));
+        let lane = std::mem::replace(&mut core.current, next);
+        core.former.push(lane);
+        self.note_speech(&core);
+        let mut waited = core.former.iter_mut().filter(|lane| lane.table.awaited() > 0);
+        if let (Some(oldest), true) = (waited.next(), waited.count() >= FORMER) {
+            let status = self.status(Status::unavailable("the server drains one connection after the other"));
+            oldest.table.fail(&status, &[], &mut outside.wakers);
+            let oldest = oldest.id;
+            core.tidy(oldest, &mut outside);
+        }
+        core.tidy(id, &mut outside);
+        drop(core);
+        outside.settle();
+        Some(writer)
     }
 
     /// Ends the calls whose deadline has passed.
     pub(super) fn expire(&self, now: Instant) {
-        let status = self.status(Status::raw(dora_code::TIMEOUT, "no answer before the deadline"));
-        let mut wakers = Vec::new();
-        let mut core = self.core.lock();
-        let expired = core.table.expire(now, &status, &mut wakers);
-        if expired && self.endpoint.is_serial() {
-            core.spoil();
-        }
+        let core = self.core.lock();
+        let lanes: Vec<u32> = core.former.iter().chain([&core.current]).map(|lane| lane.id).collect();
         drop(core);
-        wakers.into_iter().for_each(Waker::wake);
+        lanes.into_iter().for_each(|id| self.expire_lane(id, now));
+    }
+
+    fn expire_lane(&self, id: u32, now: Instant) {
+        let status = self.status(Status::raw(dora_code::TIMEOUT, "no answer before the deadline"));
+        loop {
+            let mut outside = Outside::default();
+            let mut core = self.core.lock();
+            let Some(lane) = core.lane(id) else { return };
+            let count = lane.table.expire(now, BATCH, &status, &mut outside.wakers);
+            lane.given_up |= count > 0;
+            if count > 0 && self.endpoint.is_serial() {
+                core.spoil(&mut outside);
+            }
+            core.tidy(id, &mut outside);
+            drop(core);
+            outside.settle();
+            if count < BATCH {
+                return;
+            }
+        }
     }
 
     /// Ends all calls, those that are yet to be made too.
     pub(super) fn end(&self, status: &Status) {
         let mut core = self.core.lock();
-        core.ended = true;
-        core.spoiled = false;
-        core.state = State::Down(status.clone(), Instant::now());
+        core.state.end(status.clone());
+        let id = core.current.id;
         let unready = std::mem::take(&mut core.unready);
+        let watch = core.watch.take();
         drop(core);
-        unready.into_iter().for_each(Waker::wake);
-        self.fail(status, u64::MAX);
+        unready.into_iter().chain(watch).for_each(Waker::wake);
+        self.fail(id, status, &[]);
         self.attempted(Some(status.clone()));
     }
 
     /// Tells the task that no channel is left.
     pub(super) fn abandon(&self) {
         let mut core = self.core.lock();
-        core.abandoned = true;
-        let driver = core.driver.take();
+        core.state.leave();
+        let (task, watch) = (core.current.task.take(), core.watch.take());
         drop(core);
-        driver.into_iter().for_each(Waker::wake);
+        task.into_iter().chain(watch).for_each(Waker::wake);
     }
 
     /// Answers to calls nobody waited for any more, and to no call at all.
     pub(super) fn dropped_answers(&self) -> (u64, u64) {
         let core = self.core.lock();
-        (core.table.late, core.table.unknown)
+        let lanes = || core.former.iter().chain([&core.current]);
+        (lanes().map(|lane| lane.table.late).sum(), lanes().map(|lane| lane.table.unknown).sum())
     }
 
     /// Locks the core; for the connection's task.
@@ -322,43 +422,41 @@ impl Link {
         self.core.lock()
     }
 
-    /// Ends all calls with `status`.
-    pub(super) fn fail(&self, status: &Status, written: u64) {
-        let mut wakers = Vec::new();
+    /// Ends the calls of a lane with `status`; those in `unsent`, and those that
+    /// are queued, surely never reached the peer.
+    pub(super) fn fail(&self, id: u32, status: &Status, unsent: &[Guid]) {
+        let mut outside = Outside::default();
         let mut core = self.core.lock();
-        core.writer = None;
-        core.connected = false;
-        if std::mem::take(&mut core.spoiled) {
+        let current = core.current.id == id;
+        let spoiled = current && matches!(core.state, LinkState::Spoiled);
+        let Some(lane) = core.lane(id) else { return };
+        if spoiled {
             // What was queued since is whole, and the next connection's.
-            core.table.fail_sent(status, written, &mut wakers);
+            let next = if lane.queue.is_empty() { None } else { lane.table.only() };
+            lane.table.fail_but(next, status, &mut outside.wakers);
         } else {
-            core.table.fail(status, written, &mut wakers);
-            core.out.clear();
+            let mut unsent = unsent.to_vec();
+            unsent.extend(lane.queue.guids(self.layout));
+            // Without guids one call is made at a time.
+            unsent.extend(lane.table.only().filter(|_| self.endpoint.is_serial() && !lane.queue.is_empty()));
+            lane.table.fail(status, &unsent, &mut outside.wakers);
+            outside.queue = lane.queue.clear();
         }
+        lane.disconnected();
+        let wanted = !lane.queue.is_empty();
+        if current {
+            outside.writer = core.writer.take();
+            core.state.gone(wanted || self.is_waited_for());
+            self.note_speech(&core);
+        }
+        core.tidy(id, &mut outside);
         drop(core);
-        wakers.into_iter().for_each(Waker::wake);
+        outside.settle();
     }
 
-    /// Takes the requests out of the queue that nobody waits for any more: work
-    /// that has expired never starts. Only while no connection stands, when the
-    /// queue holds whole frames.
-    pub(super) fn drop_expired(&self) {
-        let core = &mut *self.core.lock();
-        if core.table.cancelled() == 0 {
-            return;
-        }
-        let queued = std::mem::take(&mut core.out);
-        let mut rest = BytesMut::from(&queued[..]);
-        let decoder = self.endpoint.decoder();
-        let mut start = 0;
-        while let Ok(Some(frame)) = decoder.decode(&mut rest) {
-            let end = queued.len() - rest.len();
-            if frame.guid.is_none_or(|guid| core.table.is_awaited(&guid)) {
-                core.out.extend_from_slice(&queued[start..end]);
-            }
-            start = end;
-        }
-        core.table.forget_cancelled();
+    /// Nothing is tried for `pause`; calls fail with `status` meanwhile.
+    pub(super) fn down(&self, status: &Status, pause: Duration, now: Instant) {
+        self.core.lock().state.down(status.clone(), pause, now);
     }
 
     /// A status about a request that was never sent to this peer.
@@ -372,85 +470,10 @@ impl Link {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::call::code::Code;
-    use crate::generation::Generation;
-
-    fn link(change: impl FnOnce(Endpoint) -> Endpoint) -> Link {
-        Link::new(change(Endpoint::new("127.0.0.1:1").expect("host:port").php()))
-    }
-
-    fn frame(link: &Link, ticket: &Ticket) -> Vec<u8> {
-        let mut out = Vec::new();
-        let frame = link.encoder.begin(link.endpoint.generation, &ticket.guid, &mut out);
-        out.extend_from_slice(b"a:1:{s:4:\"type\";s:20:\"01234567890123456789\";}");
-        link.encoder.finish(&frame, &mut out).expect("small");
-        out
-    }
-
-    fn send(link: &Link) -> (Ticket, Vec<u8>) {
-        let ticket = link.open(None, 1).expect("open");
-        let frame = frame(link, &ticket);
-        link.submit(&ticket, &mut frame.clone(), Waker::noop()).expect("queued");
-        (ticket, frame)
-    }
-
-    fn answer(link: &Link, ticket: &Ticket) -> Poll<Answer> {
-        link.poll_answer(ticket, Waker::noop()).map(|(answer, _)| answer)
-    }
-
-    #[test]
-    fn what_was_called_unsent_is_never_sent() {
-        let link = link(|endpoint| endpoint);
-        let ticket = link.open(None, 1).expect("open");
-        // While the request is being packed the connection is lost.
-        link.fail(&Status::unavailable("lost"), 0);
-        link.submit(&ticket, &mut frame(&link, &ticket), Waker::noop()).expect("ignored");
-        assert!(link.core().out.is_empty());
-        let Poll::Ready(Err(status)) = answer(&link, &ticket) else { panic!("it has ended") };
-        assert!(status.is_unsent() && status.code() == Code::Unavailable);
-    }
-
-    #[test]
-    fn requests_that_were_given_up_leave_the_queue() {
-        let link = link(|endpoint| endpoint.signed());
-        let (first, first_frame) = send(&link);
-        let (second, _) = send(&link);
-        let (third, third_frame) = send(&link);
-        link.drop_expired();
-        assert_eq!(link.core().out.len(), 3 * first_frame.len(), "all are awaited");
-        link.close(&second, false);
-        link.drop_expired();
-        assert_eq!(link.core().out, [first_frame, third_frame].concat());
-        assert!(answer(&link, &first).is_pending() && answer(&link, &third).is_pending());
-    }
-
-    #[test]
-    fn a_given_up_call_without_a_guid_takes_its_connection_and_not_the_next_call() {
-        let link = link(|endpoint| endpoint.generation(Generation::Plain));
-        let (first, _) = send(&link);
-        link.attempted(None);
-        link.core().out.clear();
-        link.close(&first, true);
-        let (second, second_frame) = send(&link);
-        let written = link.core().queued - second_frame.len() as u64;
-        link.fail(&Status::unavailable("no longer needed"), written);
-        assert!(answer(&link, &second).is_pending());
-        assert_eq!(link.core().out, second_frame, "the next connection's");
-        assert!(!link.core().spoiled);
-    }
-
-    #[test]
-    fn a_connection_in_use_is_not_let_go() {
-        let link = link(|endpoint| endpoint);
-        link.attempted(None);
-        let (ticket, _) = send(&link);
-        assert!(!link.let_go());
-        link.core().out.clear();
-        assert!(!link.let_go(), "an answer is awaited");
-        link.close(&ticket, false);
-        assert!(link.let_go());
-    }
+fn closed() -> Status {
+    Status::internal("a call was asked for more answers than it has")
 }
+
+#[cfg(test)]
+#[path = "link_tests.rs"]
+mod tests;

@@ -1,14 +1,25 @@
 //! The client's end: one endpoint, its connection, and the calls in flight on it.
 
+mod arrival;
 pub mod channel;
+mod connection;
+mod deadlines;
+mod diagnose;
 mod dial;
 mod driver;
 pub mod endpoint;
 mod exchange;
 pub mod future;
+mod health;
+mod lane;
 mod link;
-mod multiplex;
+mod link_state;
 mod outgoing;
+mod queue;
+mod speech;
 pub mod state;
+mod submit;
+mod table;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod wheel;

@@ -43,7 +43,10 @@ fn connector(tls: ClientTls) -> Connector {
 
 /// What the server says, or why there is no connection.
 async fn call(connector: &Connector, address: &Address) -> Result<String, String> {
-    let mut stream = connector.connect(address).await.map_err(|error| error.to_string())?;
+    let mut stream = connector
+        .connect(address, std::time::Duration::from_secs(10))
+        .await
+        .map_err(|error| error.to_string())?;
     let mut said = String::new();
     stream.read_to_string(&mut said).await.map_err(|error| error.to_string())?;
     Ok(said)

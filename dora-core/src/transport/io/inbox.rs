@@ -48,6 +48,11 @@ impl Inbox {
         self.decoder.missing(&self.buffer) == Some(0)
     }
 
+    /// The bytes that are not parsed yet.
+    pub(in crate::transport) fn peek(&self) -> &[u8] {
+        &self.buffer
+    }
+
     /// The next whole frame.
     pub(in crate::transport) fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         self.decoder.decode(&mut self.buffer)

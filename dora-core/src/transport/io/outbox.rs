@@ -11,9 +11,6 @@ use tokio::io::AsyncWrite;
 pub(in crate::transport) struct Outbox {
     bytes: Vec<u8>,
     written: usize,
-    /// Something was written that a stream with a buffer of its own (TLS) may
-    /// still hold.
-    unflushed: bool,
 }
 
 /// A buffer larger than this is not kept for the next frames.
@@ -42,19 +39,10 @@ impl Outbox {
         cx: &mut Context<'_>,
         sent: &mut u64,
     ) -> Poll<io::Result<()>> {
-        while self.waiting() > 0 {
-            let count = ready!(Pin::new(&mut *stream).poll_write(cx, &self.bytes[self.written..]))?;
-            if count == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.written += count;
-            self.unflushed = true;
-            *sent += count as u64;
-        }
-        if self.unflushed {
-            ready!(Pin::new(&mut *stream).poll_flush(cx))?;
-            self.unflushed = false;
-        }
+        let before = self.written;
+        let flushed = poll_write_all(stream, &self.bytes, &mut self.written, cx);
+        *sent += (self.written - before) as u64;
+        ready!(flushed)?;
         self.bytes.clear();
         self.written = 0;
         if self.bytes.capacity() > KEPT {
@@ -65,10 +53,31 @@ impl Outbox {
 
     /// Gives the buffer of an idle connection back.
     pub(in crate::transport) fn release(&mut self) {
-        if self.waiting() == 0 && !self.unflushed {
+        if self.bytes.is_empty() {
             *self = Self::default();
         }
     }
+}
+
+/// Writes `bytes` from `written` on, which it moves, and flushes what the stream
+/// holds back (TLS does). Without bytes it does nothing.
+pub(in crate::transport) fn poll_write_all<W: AsyncWrite + Unpin>(
+    stream: &mut W,
+    bytes: &[u8],
+    written: &mut usize,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    if bytes.is_empty() {
+        return Poll::Ready(Ok(()));
+    }
+    while *written < bytes.len() {
+        let count = ready!(Pin::new(&mut *stream).poll_write(cx, &bytes[*written..]))?;
+        if count == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        *written += count;
+    }
+    Pin::new(stream).poll_flush(cx)
 }
 
 #[cfg(test)]
