@@ -90,6 +90,7 @@ pub use dora_core::transport::io::address::{Address, AddressError};
 pub use dora_core::transport::server::bind::ListenError;
 pub use dora_core::transport::server::connections::Connections;
 pub use dora_core::transport::server::control::Control;
+pub use dora_core::transport::server::cost::Execution;
 pub use dora_core::transport::server::incoming::Incoming;
 pub use dora_core::transport::server::signal::shutdown_signal;
 pub use dora_core::transport::server::stats::{Snapshot, Stats};
