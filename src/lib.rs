@@ -17,8 +17,10 @@
 //! let user = users.get_user(GetUserRequest { id: 7 }).await?;
 //! ```
 //!
-//! The examples of the repository are packages to copy: `quickstart`,
-//! `legacy-server` (untyped handlers for PHP callers) and `php-interop`.
+//! The [guide] begins here, and goes on to errors, layers, tests, TLS, PHP and
+//! performance. The examples of the repository are packages to copy:
+//! `quickstart`, `legacy-server` (untyped handlers for PHP callers) and
+//! `php-interop`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -27,6 +29,9 @@
 extern crate self as dora;
 
 pub mod carry;
+// Its code is compiled in `guide-tests`, beside a generated service.
+#[cfg(not(doctest))]
+pub mod guide;
 mod include;
 #[cfg(feature = "schema")]
 pub mod schema;
@@ -86,6 +91,7 @@ pub use dora_core::transport::io::address::{Address, AddressError};
 pub use dora_core::transport::server::bind::ListenError;
 pub use dora_core::transport::server::connections::Connections;
 pub use dora_core::transport::server::control::Control;
+pub use dora_core::transport::server::cost::Execution;
 pub use dora_core::transport::server::incoming::Incoming;
 pub use dora_core::transport::server::signal::shutdown_signal;
 pub use dora_core::transport::server::stats::{Snapshot, Stats};

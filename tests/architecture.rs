@@ -176,3 +176,26 @@ fn the_code_generator_stands_alone() {
         }
     }
 }
+
+/// Folders of dora-core that the facade does not show.
+const UNSHOWN: &[&str] = &["dora_core::pack::php"];
+
+#[test]
+fn examples_in_the_docs_import_the_facade() {
+    let mut faults = Vec::new();
+    for (file, text) in workspace::texts("dora-core/src/").into_iter().chain(workspace::texts("src/")) {
+        for (line, text) in text.lines().enumerate() {
+            let doc = text.trim_start().strip_prefix("//").and_then(|rest| rest.strip_prefix(['/', '!']));
+            // A line that begins with `#` is not shown.
+            let shown =
+                doc.is_some_and(|doc| doc.contains("dora_core::") && !doc.trim_start().starts_with('#'));
+            if shown && !UNSHOWN.iter().any(|path| text.contains(path)) {
+                faults.push(format!(
+                    "{file}:{}: say `dora::`: readers paste this, and depend on the facade alone",
+                    line + 1
+                ));
+            }
+        }
+    }
+    none(&faults);
+}

@@ -29,6 +29,7 @@ use crate::transport::server::bind::{ListenError, bind};
 use crate::transport::server::config::SessionConfig;
 use crate::transport::server::connections::{Connections, ServerConfig, Settings};
 use crate::transport::server::control::Control;
+use crate::transport::server::cost::Execution;
 use crate::transport::server::incoming::Incoming;
 use crate::transport::server::signal::until;
 use crate::transport::server::stats::Stats;
@@ -223,6 +224,19 @@ impl<L> Server<L> {
         self
     }
 
+    /// Where handlers run. Default: those that compute for long as tasks of the
+    /// runtime, on all its cores; the others where their request is read.
+    pub fn execution(mut self, execution: Execution) -> Self {
+        self.server.execution = execution;
+        self
+    }
+
+    /// The same for one method, by its path or one of its other names.
+    pub fn method_execution(mut self, method: impl Into<String>, execution: Execution) -> Self {
+        self.server.forced.push((method.into(), execution));
+        self
+    }
+
     /// No call runs longer, whatever its caller is ready to wait. Default 60 s.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.call_timeout = timeout;
@@ -407,9 +421,16 @@ impl<L> Server<L> {
             + Send
             + 'static,
     {
+        let mut server = self.server;
+        server.forced = server
+            .forced
+            .into_iter()
+            .flat_map(|(name, execution)| {
+                self.router.synonyms(&name).into_iter().map(move |name| (name, execution))
+            })
+            .collect();
         let service = stack(self.router.build()?, &self.layer, self.call_timeout);
-        let settings =
-            Settings { server: self.server, session: self.session, control: self.control, stats: self.stats };
+        let settings = Settings { server, session: self.session, control: self.control, stats: self.stats };
         Ok(Connections::new(settings, service))
     }
 }

@@ -83,6 +83,16 @@ impl RouterBuilder {
         self.services.iter().map(|service| service.descriptor())
     }
 
+    /// All names of the method that is reached by `name`; that alone if no service
+    /// has it.
+    pub fn synonyms(&self, name: &str) -> Vec<String> {
+        let services = self.descriptors();
+        let methods =
+            services.flat_map(|service| service.methods().iter().map(move |&method| (service, method)));
+        let mut all = methods.map(|(service, method)| names(service, method));
+        all.find(|names| names.iter().any(|other| other == name)).unwrap_or_else(|| vec![name.to_owned()])
+    }
+
     /// Puts the router together.
     ///
     /// # Errors
@@ -260,6 +270,15 @@ mod tests {
         let router = builder.build().expect("no name is claimed twice");
         assert_eq!(ask(&router, "user.get").await.expect("a service"), Value::from(0));
         assert_eq!(ask(&router, "user.put").await.expect("the handler"), Value::from("user.put"));
+    }
+
+    #[test]
+    fn a_methods_names_are_found_by_each_of_them() {
+        let users = users();
+        let all = users.synonyms("user.get");
+        assert_eq!(all.len(), 5, "{all:?}");
+        assert!(all.iter().all(|name| users.synonyms(name) == all));
+        assert_eq!(users.synonyms("/other"), ["/other"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod accept;
 mod cancel;
+mod cores;
 mod dead_peer;
 mod deadlines;
 mod drain;

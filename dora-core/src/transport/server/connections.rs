@@ -17,6 +17,7 @@ use crate::transport::io::stream::Stream;
 use super::config::SessionConfig;
 use super::connection;
 use super::control::Control;
+use super::cost::{Costs, Execution};
 use super::incoming::Incoming;
 use super::ledger::Ledger;
 use super::shared::Shared;
@@ -41,6 +42,10 @@ pub struct ServerConfig {
     pub max_buffered: usize,
     /// How long a shutdown waits for running calls. Default 30 s.
     pub drain_timeout: Duration,
+    /// Where handlers run. Default: by what they cost.
+    pub execution: Execution,
+    /// The same for the methods of these names, as they are called.
+    pub forced: Vec<(String, Execution)>,
     /// What is spoken before the first frame. Default: nothing.
     pub upgrade: Option<Arc<Upgrade>>,
 }
@@ -52,6 +57,8 @@ impl Default for ServerConfig {
             max_running: 1 << 16,
             max_buffered: 256 << 20,
             drain_timeout: Duration::from_secs(30),
+            execution: Execution::Learned,
+            forced: Vec::new(),
             upgrade: None,
         }
     }
@@ -64,6 +71,7 @@ impl fmt::Debug for ServerConfig {
             .field("max_running", &self.max_running)
             .field("max_buffered", &self.max_buffered)
             .field("drain_timeout", &self.drain_timeout)
+            .field("execution", &self.execution)
             .field("upgraded", &self.upgrade.is_some())
             .finish()
     }
@@ -105,6 +113,7 @@ where
             control,
             stats,
             max_running: server.max_running,
+            costs: Costs::new(server.execution, server.forced.clone()),
             ledger: Arc::new(Ledger::new(server.max_buffered)),
         };
         Self { service, shared: Arc::new(shared), shutdown: Shutdown::new(), config: server }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tower::Service;
 
@@ -28,12 +29,14 @@ use crate::wire::error::FrameError;
 use crate::wire::notice::Notice;
 
 use super::answer::Manner;
+use super::cost::{Cost, LARGE};
 use super::packet::{Run, run};
 use super::running::{Finished, Reply, Started, Work};
 use super::session::Load;
 use super::shared::Shared;
 use super::shutdown::Watcher;
 use super::stats::Tally;
+use super::tasks::Dear;
 use super::turn::Turn;
 use crate::transport::io::outbox::Outbox;
 use crate::transport::io::stream::Stream;
@@ -55,13 +58,25 @@ pub(super) struct Dispatch<S: Service<Request>> {
     now: Instant,
     /// What the peer has said that it can.
     peer_can: Capabilities,
+    /// Whether there are several cores to run on.
+    parallel: bool,
+    /// The method that was called last, whether with a large body, and what it
+    /// costs: mostly it is called again.
+    last: Option<(MethodName, bool, Arc<Cost>)>,
+}
+
+/// When a packet came, and how large it is.
+#[derive(Clone, Copy, Debug)]
+struct Received {
+    at: Instant,
+    bytes: usize,
 }
 
 /// A request packet, and whom to answer.
 #[derive(Debug)]
 pub(super) struct Arrived {
     packet: RequestPacket,
-    received: Instant,
+    received: Received,
     reply: Reply,
 }
 
@@ -83,6 +98,8 @@ where
             spare: None,
             now,
             peer_can: Capabilities::NONE,
+            parallel: Handle::current().metrics().num_workers() > 1,
+            last: None,
         }
     }
 
@@ -130,6 +147,7 @@ where
         self.outbox.release();
         self.work.release();
         self.spare = None;
+        self.last = None;
     }
 
     /// Answers packets that ended meanwhile, as long as the turn lasts and the
@@ -173,6 +191,7 @@ where
         }
         self.tally.requests += 1;
         let zipped = compress::is_gzip(&frame.body);
+        let received = Received { at: received_at, bytes: frame.body.len() };
         let mut manner = Manner {
             generation: frame.generation,
             packer: Packer::Php,
@@ -189,7 +208,7 @@ where
                     self.peer_can = can;
                 }
                 let reply = Reply { manner, guid: packet.guid.or(frame.guid), asks: packet.can.is_some() };
-                self.begin(packet, received_at, reply, cx);
+                self.begin(packet, received, reply, cx);
             }
             Err(Refused { guid, kind, status }) => {
                 if let Some(kind) = kind {
@@ -204,7 +223,7 @@ where
         &mut self,
         packet: RequestPacket,
         // What waited here has used up some of its caller's time.
-        received: Instant,
+        received: Received,
         reply: Reply,
         cx: &mut Context<'_>,
     ) {
@@ -235,20 +254,55 @@ where
             return self.answer(reply, ResponsePacket::refused(reply.guid, &status).later());
         }
         let guid = reply.guid.unwrap_or(Guid::ZERO);
-        let arrival = Arrival { connection: Arc::clone(&self.connection), guid, received, begun: self.now };
+        let arrival = Arrival {
+            connection: Arc::clone(&self.connection),
+            guid,
+            received: received.at,
+            begun: self.now,
+        };
         if mode != Mode::Wait {
             self.acknowledge(reply);
         }
-        let run = run(&mut self.service, request(packet, arrival), cx);
-        if mode == Mode::Wait {
-            return self.start(run, calls, reply, cx);
+        let cost = match &packet.calls {
+            Calls::One(call) if mode == Mode::Wait => Some(self.cost(&call.name, received.bytes)),
+            _ => None,
+        };
+        let request = request(packet, arrival);
+        let deadline = request.deadline();
+        let run = run(&mut self.service, request, cx);
+        match cost {
+            Some(cost) if cost.is_spawned(self.parallel) => {
+                let dear = Dear { run: Box::pin(run), calls, deadline, cost };
+                self.work.start_task(dear, reply);
+            }
+            cost if mode == Mode::Wait => self.start(run, (calls, reply), cost, cx),
+            _ => {
+                let push = (mode == Mode::Deferred).then_some(reply);
+                self.work.spawn(run, calls, push, self.watcher.clone());
+            }
         }
-        let push = (mode == Mode::Deferred).then_some(reply);
-        self.work.spawn(run, calls, push, self.watcher.clone());
+    }
+
+    fn cost(&mut self, name: &MethodName, bytes: usize) -> Arc<Cost> {
+        let large = bytes >= LARGE;
+        match &self.last {
+            Some((last, was_large, cost)) if *was_large == large && last == name => Arc::clone(cost),
+            _ => {
+                let cost = self.shared.costs.of(name.as_bytes(), large);
+                self.last = Some((name.clone(), large, Arc::clone(&cost)));
+                cost
+            }
+        }
     }
 
     /// Polls once; most handlers are done then and need not be parked.
-    fn start(&mut self, run: Run<S>, calls: usize, reply: Reply, cx: &mut Context<'_>) {
+    fn start(
+        &mut self,
+        run: Run<S>,
+        (calls, reply): (usize, Reply),
+        cost: Option<Arc<Cost>>,
+        cx: &mut Context<'_>,
+    ) {
         // The box of a run that was done at once serves the next one.
         let place = match self.spare.take() {
             Some(mut place) => {
@@ -257,7 +311,7 @@ where
             }
             None => Box::pin(run),
         };
-        if let Started::Done(data, mut place) = self.work.start(place, calls, reply, cx) {
+        if let Started::Done(data, mut place) = self.work.start(place, (calls, reply), cost, cx) {
             self.answer(reply, ResponsePacket::ended(reply.guid, data));
             place.set(Run::Ended { status: None });
             self.spare = Some(place);
@@ -269,7 +323,8 @@ where
             Calls::One(call) => call.name,
             Calls::Many(_) => MethodName::default(),
         };
-        match self.shared.control.run(&command, &self.shared.stats) {
+        let shared = &self.shared;
+        match shared.control.run(&command, &shared.stats, shared.max_running) {
             Ok(value) => {
                 self.answer(reply, ResponsePacket::ended(reply.guid, ResponseData::Value(value)));
             }
@@ -316,9 +371,17 @@ where
                 let inflated = compress::is_gzip(body).then(|| compress::inflate(body, config.limits.bytes));
                 let body = inflated.and_then(Result::ok).unwrap_or_else(|| body.clone());
                 let (within, kind) = glimpse(&body);
-                let generation = kind.map_or(*generation, |kind| kind.generation(*generation));
+                // The first byte of the body may be the changed one: no peer writes the
+                // old words behind a guid.
+                let generation = match kind {
+                    Some(kind) if kind.is_legacy() => Generation::Bare,
+                    _ => *generation,
+                };
                 // A frame of the first generation that is too short for its guid.
-                let guid = guid.or(within).or(generation.has_guid().then_some(Guid::ZERO));
+                let guid = match generation.has_guid() {
+                    true => guid.or(Some(Guid::ZERO)),
+                    false => within,
+                };
                 let code = dora_code::signature(generation);
                 (Status::raw(code, dora_code::SIGNATURE_MESSAGE), kind, generation, guid)
             }

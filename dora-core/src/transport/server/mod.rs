@@ -7,6 +7,7 @@ pub mod config;
 mod connection;
 pub mod connections;
 pub mod control;
+pub mod cost;
 mod dispatch;
 pub mod incoming;
 mod ledger;
@@ -19,6 +20,7 @@ mod shared;
 mod shutdown;
 pub mod signal;
 pub mod stats;
+mod tasks;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod turn;

@@ -101,8 +101,8 @@ impl<F: Future + Unpin> Parked<F> {
         place
     }
 
-    /// What the next one to end came to. Pending, too, when the turn is spent.
-    pub(super) fn poll_next(&mut self, turn: &mut Turn, cx: &Context<'_>) -> Poll<F::Output> {
+    /// The next one to end, and what it came to. Pending, too, when the turn is spent.
+    pub(super) fn poll_next(&mut self, turn: &mut Turn, cx: &Context<'_>) -> Poll<(F, F::Output)> {
         self.woken.task.register(cx.waker());
         while !turn.is_spent() {
             let Some(index) = self.woken.queue.lock().pop_front() else { break };
@@ -111,10 +111,11 @@ impl<F: Future + Unpin> Parked<F> {
             let Some(future) = &mut place.future else { continue };
             let polled = Pin::new(future).poll(&mut Context::from_waker(&place.waker));
             turn.count(0, Instant::now);
-            if polled.is_ready() {
-                place.future = None;
+            if let Poll::Ready(output) = polled
+                && let Some(future) = place.future.take()
+            {
                 self.free.push(index);
-                return polled;
+                return Poll::Ready((future, output));
             }
         }
         Poll::Pending
@@ -151,7 +152,7 @@ mod tests {
         let mut came = Vec::new();
         for _ in 0..4 {
             let mut turn = turn(3);
-            while let Poll::Ready(n) = parked.poll_next(&mut turn, &context()) {
+            while let Poll::Ready((_, n)) = parked.poll_next(&mut turn, &context()) {
                 came.push(n);
             }
             assert!(came.len() % 3 == 0 || is_empty(&parked));
@@ -174,9 +175,9 @@ mod tests {
             let mut all = turn(100);
             assert!(parked.poll_next(&mut all, &context()).is_pending());
             near.send(round).expect("awaited");
-            assert_eq!(parked.poll_next(&mut all, &context()), Poll::Ready(Ok(round)));
+            assert!(matches!(parked.poll_next(&mut all, &context()), Poll::Ready((_, Ok(n))) if n == round));
             drop(_idle);
-            assert!(matches!(parked.poll_next(&mut all, &context()), Poll::Ready(Err(_))));
+            assert!(matches!(parked.poll_next(&mut all, &context()), Poll::Ready((_, Err(_)))));
             assert!(is_empty(&parked));
         }
         assert_eq!(parked.places.len(), 2);
@@ -188,7 +189,7 @@ mod tests {
         let stale = parked.next_waker().clone();
         parked.park(std::future::ready(1), true);
         stale.wake_by_ref();
-        assert_eq!(parked.poll_next(&mut turn(9), &context()), Poll::Ready(1));
+        assert!(matches!(parked.poll_next(&mut turn(9), &context()), Poll::Ready((_, 1))));
         stale.wake_by_ref();
         assert!(parked.poll_next(&mut turn(9), &context()).is_pending());
         drop(parked);

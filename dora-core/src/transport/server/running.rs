@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 use tower::Service;
@@ -15,27 +15,40 @@ use crate::guid::Guid;
 use crate::pack::packet::ResponseData;
 
 use super::answer::Manner;
+use super::cost::Cost;
 use super::packet::Run;
 use super::parked::Parked;
 use super::shutdown::{Phase, Watcher};
 use super::stats::Stats;
+use super::tasks::{Dear, Task, Tasks};
 use super::turn::Turn;
 
 /// The parked calls, and those that run in the background. Nothing is allocated
 /// for a connection whose handlers never wait.
 pub(super) struct Work<S: Service<Request>> {
     parked: Option<Box<Parked<Waited<S>>>>,
+    tasks: Option<Box<PacketTasks<S>>>,
     background: Option<Box<Background>>,
     parked_calls: usize,
+    task_calls: usize,
     background_calls: usize,
     stats: Arc<Stats>,
 }
+
+/// Each with whom its answer is for, and its number of calls.
+type PacketTasks<S> = Tasks<Run<S>, (Reply, usize)>;
 
 /// A packet whose caller waits on this connection.
 struct Waited<S: Service<Request>> {
     reply: Reply,
     calls: usize,
-    run: Pin<Box<Run<S>>>,
+    place: Where<S>,
+}
+
+/// Where a packet runs.
+enum Where<S: Service<Request>> {
+    Here { run: Pin<Box<Run<S>>>, cost: Option<Arc<Cost>> },
+    Task(Task),
 }
 
 /// Whom an answer is for.
@@ -96,12 +109,20 @@ where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Send + 'static,
 {
     pub(super) fn new(stats: Arc<Stats>) -> Self {
-        Self { parked: None, background: None, parked_calls: 0, background_calls: 0, stats }
+        Self {
+            parked: None,
+            tasks: None,
+            background: None,
+            parked_calls: 0,
+            task_calls: 0,
+            background_calls: 0,
+            stats,
+        }
     }
 
     /// Calls that run, in the background too.
     pub(super) fn calls(&self) -> usize {
-        self.parked_calls + self.background_calls
+        self.parked_calls + self.task_calls + self.background_calls
     }
 
     /// Begins a packet that its caller waits for, which ends with its connection.
@@ -109,8 +130,8 @@ where
     pub(super) fn start(
         &mut self,
         mut run: Pin<Box<Run<S>>>,
-        calls: usize,
-        reply: Reply,
+        (calls, reply): (usize, Reply),
+        cost: Option<Arc<Cost>>,
         cx: &mut Context<'_>,
     ) -> Started<S> {
         if calls > 1 {
@@ -120,19 +141,39 @@ where
         let parked = self.parked.as_deref_mut();
         // Where others wait already it is told the waker that it will be woken by.
         let knows_its_waker = parked.is_some();
-        let polled = match parked {
-            Some(parked) => run.as_mut().poll(&mut Context::from_waker(parked.next_waker())),
+        let mut poll = |cx: &mut Context<'_>| match &cost {
+            Some(cost) => cost.measure(true, || run.as_mut().poll(cx)),
             None => run.as_mut().poll(cx),
+        };
+        let polled = match parked {
+            Some(parked) => poll(&mut Context::from_waker(parked.next_waker())),
+            None => poll(cx),
         };
         match polled {
             Poll::Ready(data) => Started::Done(data, run),
             Poll::Pending => {
                 self.parked_calls += calls;
                 self.stats.calls_started(calls);
-                let waited = Waited { reply, calls, run };
+                let waited = Waited { reply, calls, place: Where::Here { run, cost } };
                 self.parked.get_or_insert_default().park(waited, knows_its_waker);
                 Started::Parked
             }
+        }
+    }
+
+    /// Begins a packet that its caller waits for as a task, when there is a place.
+    pub(super) fn start_task(&mut self, dear: Dear<Run<S>>, reply: Reply) {
+        let calls = dear.calls;
+        self.task_calls += calls;
+        let tasks = self.tasks.get_or_insert_with(|| Box::new(Tasks::new(Arc::clone(&self.stats))));
+        tasks.add(dear, (reply, calls));
+    }
+
+    fn begin_tasks(&mut self, cx: &Context<'_>) {
+        let Some(tasks) = &mut self.tasks else { return };
+        while let Poll::Ready((task, (reply, calls))) = tasks.poll_begin(cx) {
+            let waited = Waited { reply, calls, place: Where::Task(task) };
+            self.parked.get_or_insert_default().park(waited, false);
         }
     }
 
@@ -162,8 +203,9 @@ where
 
     /// Gives back what a connection on which nothing runs does not need.
     pub(super) fn release(&mut self) {
-        if self.parked_calls == 0 {
+        if self.parked_calls + self.task_calls == 0 {
             self.parked = None;
+            self.tasks = None;
         }
         if self.background_calls == 0 {
             self.background = None;
@@ -173,11 +215,17 @@ where
     /// The next packet that ended and has something to send; pending, too, when
     /// the turn is spent.
     pub(super) fn poll_finished(&mut self, turn: &mut Turn, cx: &mut Context<'_>) -> Poll<Finished> {
+        self.begin_tasks(cx);
         if let Some(parked) = self.parked.as_deref_mut()
-            && let Poll::Ready((reply, calls, data)) = parked.poll_next(turn, cx)
+            && let Poll::Ready((Waited { reply, calls, place }, data)) = parked.poll_next(turn, cx)
         {
-            self.parked_calls -= calls;
-            self.stats.calls_ended(calls);
+            match place {
+                Where::Here { .. } => {
+                    self.parked_calls -= calls;
+                    self.stats.calls_ended(calls);
+                }
+                Where::Task(_) => self.task_calls -= calls,
+            }
             return Poll::Ready(Finished { reply, data, is_result: false });
         }
         let Some(background) = &mut self.background else { return Poll::Pending };
@@ -201,10 +249,13 @@ impl<S> Future for Waited<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>>,
 {
-    type Output = (Reply, usize, ResponseData);
+    type Output = ResponseData;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let data = ready!(self.run.as_mut().poll(cx));
-        Poll::Ready((self.reply, self.calls, data))
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ResponseData> {
+        match &mut self.place {
+            Where::Here { run, cost: Some(cost) } => cost.measure(false, || run.as_mut().poll(cx)),
+            Where::Here { run, cost: None } => run.as_mut().poll(cx),
+            Where::Task(task) => Pin::new(task).poll(cx),
+        }
     }
 }

@@ -6,6 +6,7 @@ use crate::wire::encoder::Encoder;
 
 use super::config::SessionConfig;
 use super::control::Control;
+use super::cost::Costs;
 use super::ledger::Ledger;
 use super::stats::Stats;
 
@@ -19,4 +20,5 @@ pub(super) struct Shared {
     /// Calls that may be parked or running in the background in the whole server.
     pub(super) max_running: usize,
     pub(super) ledger: Arc<Ledger>,
+    pub(super) costs: Costs,
 }
