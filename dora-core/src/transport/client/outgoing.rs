@@ -1,29 +1,22 @@
 //! Requests into frames.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::call::batch::CallKey;
-use crate::call::body::{BatchCall, Body};
+use crate::call::body::Body;
 use crate::call::deadline::Deadline;
 use crate::call::dora_code;
-use crate::call::head::RequestHead;
-use crate::call::method::Method;
 use crate::call::mode::{Mode, PacketKind};
-use crate::call::name::MethodName;
-use crate::call::packed::PackError;
-use crate::call::packer::Packer;
 use crate::call::request::Request;
 use crate::call::status::Status;
+use crate::carry::outgoing::{Outgoing, write};
 use crate::guid::Guid;
 use crate::pack::compress;
 use crate::pack::detect::detect;
-use crate::pack::envelope::{Format, decode_request, encode_request};
+use crate::pack::envelope::{Format, decode_request};
 use crate::pack::packet::{Call, Calls, RequestPacket};
 use crate::pack::value::Value;
 
@@ -31,16 +24,6 @@ use super::link::Link;
 use super::speech::Speech;
 use super::submit::Sent;
 use super::table::{Expected, Ticket};
-
-/// A packet that is about to be sent.
-pub(super) struct Outgoing {
-    pub(super) packet: RequestPacket,
-    /// When the first answer must be there; without one the endpoint's timeout
-    /// counts from when the packet is sent.
-    pub(super) deadline: Option<Deadline>,
-    /// The calls whose name depends on what the peer knows.
-    aliased: Vec<(usize, &'static Method)>,
-}
 
 /// Answers of a packet in `mode`: the acknowledgement counts.
 const fn answers(mode: Mode) -> u8 {
@@ -50,39 +33,12 @@ const fn answers(mode: Mode) -> u8 {
     }
 }
 
+/// The packet of a request for the server of `link`.
+pub(super) fn outgoing(request: Request, link: &Link) -> Result<Outgoing, Status> {
+    Outgoing::new(request, link.endpoint.generation).map_err(|status| link.unsent(status))
+}
+
 impl Outgoing {
-    /// The packet of a request: of one call, or of the calls of a batch.
-    pub(super) fn new(request: Request, link: &Link) -> Result<Self, Status> {
-        let (mut head, body) = request.into_parts();
-        let (mode, deadline) = (head.mode(), head.deadline());
-        let metadata = std::mem::take(head.metadata_mut());
-        let mut aliased = Vec::new();
-        let (kind, calls) = match body {
-            Body::Batch(calls) if calls.is_empty() => {
-                let status = Status::invalid_argument("a batch of no calls");
-                return Err(status.with_peer(Arc::clone(&link.peer)).unsent());
-            }
-            Body::Batch(calls) => {
-                let now = Instant::now();
-                aliased.extend(calls.iter().enumerate().filter_map(|(place, call)| alias(place, &call.head)));
-                let calls = calls.into_iter().map(|call| keyed(call, mode, deadline, now));
-                (kind(link, mode, true)?, Calls::Many(calls.collect()))
-            }
-            body => {
-                aliased.extend(alias(0, &head));
-                let call = Call::new(head.method().clone(), body);
-                (kind(link, mode, false)?, Calls::One(call))
-            }
-        };
-        let packet = RequestPacket { kind, calls, metadata, ..RequestPacket::default() };
-        Ok(Self { packet, deadline, aliased })
-    }
-
-    /// A packet whose calls have no other name.
-    pub(super) const fn of(packet: RequestPacket, deadline: Deadline) -> Self {
-        Self { packet, deadline: Some(deadline), aliased: Vec::new() }
-    }
-
     /// Packs the packet and hands it to the connection; the ticket for its answers,
     /// of which `waker` is told.
     pub(super) fn send(mut self, link: &Link, waker: &Waker) -> Result<Ticket, Status> {
@@ -91,9 +47,9 @@ impl Outgoing {
         let deadline = self.deadline.unwrap_or_else(|| Deadline::from_instant(now, link.endpoint.timeout));
         if deadline.has_passed(now) {
             let status = Status::raw(dora_code::TIMEOUT, "the deadline passed before the call was sent");
-            return Err(status.with_peer(Arc::clone(&link.peer)).unsent());
+            return Err(link.unsent(status));
         }
-        self.packet.timeout = remaining(deadline, mode, now);
+        self.expires(deadline, now);
         let expected = Expected {
             answers: answers(mode),
             deadline: Some(deadline.instant()),
@@ -120,8 +76,8 @@ impl Outgoing {
         frame: &mut Vec<u8>,
         waker: &Waker,
     ) -> Result<Ticket, Status> {
-        let unsent = |status: Status| status.with_peer(Arc::clone(&link.peer)).unsent();
-        let dynamic = link.endpoint.packer.is_none() && self.is_dynamic();
+        let unsent = |status| link.unsent(status);
+        let dynamic = link.endpoint.packer.is_none() && is_dynamic(&self.packet);
         loop {
             let speech = link.speech();
             if dynamic || !link.packs_first(speech) {
@@ -149,32 +105,15 @@ impl Outgoing {
         std::mem::forget(place);
         Ok(ticket)
     }
+}
 
-    /// Whether a parameter has no schema: it means the same to every server only as
-    /// PHP packs it.
-    fn is_dynamic(&self) -> bool {
-        let dynamic = |call: &Call| matches!(&call.param, Body::Message(message) if !message.has_schema());
-        match &self.packet.calls {
-            Calls::One(call) => dynamic(call),
-            Calls::Many(calls) => calls.iter().any(|(_, call)| dynamic(call)),
-        }
-    }
-
-    /// Calls methods by the names that the peer knows: one that packs as PHP does
-    /// knows legacy names, where there are any.
-    fn name(&mut self, packer: Packer) {
-        let name = |method: &Method| match (packer, method.aliases().first()) {
-            (Packer::Php | Packer::Json, Some(legacy)) => MethodName::from_static(legacy),
-            _ => MethodName::from_static(method.path()),
-        };
-        for &(place, method) in &self.aliased {
-            match &mut self.packet.calls {
-                Calls::One(call) => call.name = name(method),
-                Calls::Many(calls) => {
-                    calls.get_mut(place).into_iter().for_each(|(_, call)| call.name = name(method));
-                }
-            }
-        }
+/// Whether a parameter has no schema: it means the same to every server only as
+/// PHP packs it.
+fn is_dynamic(packet: &RequestPacket) -> bool {
+    let dynamic = |call: &Call| matches!(&call.param, Body::Message(message) if !message.has_schema());
+    match &packet.calls {
+        Calls::One(call) => dynamic(call),
+        Calls::Many(calls) => calls.iter().any(|(_, call)| dynamic(call)),
     }
 }
 
@@ -190,39 +129,6 @@ impl Drop for Place<'_> {
     }
 }
 
-/// The method of a call that has legacy names.
-fn alias(place: usize, head: &RequestHead) -> Option<(usize, &'static Method)> {
-    let method = head.descriptor().filter(|method| !method.aliases().is_empty())?;
-    Some((place, method))
-}
-
-/// The kind of a packet for this server, where its generation has a word for it.
-fn kind(link: &Link, mode: Mode, multi: bool) -> Result<PacketKind, Status> {
-    let generation = link.endpoint.generation;
-    PacketKind::calls_of(generation, mode, multi).ok_or_else(|| {
-        let message = format!("the {generation:?} generation of Dora-RPC has no deferred results");
-        Status::unimplemented(message).with_peer(Arc::clone(&link.peer)).unsent()
-    })
-}
-
-/// A call of a batch, with what it says for itself.
-fn keyed(call: BatchCall, mode: Mode, batch: Option<Deadline>, now: Instant) -> (CallKey, Call) {
-    let BatchCall { key, mut head, body } = call;
-    let own = head.deadline().filter(|own| batch.is_none_or(|batch| *own < batch));
-    let call = Call {
-        timeout: own.and_then(|own| remaining(own, mode, now)),
-        metadata: std::mem::take(head.metadata_mut()),
-        ..Call::new(head.method().clone(), body)
-    };
-    (key, call)
-}
-
-/// What is left of a deadline, for the wire. An asynchronous call is not held to
-/// how long its caller waits for the acknowledgement.
-fn remaining(deadline: Deadline, mode: Mode, now: Instant) -> Option<Duration> {
-    (mode == Mode::Wait).then(|| deadline.remaining(now))
-}
-
 /// A larger buffer is not kept for the thread's next frame.
 const KEPT: usize = 64 << 10;
 
@@ -233,20 +139,13 @@ fn encode(
     guid: &Guid,
     out: &mut Vec<u8>,
 ) -> Result<(), Status> {
-    let endpoint = &link.endpoint;
-    let packed = |error: PackError| Status::invalid_argument(error.to_string());
-    let encoder = &link.encoder;
+    let Link { endpoint, encoder, .. } = link;
     let frame = encoder.begin(endpoint.generation, guid, out);
     let format = Format { packer: speech.packer, generation: endpoint.generation };
-    encode_request(format, packet, out).map_err(packed)?;
-    let body = out.get(frame.body()..).unwrap_or_default();
-    if endpoint.gzip.is_some_and(|least| body.len() >= least) {
-        let body = out.split_off(frame.body());
-        compress::deflate(&body, out);
-    }
-    encoder
-        .finish(&frame, out)
-        .map_err(|error| Status::invalid_argument(format!("the request does not fit: {error}")))
+    write(packet, format, endpoint.gzip, out)?;
+    encoder.finish(&frame, out).map_err(|error| {
+        Status::invalid_argument(format!("the request does not fit: {error}")).with_source(error)
+    })
 }
 
 /// The frame of a request that costs a server nothing and keeps it from closing
@@ -300,9 +199,11 @@ pub(super) fn restate(link: &Link, frame: &[u8], until: Instant, now: Instant, o
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::Duration;
 
     use super::*;
-    use crate::call::packed::PackMessage;
+    use crate::call::packed::{PackError, PackMessage};
+    use crate::call::packer::Packer;
     use crate::transport::client::endpoint::Endpoint;
 
     #[test]
