@@ -9,6 +9,7 @@ fn main() -> Result<(), dora_codegen::Error> {
     let mocked = || dora_codegen::Config::new().mocks(true);
     mocked().compile(["proto/everything.proto", "proto/names.proto", "proto/odd.proto"])?;
     mocked().compile(goldens())?;
+    dora_codegen::Config::new().strict_reading(true).compile("proto/strict.proto")?;
     configured()?;
     dora_codegen::Config::new().file_descriptor_set("nested.bin").compile("proto/nested/nested.proto")
 }

@@ -24,7 +24,8 @@ const ARROWS: &Arrows = &[
     ("wire", &["guid", "generation"]),
     ("pack", &["call", "guid", "generation"]),
     ("discovery", &[]),
-    ("transport", &["wire", "pack", "call", "guid", "generation"]),
+    ("carry", &["pack", "call", "guid", "generation"]),
+    ("transport", &["wire", "carry", "pack", "call", "guid", "generation"]),
     ("middleware", &["call", "pack", "discovery", "guid"]),
     ("stub", &["call", "pack", "guid"]),
     ("client", EVERYTHING),
@@ -32,8 +33,19 @@ const ARROWS: &Arrows = &[
     ("codegen", EVERYTHING),
 ];
 
-const EVERYTHING: &[&str] =
-    &["guid", "call", "wire", "pack", "discovery", "transport", "middleware", "stub", "client", "server"];
+const EVERYTHING: &[&str] = &[
+    "guid",
+    "call",
+    "wire",
+    "pack",
+    "carry",
+    "discovery",
+    "transport",
+    "middleware",
+    "stub",
+    "client",
+    "server",
+];
 
 const MAX_FILE_LINES: usize = 500;
 const MAX_FUNCTION_LINES: usize = 80;
@@ -86,6 +98,15 @@ fn the_packers_know_no_runtime_or_socket() {
         &below("dora-core/src/pack/"),
         &["tokio", "std::net"],
         "a packer takes bytes and gives values: leave sockets to transport/",
+    ));
+}
+
+#[test]
+fn what_carriers_use_knows_no_socket_or_header() {
+    none(&rules::forbidden_paths(
+        &below("dora-core/src/carry/"),
+        &["tokio::net", "tokio::io", "std::net", "crate::wire"],
+        "calls go over any carrier as over ours: leave sockets and headers to transport/",
     ));
 }
 
@@ -154,4 +175,27 @@ fn the_code_generator_stands_alone() {
             );
         }
     }
+}
+
+/// Folders of dora-core that the facade does not show.
+const UNSHOWN: &[&str] = &["dora_core::pack::php"];
+
+#[test]
+fn examples_in_the_docs_import_the_facade() {
+    let mut faults = Vec::new();
+    for (file, text) in workspace::texts("dora-core/src/").into_iter().chain(workspace::texts("src/")) {
+        for (line, text) in text.lines().enumerate() {
+            let doc = text.trim_start().strip_prefix("//").and_then(|rest| rest.strip_prefix(['/', '!']));
+            // A line that begins with `#` is not shown.
+            let shown =
+                doc.is_some_and(|doc| doc.contains("dora_core::") && !doc.trim_start().starts_with('#'));
+            if shown && !UNSHOWN.iter().any(|path| text.contains(path)) {
+                faults.push(format!(
+                    "{file}:{}: say `dora::`: readers paste this, and depend on the facade alone",
+                    line + 1
+                ));
+            }
+        }
+    }
+    none(&faults);
 }

@@ -35,6 +35,7 @@ pub struct Config {
     pub(crate) serde: bool,
     pub(crate) build_client: bool,
     pub(crate) build_server: bool,
+    pub(crate) strict_reading: bool,
     pub(crate) default_stubs: bool,
     pub(crate) mocks: bool,
 }
@@ -78,6 +79,7 @@ impl Config {
             serde: false,
             build_client: true,
             build_server: true,
+            strict_reading: false,
             default_stubs: false,
             mocks: false,
         }
@@ -215,6 +217,14 @@ impl Config {
     /// Whether to generate servers. Default: yes.
     pub fn build_server(mut self, yes: bool) -> Self {
         self.build_server = yes;
+        self
+    }
+
+    /// Whether `false` and `""` are errors where PHP often means nothing by them:
+    /// in the place of a message, an `optional`, a member of a `oneof`, a number or
+    /// a list. Default: no, they are nothing there, as null is.
+    pub fn strict_reading(mut self, yes: bool) -> Self {
+        self.strict_reading = yes;
         self
     }
 

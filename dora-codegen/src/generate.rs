@@ -41,7 +41,7 @@ pub(crate) fn packages(
     if config.build_client || config.build_server {
         prost.service_generator(Box::new(ServiceEmitter::new(config, &runtime, services)));
     }
-    let mapping = Mapping { pool: &pool, serde: config.serde };
+    let mapping = Mapping { pool: &pool, serde: config.serde, strict: config.strict_reading };
     let texts = prost.generate(requests).map_err(|error| Problem::new(error.to_string()))?;
     texts
         .into_iter()

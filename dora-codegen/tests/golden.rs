@@ -16,6 +16,7 @@ fn generated_code_is_as_expected() {
             .out_dir(&out_dir)
             .build_client(!["server", "mock"].contains(&name))
             .build_server(!["client", "comments", "options"].contains(&name))
+            .strict_reading(name == "strict")
             .default_stubs(name == "mock")
             .mocks(name == "mock")
             .compile(&proto)

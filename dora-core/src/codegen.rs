@@ -13,7 +13,7 @@ pub use crate::call::mount::Mount;
 pub use crate::call::request::{IntoRequest, Request};
 pub use crate::call::response::Response;
 pub use crate::call::status::Status;
-pub use crate::pack::mapped::{Enum, Enumeration, Fields, Mapped, Plain, ReadField, WriteFields};
+pub use crate::pack::mapped::{Enum, Enumeration, Fields, Mapped, Plain, ReadField, Reading, WriteFields};
 pub use crate::stub::awaited::{Deferred, NoResult};
 pub use crate::stub::batch::Batch;
 pub use crate::stub::call::Call;

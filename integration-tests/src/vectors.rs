@@ -1,7 +1,8 @@
 //! The frames recorded from real PHP Dora-RPC systems.
 //!
-//! `vectors/dora-php/README.md` describes the files. Loading checks every
-//! length and hash that a file states about itself.
+//! `vectors/dora-php/README.md` describes the files, and that of
+//! `vectors/dora-php-old` the older generations. Loading checks every length and
+//! hash that a file states about itself.
 
 use std::fs;
 use std::io::Read as _;
@@ -16,6 +17,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::exact::Exact;
+use crate::raw::{Dialect, Generation};
+use crate::serialized;
 
 /// One file: a run of recorded cases between the same two programs.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub struct Recording {
     pub compressed: bool,
     /// What the checksum covers after the body.
     pub salt: Vec<u8>,
+    /// The generation of the peers.
+    pub generation: Generation,
     /// The cases, in the order they were run.
     pub cases: Vec<Case>,
 }
@@ -92,7 +97,8 @@ pub struct Sent {
 pub struct Decoded {
     /// The length field.
     pub header_len: u32,
-    /// The bytes where the header has its guid; fewer than 32 if cut short.
+    /// The bytes where the header has its guid; fewer than 32 if cut short. Without
+    /// a guid there, what the body says.
     pub guid: Vec<u8>,
     /// Whether the checksum fits; `None` when unsigned.
     pub crc_ok: Option<bool>,
@@ -148,51 +154,79 @@ impl Case {
     }
 }
 
-/// Loads all recordings, in the order of their names.
+/// Loads all recordings of the newest generation, in the order of their names.
 ///
 /// # Errors
 ///
 /// When a file cannot be read, or does not hold what it says it holds.
 pub fn load_all() -> anyhow::Result<Vec<Recording>> {
+    load_folder(NEW)
+}
+
+/// The same of the older ones.
+///
+/// # Errors
+///
+/// As [`load_all`].
+pub fn load_old() -> anyhow::Result<Vec<Recording>> {
+    load_folder(OLD)
+}
+
+/// Loads one recording of the newest generation by its file name.
+///
+/// # Errors
+///
+/// As [`load_all`].
+pub fn load(file: &str) -> anyhow::Result<Recording> {
+    load_file(NEW, file)
+}
+
+const NEW: &str = "dora-php";
+const OLD: &str = "dora-php-old";
+
+fn load_folder(folder: &str) -> anyhow::Result<Vec<Recording>> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder())? {
+    for entry in fs::read_dir(path_of(folder))? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         if name.ends_with(".json") {
             files.push(name);
         }
     }
     files.sort();
-    files.iter().map(|file| load(file)).collect()
+    files.iter().map(|file| load_file(folder, file)).collect()
 }
 
-/// Loads one recording by its file name.
-///
-/// # Errors
-///
-/// As [`load_all`].
-pub fn load(file: &str) -> anyhow::Result<Recording> {
-    let path = folder().join(file);
+fn load_file(folder: &str, file: &str) -> anyhow::Result<Recording> {
+    let path = path_of(folder).join(file);
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let mut json = serde_json::Deserializer::from_str(&text);
     // A recorded value nests 120 arrays, each three levels of JSON.
     json.disable_recursion_limit();
     let raw = RawFile::deserialize(&mut json).with_context(|| file.to_owned())?;
     let flags = raw.meta.flags;
+    let generation = match raw.meta.peer.generation.as_deref() {
+        None => Generation::Guid,
+        Some("plain" | "plain0415") => Generation::Plain,
+        Some("sss" | "phalcon" | "july2015") => Generation::Bare,
+        Some(other) => anyhow::bail!("{file}: unknown generation {other}"),
+    };
+    let dialect = flags.dialect(generation);
     let case = |case: RawCase| {
         let name = case.name.clone();
-        case.check(&flags).with_context(|| format!("{file}, case {name}"))
+        case.check(&dialect).with_context(|| format!("{file}, case {name}"))
     };
     Ok(Recording {
         file: file.to_owned(),
         signed: flags.signed,
         compressed: flags.compressed,
         salt: flags.salt.clone().into_bytes(),
+        generation,
         cases: raw.cases.into_iter().map(case).collect::<Result<_, _>>()?,
     })
 }
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/dora-php")
+fn path_of(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(folder)
 }
 
 #[derive(Deserialize)]
@@ -203,7 +237,13 @@ struct RawFile {
 
 #[derive(Deserialize)]
 struct RawMeta {
+    peer: RawPeer,
     flags: RawFlags,
+}
+
+#[derive(Deserialize)]
+struct RawPeer {
+    generation: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -214,6 +254,13 @@ struct RawFlags {
     compressed: bool,
     #[serde(rename = "SW_DATASIGEN_SALT")]
     salt: String,
+}
+
+impl RawFlags {
+    fn dialect(&self, generation: Generation) -> Dialect {
+        let salt = self.signed.then(|| self.salt.clone().into_bytes());
+        Dialect { generation, salt, gzip: self.compressed }
+    }
 }
 
 #[derive(Deserialize)]
@@ -273,9 +320,9 @@ struct RawThrow {
 }
 
 impl RawCase {
-    fn check(self, flags: &RawFlags) -> anyhow::Result<Case> {
+    fn check(self, dialect: &Dialect) -> anyhow::Result<Case> {
         let event = |(at, event): (usize, RawEvent)| {
-            event.check(flags).with_context(|| format!("event {at} of the exchange"))
+            event.check(dialect).with_context(|| format!("event {at} of the exchange"))
         };
         Ok(Case {
             exchange: self.exchange.into_iter().enumerate().map(event).collect::<Result<_, _>>()?,
@@ -288,16 +335,20 @@ impl RawCase {
 }
 
 impl RawEvent {
-    fn check(self, flags: &RawFlags) -> anyhow::Result<Event> {
+    fn check(self, dialect: &Dialect) -> anyhow::Result<Event> {
         let what = if let Some(event) = &self.event {
             ensure!(event == "close", "unknown event {event}");
             What::Close { by: side(self.by.as_deref(), "client", "server")?, reset: self.reset }
         } else {
             let bytes = self.bytes()?;
-            let decoded = self.decoded.context("no `decoded`")?;
+            let decoded = match self.decoded {
+                Some(decoded) => decoded.check(&bytes, dialect)?,
+                None if dialect.has_guid() => anyhow::bail!("no `decoded`"),
+                None => Decoded::of(&bytes, dialect),
+            };
             What::Bytes(Box::new(Sent {
                 from: side(self.dir.as_deref(), "c2s", "s2c")?,
-                decoded: decoded.check(&bytes, flags)?,
+                decoded,
                 bytes,
                 follow_up: self.follow_up,
                 partial: self.partial,
@@ -322,30 +373,45 @@ impl RawEvent {
     }
 }
 
+impl Decoded {
+    /// What the recorder left to the reader: frames of the older generations.
+    fn of(frame: &[u8], dialect: &Dialect) -> Self {
+        let length = frame.first_chunk().map_or(0, |field| u32::from_be_bytes(*field));
+        let body = dialect.open(frame).ok().map(|(_, body)| body);
+        let serialized = body.filter(|body| serialized::read(body).is_ok());
+        let guid = serialized.as_deref().map_or_else(Vec::new, guid_in);
+        Self { header_len: length, guid, crc_ok: None, serialized, value: None }
+    }
+}
+
+/// The guid that a body names.
+fn guid_in(serialized: &[u8]) -> Vec<u8> {
+    match serialized::read(serialized).as_ref().map(|value| value.get("guid")) {
+        Ok(Some(Exact::Str(guid))) => guid.clone(),
+        _ => Vec::new(),
+    }
+}
+
 impl RawDecoded {
-    fn check(self, frame: &[u8], flags: &RawFlags) -> anyhow::Result<Decoded> {
-        let guid = match &self.guid_field {
-            Some(guid) => bytes_of(guid)?,
-            None => Vec::new(),
-        };
+    fn check(self, frame: &[u8], dialect: &Dialect) -> anyhow::Result<Decoded> {
         let value = self.value.as_ref().map(Exact::from_notation).transpose()?;
-        Ok(Decoded {
-            header_len: self.header_len,
-            guid,
-            crc_ok: self.crc_ok,
-            serialized: self.serialized(frame, flags)?,
-            value,
-        })
+        let serialized = self.serialized(frame, dialect)?;
+        let guid = match (&self.guid_field, &serialized) {
+            (Some(guid), _) => bytes_of(guid)?,
+            (None, Some(serialized)) if !dialect.has_guid() => guid_in(serialized),
+            (None, _) => Vec::new(),
+        };
+        Ok(Decoded { header_len: self.header_len, guid, crc_ok: self.crc_ok, serialized, value })
     }
 
-    fn serialized(&self, frame: &[u8], flags: &RawFlags) -> anyhow::Result<Option<Vec<u8>>> {
+    fn serialized(&self, frame: &[u8], dialect: &Dialect) -> anyhow::Result<Option<Vec<u8>>> {
         if let Some(serialized) = &self.serialized {
             return bytes_of(serialized).map(Some);
         }
         let Some(length) = self.serialized_len else {
             return Ok(None);
         };
-        let header = if flags.signed { 40 } else { 36 };
+        let header = 4 + if dialect.salt.is_some() { 4 } else { 0 } + if dialect.has_guid() { 32 } else { 0 };
         let body = frame.get(header..).context("no body")?;
         let mut serialized = Vec::new();
         if self.gunzip_ok == Some(true) {

@@ -20,7 +20,7 @@ use proto::configured::store_client::StoreClient;
 use proto::configured::store_mock::MockStore;
 use proto::configured::store_server::{Store, StoreServer};
 use proto::configured::{Color, Everything, everything::Choice};
-use rpc::dora::mapped::Mapped;
+use rpc::dora::mapped::{Mapped, Reading};
 use rpc::dora::{Code, Limits, Request, Response, Status, Value, value};
 
 /// In place of `google.protobuf.Timestamp`: whole seconds, to PHP as an int.
@@ -35,8 +35,8 @@ impl Mapped for Moment {
         serializer.serialize_i64(self.seconds)
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <i64 as Mapped>::deserialize(deserializer).map(|seconds| Self { seconds })
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, reading: Reading) -> Result<Self, D::Error> {
+        <i64 as Mapped>::deserialize(deserializer, reading).map(|seconds| Self { seconds })
     }
 }
 
@@ -49,8 +49,8 @@ impl Mapped for Nothing {
         Mapped::serialize(&(), serializer)
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <() as Mapped>::deserialize(deserializer).map(|()| Self {})
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, reading: Reading) -> Result<Self, D::Error> {
+        <() as Mapped>::deserialize(deserializer, reading).map(|()| Self {})
     }
 }
 

@@ -18,6 +18,13 @@ pub(crate) fn sources() -> Vec<Source> {
     files.iter().map(read).collect()
 }
 
+/// The Rust files below `folder`, as they are, with their paths.
+pub(crate) fn texts(folder: &str) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    collect(&root().join(folder), &mut files);
+    files.iter().map(|path| (below_root(path), text(path))).collect()
+}
+
 /// The manifests of the workspace: its own first, then those of the members.
 pub(crate) fn manifests() -> Vec<Manifest> {
     let mut manifests = vec![Manifest::read("Cargo.toml")];

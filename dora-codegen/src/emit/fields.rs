@@ -69,10 +69,16 @@ impl<'a> Message<'a> {
         })
     }
 
-    pub(super) fn tokens(&self) -> TokenStream {
+    /// `strict`: what PHP has for nothing beside null is an error.
+    pub(super) fn tokens(&self, strict: bool) -> TokenStream {
         let (ident, full_name) = (self.ident, self.full_name);
         let allow = self.fields.iter().any(|field| field.deprecated);
         let allow = allow.then(|| quote!(#[allow(deprecated)]));
+        let reading = strict.then(|| {
+            quote!(
+                const READING: ::dora::codegen::Reading = ::dora::codegen::Reading::Strict;
+            )
+        });
         let writes = self.fields.iter().map(Field::write);
         let reads = self.fields.iter().flat_map(Field::reads);
         let (fields, name, read) = if self.fields.is_empty() {
@@ -85,6 +91,7 @@ impl<'a> Message<'a> {
             #allow
             impl ::dora::codegen::Fields for #ident {
                 const NAME: &'static str = #full_name;
+                #reading
 
                 fn write<W: ::dora::codegen::WriteFields>(
                     &self,

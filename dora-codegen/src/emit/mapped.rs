@@ -23,6 +23,8 @@ pub(crate) struct Mapping<'a> {
     pub(crate) pool: &'a DescriptorPool,
     /// Whether to add serde's traits.
     pub(crate) serde: bool,
+    /// Whether null alone is nothing.
+    pub(crate) strict: bool,
 }
 
 impl Mapping<'_> {
@@ -36,6 +38,7 @@ impl Mapping<'_> {
             messages: messages.map(|it| (rust_path(it.parent_message(), it.name()), it)).collect(),
             enums: enums.map(|it| (rust_path(it.parent_message(), it.name()), it)).collect(),
             serde: self.serde,
+            strict: self.strict,
         };
         types
             .add(&mut file.items, "")
@@ -48,6 +51,7 @@ struct Types {
     messages: HashMap<String, MessageDescriptor>,
     enums: HashMap<String, EnumDescriptor>,
     serde: bool,
+    strict: bool,
 }
 
 impl Types {
@@ -60,7 +64,7 @@ impl Types {
             let impls = match &items[index] {
                 Item::Struct(item) => match self.messages.get(&format!("{path}{}", item.ident)) {
                     Some(message) => {
-                        let mut impls = Message::new(item, items, message)?.tokens();
+                        let mut impls = Message::new(item, items, message)?.tokens(self.strict);
                         impls.extend(self.serde.then(|| serde::message(&item.ident)));
                         Some(impls)
                     }

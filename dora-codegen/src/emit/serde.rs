@@ -7,17 +7,23 @@ use syn::Ident;
 /// The impls for the message `ident`.
 pub(super) fn message(ident: &Ident) -> TokenStream {
     let mapped = quote!(::dora::codegen::Mapped::<::dora::codegen::Plain>);
-    impls(ident, &quote!(#mapped::serialize(self, serializer)), &quote!(#mapped::deserialize(deserializer)))
+    let reading = reading();
+    impls(
+        ident,
+        &quote!(#mapped::serialize(self, serializer)),
+        &quote!(#mapped::deserialize(deserializer, #reading)),
+    )
 }
 
 /// The impls for the enum `ident`: its number; read from a number or a name.
 pub(super) fn enumeration(ident: &Ident) -> TokenStream {
     let mapped = quote!(<i32 as ::dora::codegen::Mapped<::dora::codegen::Enum<Self>>>);
+    let reading = reading();
     impls(
         ident,
         &quote!(#mapped::serialize(&i32::from(*self), serializer)),
         &quote! {
-            let number = #mapped::deserialize(deserializer)?;
+            let number = #mapped::deserialize(deserializer, #reading)?;
             Self::try_from(number).map_err(::dora::codegen::serde::de::Error::custom)
         },
     )
@@ -42,4 +48,9 @@ fn impls(ident: &Ident, write: &TokenStream, read: &TokenStream) -> TokenStream 
             }
         }
     }
+}
+
+/// A message has its own way to read; an enum takes what PHP takes.
+fn reading() -> TokenStream {
+    quote!(<::dora::codegen::Reading as ::core::default::Default>::default())
 }

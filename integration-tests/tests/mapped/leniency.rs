@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 
 use dora_core::pack::mapped::Mapped;
+use prost_types::value::Kind;
 use prost_types::{Duration, FieldMask, Timestamp, Value};
 
-use crate::everything::{Lists, Maps, Optionals, Point, Scalars, Tree};
+use crate::everything::{Choice, Known, Lists, Maps, Optionals, Point, Scalars, Tree};
 use crate::{from_json, from_php};
 
 /// Asserts that the field of `T` that `field` picks reads `cases` from PHP.
@@ -45,7 +46,6 @@ fn ints() {
         ("d:1.5;", "expected an int64, got the float 1.5"),
         ("d:NAN;", "expected an int64, got the float NaN"),
         ("d:1.0E+19;", "expected an int64, got the float 1e19"),
-        (r#"s:0:"";"#, "expected an int64, got the string \"\""),
         (r#"s:3:"12x";"#, "expected an int64, got the string \"12x\""),
         (r#"s:4:"0x1A";"#, "expected an int64"),
         (r#"s:2:"--";"#, "expected an int64"),
@@ -157,13 +157,109 @@ fn messages() {
     refuses::<Point>(&[
         ("a:1:{i:0;i:7;}", "expected a message (everything.Point), got a list"),
         ("i:7;", "expected a message (everything.Point), got the int 7"),
-        ("b:0;", "expected a message (everything.Point), got false"),
+        ("b:1;", "expected a message (everything.Point), got true"),
+        (r#"s:1:"0";"#, "expected a message (everything.Point), got the string \"0\""),
     ]);
     assert_eq!(from_json::<Point>("[]"), Ok(Point::default()));
     assert!(from_json::<Point>("[1]").unwrap_err().contains("got a list"));
     assert!(from_json::<Point>(r#"{"x":1} x"#).unwrap_err().contains("trailing"));
     let camel: Maps = from_json(r#"{"byInt":{"1":"a"}}"#).unwrap();
     assert!(camel.by_int.is_empty());
+}
+
+/// `php` as the field called `field` of a message.
+fn within<T: Mapped>(field: &str, php: &str) -> Result<T, String> {
+    from_php(format!("a:1:{{s:{}:\"{field}\";{php}}}", field.len()))
+}
+
+/// What PHP says where there is nothing.
+const NOTHING: [&str; 3] = ["N;", "b:0;", r#"s:0:"";"#];
+
+#[test]
+fn nothing_is_what_php_says_where_nothing_is_found() {
+    for nothing in NOTHING {
+        assert_eq!(from_php::<Point>(nothing), Ok(Point::default()), "a result by itself: {nothing}");
+        assert_eq!(within("message", nothing), Ok(Optionals::default()), "a message: {nothing}");
+        for field in ["int32", "color"] {
+            assert_eq!(within(field, nothing), Ok(Optionals::default()), "optional {field}: {nothing}");
+        }
+        for member in ["number", "color", "point", "nothing"] {
+            assert_eq!(within(member, nothing), Ok(Choice::default()), "member {member}: {nothing}");
+        }
+        for field in ["int32", "uint64", "double", "float", "bool", "string", "bytes", "color"] {
+            assert_eq!(within(field, nothing), Ok(Scalars::default()), "{field}: {nothing}");
+        }
+        for field in ["ints", "points", "strings"] {
+            assert_eq!(within(field, nothing), Ok(Lists::default()), "{field}: {nothing}");
+        }
+        for field in ["by_int", "points"] {
+            assert_eq!(within(field, nothing), Ok(Maps::default()), "{field}: {nothing}");
+        }
+        for field in ["timestamp", "duration", "fields", "list", "any", "empty", "int32", "uint64", "double"]
+        {
+            assert_eq!(within(field, nothing), Ok(Known::default()), "{field}: {nothing}");
+        }
+        let lists = within::<Lists>("points", &format!("a:2:{{i:0;{nothing}i:1;a:1:{{s:1:\"x\";i:1;}}}}"));
+        assert_eq!(lists.map(|lists| lists.points), Ok(vec![Point::default(), Point { x: 1, y: 0 }]));
+    }
+    let from_json = |json| from_json::<Optionals>(json);
+    assert_eq!(from_json(r#"{"int32":"","message":false}"#), Ok(Optionals::default()));
+}
+
+#[test]
+fn what_is_a_value_is_not_nothing() {
+    let optionals: Optionals = within("string", r#"s:0:"";"#).unwrap();
+    assert_eq!(optionals.string.as_deref(), Some(""));
+    let optionals: Optionals = within("bytes", r#"s:0:"";"#).unwrap();
+    assert_eq!(optionals.bytes.as_deref(), Some(&[][..]));
+    assert_eq!(within("string", "b:0;"), Ok(Optionals::default()), "`get()` found no string");
+    for no in ["b:0;", r#"s:0:"";"#] {
+        let known: Known = within("bool", no).unwrap();
+        assert_eq!(known.bool, Some(false), "{no}");
+    }
+    let known: Known = within("value", "b:0;").unwrap();
+    assert_eq!(known.value.and_then(|value| value.kind), Some(Kind::BoolValue(false)));
+    let known: Known = within("mask", r#"s:0:"";"#).unwrap();
+    assert_eq!(known.mask, Some(FieldMask::default()));
+    let choice: Choice = within("text", r#"s:0:"";"#).unwrap();
+    assert_eq!(choice.value, Some(crate::everything::choice::Value::Text(String::new())));
+    for zero in ["i:0;", r#"s:1:"0";"#, "d:0;"] {
+        let optionals: Optionals = within("int32", zero).unwrap();
+        assert_eq!(optionals.int32, Some(0), "{zero}");
+        assert!(within::<Optionals>("message", zero).is_err(), "{zero}");
+    }
+    // A key is there: it stands for nothing else.
+    assert!(within::<Maps>("by_int", r#"a:1:{s:0:"";s:1:"x";}"#).is_err());
+    for blank in [r#"s:1:" ";"#, r#"s:4:"null";"#, r#"s:1:"x";"#] {
+        assert!(within::<Scalars>("int32", blank).is_err(), "{blank}");
+    }
+}
+
+#[test]
+fn strict_messages_take_null_alone_for_nothing() {
+    use crate::strict::{User, user};
+
+    for (field, bad) in [
+        ("id", r#"s:0:"";"#),
+        ("parent", r#"s:0:"";"#),
+        ("friend", "b:0;"),
+        ("friend", r#"s:0:"";"#),
+        ("tags", "b:0;"),
+        ("tags", r#"a:1:{i:0;s:0:"";}"#),
+        ("number", r#"s:0:"";"#),
+    ] {
+        let error = within::<User>(field, bad).unwrap_err();
+        assert!(error.contains("expected") && error.contains(field), "{error}");
+    }
+    assert!(from_php::<User>("b:0;").unwrap_err().contains("got false"));
+    for field in ["id", "parent", "friend", "tags", "number", "text"] {
+        assert_eq!(within(field, "N;"), Ok(User::default()), "{field}");
+    }
+    // `false` is an int to PHP, and no word for nothing here.
+    let user: User = within("parent", "b:0;").unwrap();
+    assert_eq!(user.parent, Some(0));
+    let user: User = within("text", "b:0;").unwrap();
+    assert_eq!(user.value, Some(user::Value::Text(String::new())));
 }
 
 #[test]

@@ -13,6 +13,10 @@ mod everything {
     }
 }
 
+mod strict {
+    dora::include_proto!("strict");
+}
+
 use dora_core::pack::limits::Limits;
 use dora_core::pack::mapped::{self, Mapped};
 

@@ -5,5 +5,6 @@
 mod clients;
 mod legacy;
 mod made;
+mod old;
 mod raws;
 mod wanted;

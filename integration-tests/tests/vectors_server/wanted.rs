@@ -7,7 +7,7 @@ use dora_integration_tests::vectors::Sent;
 use crate::legacy::Answer;
 
 /// The numbers of `getStat` that every Swoole gives.
-const STATS: [&str; 6] =
+pub(crate) const STATS: [&str; 6] =
     ["start_time", "connection_num", "accept_count", "close_count", "tasking_num", "request_count"];
 
 /// Whether the bytes of our answer can be compared, and not only its value.

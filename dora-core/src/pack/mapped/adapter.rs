@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
-use super::{Mapped, Plain};
+use super::{Mapped, Plain, Reading};
 
 /// Writes a [`Mapped`] value where serde wants a `Serialize`.
 #[derive(Debug)]
@@ -30,16 +30,16 @@ pub struct FromSerde<T>(pub T);
 
 impl<'de, T: Mapped> Deserialize<'de> for FromSerde<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        T::deserialize(deserializer).map(Self)
+        T::deserialize(deserializer, Reading::Lenient).map(Self)
     }
 }
 
 /// Reads a [`Mapped`] value of kind `K` where serde wants a seed.
-pub(super) struct Seed<T, K>(PhantomData<(T, K)>);
+pub(super) struct Seed<T, K>(Reading, PhantomData<(T, K)>);
 
 impl<T: Mapped<K>, K> Seed<T, K> {
-    pub(super) fn new() -> Self {
-        Self(PhantomData)
+    pub(super) fn new(reading: Reading) -> Self {
+        Self(reading, PhantomData)
     }
 }
 
@@ -47,6 +47,6 @@ impl<'de, T: Mapped<K>, K> DeserializeSeed<'de> for Seed<T, K> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        T::deserialize(deserializer)
+        T::deserialize(deserializer, self.0)
     }
 }

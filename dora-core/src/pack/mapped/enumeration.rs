@@ -6,9 +6,9 @@ use std::str;
 use serde::de::{self, Deserializer};
 use serde::ser::Serializer;
 
-use super::Mapped;
 use super::input::{self, Input, Reader};
 use super::number;
+use super::{Mapped, Reading};
 
 /// An enum of a `.proto`. Implemented by dora-codegen.
 pub trait Enumeration {
@@ -29,8 +29,15 @@ impl<E: Enumeration> Mapped<Enum<E>> for i32 {
         serializer.serialize_i32(*self)
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        EnumReader::<E>(PhantomData).read(deserializer)
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, reading: Reading) -> Result<Self, D::Error> {
+        EnumReader::<E>(PhantomData).read(deserializer, reading)
+    }
+
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        reading: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        EnumReader::<E>(PhantomData).read(deserializer, reading)
     }
 }
 

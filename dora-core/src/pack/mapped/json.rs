@@ -2,7 +2,7 @@
 
 use serde_json::{Deserializer, Error, Serializer};
 
-use super::{Mapped, PathError, locate};
+use super::{Mapped, PathError, Reading, locate};
 
 /// Reads `json`, and nothing after it but blanks.
 ///
@@ -11,7 +11,7 @@ use super::{Mapped, PathError, locate};
 /// Bytes that are no JSON, and what cannot be meant, with its path.
 pub fn from_json<T: Mapped>(json: &[u8]) -> Result<T, PathError<Error>> {
     let mut reader = Deserializer::from_slice(json);
-    T::deserialize(&mut reader)
+    T::deserialize(&mut reader, Reading::Lenient)
         .and_then(|value| reader.end().map(|()| value))
         .map_err(|error| locate::<T, _>(&mut Deserializer::from_slice(json), error))
 }

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, Visitor};
 
+use super::Reading;
 use super::input::{Reader, Scalar, ScalarReader, excerpt};
 use super::number::{self, Numeric};
 
@@ -104,6 +105,7 @@ impl<'de, T: Scalar> DeserializeSeed<'de> for KeySeed<T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        ScalarReader::new(self.human_readable).read(deserializer)
+        // A key is there: it cannot stand for nothing.
+        ScalarReader::new(self.human_readable).read(deserializer, Reading::Strict)
     }
 }

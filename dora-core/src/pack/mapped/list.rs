@@ -5,10 +5,10 @@ use std::marker::PhantomData;
 use serde::de::{Deserializer, MapAccess, SeqAccess};
 use serde::ser::{SerializeSeq, Serializer};
 
-use super::Mapped;
 use super::adapter::{Seed, ToSerde};
 use super::input::{self, Reader};
 use super::key::Key;
+use super::{Mapped, Reading};
 
 /// The most elements that room is made for by a mere claim of the peer.
 const CLAIMED: usize = 256;
@@ -22,12 +22,19 @@ impl<T: Mapped<K>, K> Mapped<K> for Vec<T> {
         list.end()
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ListReader(PhantomData).read_array(deserializer)
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, reading: Reading) -> Result<Self, D::Error> {
+        ListReader(reading, PhantomData).read_array(deserializer, reading)
+    }
+
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        reading: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        ListReader(reading, PhantomData).read_array(deserializer, reading)
     }
 }
 
-struct ListReader<T, K>(PhantomData<(T, K)>);
+struct ListReader<T, K>(Reading, PhantomData<(T, K)>);
 
 impl<'de, T: Mapped<K>, K> Reader<'de> for ListReader<T, K> {
     type Value = Vec<T>;
@@ -38,7 +45,7 @@ impl<'de, T: Mapped<K>, K> Reader<'de> for ListReader<T, K> {
 
     fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
         let mut values = Vec::with_capacity(list.size_hint().unwrap_or(0).min(CLAIMED));
-        while let Some(value) = list.next_element_seed(Seed::new())? {
+        while let Some(value) = list.next_element_seed(Seed::new(self.0))? {
             values.push(value);
         }
         Ok(values)
@@ -51,7 +58,7 @@ impl<'de, T: Mapped<K>, K> Reader<'de> for ListReader<T, K> {
             if !key.is_int() {
                 return Err(input::mismatch("a list", format_args!("an array with the key {key}")));
             }
-            values.push(map.next_value_seed(Seed::new())?);
+            values.push(map.next_value_seed(Seed::new(self.0))?);
         }
         Ok(values)
     }

@@ -7,11 +7,11 @@ use std::marker::PhantomData;
 use serde::de::{Deserializer, MapAccess, SeqAccess};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::Mapped;
 use super::adapter::{Seed, ToSerde};
-use super::input::{self, Input, Reader, Scalar};
+use super::input::{self, Input, Outcome, Reader, Scalar};
 use super::key::KeySeed;
 use super::number;
+use super::{Mapped, Reading};
 
 /// A type that a `map` may have as key.
 trait MapKey: Scalar + Ord + Hash {
@@ -30,8 +30,15 @@ where
         write(entries, serializer)
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read(deserializer)
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, reading: Reading) -> Result<Self, D::Error> {
+        read::<Self, Key, T, K, _, _>(deserializer, reading)
+    }
+
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        reading: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        read::<Self, Key, T, K, _, _>(deserializer, reading)
     }
 }
 
@@ -44,8 +51,15 @@ where
         write(self, serializer)
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read(deserializer)
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, reading: Reading) -> Result<Self, D::Error> {
+        read::<Self, Key, T, K, _, _>(deserializer, reading)
+    }
+
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        reading: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        read::<Self, Key, T, K, _, _>(deserializer, reading)
     }
 }
 
@@ -68,19 +82,21 @@ where
     map.end()
 }
 
-fn read<'de, M, Key, T, K, D>(deserializer: D) -> Result<M, D::Error>
+fn read<'de, M, Key, T, K, O, D>(deserializer: D, reading: Reading) -> Result<O, D::Error>
 where
     M: Default + Extend<(Key, T)>,
     Key: MapKey,
     T: Mapped<K>,
+    O: Outcome<M>,
     D: Deserializer<'de>,
 {
     let human_readable = deserializer.is_human_readable();
-    MapReader { human_readable, map: PhantomData }.read_array(deserializer)
+    MapReader::<M, Key, T, K> { human_readable, reading, map: PhantomData }.read_array(deserializer, reading)
 }
 
 struct MapReader<M, Key, T, K> {
     human_readable: bool,
+    reading: Reading,
     map: PhantomData<(M, Key, T, K)>,
 }
 
@@ -101,7 +117,7 @@ where
     fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut values = M::default();
         for index in 0.. {
-            let Some(value) = list.next_element_seed(Seed::new())? else {
+            let Some(value) = list.next_element_seed(Seed::new(self.reading))? else {
                 break;
             };
             let index = Input::Int(index);
@@ -116,7 +132,7 @@ where
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut values = M::default();
         while let Some(key) = map.next_key_seed(KeySeed::<Key>::new(self.human_readable))? {
-            values.extend([(key, map.next_value_seed(Seed::new())?)]);
+            values.extend([(key, map.next_value_seed(Seed::new(self.reading))?)]);
         }
         Ok(values)
     }

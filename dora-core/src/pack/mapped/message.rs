@@ -9,7 +9,7 @@ use serde::ser::{SerializeMap, Serializer};
 use super::adapter::{Seed, ToSerde};
 use super::input::{self, Reader};
 use super::key::Key;
-use super::{Fields, Mapped, ReadField, WriteFields};
+use super::{Fields, Mapped, ReadField, Reading, WriteFields};
 
 impl<M: Fields> Mapped for M {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -18,8 +18,16 @@ impl<M: Fields> Mapped for M {
         map.end()
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        MessageReader(PhantomData).read_array(deserializer)
+    /// A message has its own way to read, and its fields follow it.
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, _: Reading) -> Result<Self, D::Error> {
+        MessageReader::<M>(PhantomData).read_array(deserializer, M::READING)
+    }
+
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        _: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        MessageReader::<M>(PhantomData).read_array(deserializer, M::READING)
     }
 }
 
@@ -79,12 +87,12 @@ impl<'de, M: Fields> Reader<'de> for MessageReader<M> {
             match key {
                 Key::Text(name) => {
                     named = true;
-                    Fields::read(&mut message, &name, Value::of(&mut map))?;
+                    Fields::read(&mut message, &name, Value::of(&mut map, M::READING))?;
                 }
                 // PDO's rows have each column by name and by number.
                 Key::Int(_) => {
                     numbered = true;
-                    Value::of(&mut map).skip()?;
+                    Value::of(&mut map, M::READING).skip()?;
                 }
             }
         }
@@ -98,12 +106,13 @@ impl<'de, M: Fields> Reader<'de> for MessageReader<M> {
 /// The value of the key that was just read.
 struct Value<'a, 'de, A> {
     map: &'a mut A,
+    reading: Reading,
     lent: PhantomData<&'de ()>,
 }
 
 impl<'a, A> Value<'a, '_, A> {
-    fn of(map: &'a mut A) -> Self {
-        Self { map, lent: PhantomData }
+    fn of(map: &'a mut A, reading: Reading) -> Self {
+        Self { map, reading, lent: PhantomData }
     }
 }
 
@@ -111,7 +120,7 @@ impl<'de, A: MapAccess<'de>> ReadField for Value<'_, 'de, A> {
     type Error = A::Error;
 
     fn value<T: Mapped<K>, K>(self) -> Result<T, A::Error> {
-        self.map.next_value_seed(Seed::<T, K>::new())
+        self.map.next_value_seed(Seed::<T, K>::new(self.reading))
     }
 
     fn skip(self) -> Result<(), A::Error> {

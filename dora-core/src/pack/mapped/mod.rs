@@ -22,6 +22,7 @@ mod number;
 mod option;
 mod path;
 mod php;
+mod reading;
 mod text;
 
 use serde::{Deserializer, Serializer};
@@ -32,6 +33,7 @@ pub use fields::{Fields, ReadField, WriteFields};
 pub use json::{from_json, to_json};
 pub use path::{PathError, locate};
 pub use php::{from_php, to_php};
+pub use reading::Reading;
 
 /// A value that PHP and JSON can hold.
 ///
@@ -56,13 +58,27 @@ pub trait Mapped<K = Plain>: Sized + Default {
     /// What the format cannot do, and well-known types out of their range.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
 
-    /// Reads the value. Null is the default.
+    /// Reads the value. Null is the default, and so is what else `reading` takes
+    /// for nothing.
     ///
     /// # Errors
     ///
     /// What cannot be meant: "expected an int32, got an array". It does not
     /// say where; see [`locate`].
-    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, reading: Reading) -> Result<Self, D::Error>;
+
+    /// Reads the value of a field that need not be set: nothing is `None`.
+    /// Default: of null alone, whatever `reading` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`deserialize`](Self::deserialize).
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        reading: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        option::read(deserializer, reading)
+    }
 }
 
 /// The kind of all values but enums.

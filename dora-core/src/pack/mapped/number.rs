@@ -4,20 +4,24 @@ use std::str;
 
 use serde::{Deserializer, Serializer};
 
-use super::Mapped;
 use super::input::{self, Input, Scalar};
+use super::{Mapped, Reading};
 
 /// 2^63 and 2^64, one over the greatest int of each kind.
 const OVER_I64: f64 = 9_223_372_036_854_775_808.0;
 const OVER_U64: f64 = 18_446_744_073_709_551_616.0;
 
 macro_rules! scalars {
-    ($($ty:ty, $expected:literal, $read:expr, $write:path;)*) => {$(
+    ($($ty:ty, $expected:literal, $read:expr, $write:path, $is_nothing:path;)*) => {$(
         impl Scalar for $ty {
             const EXPECTED: &'static str = $expected;
 
             fn from_input(input: Input<'_>, _: bool) -> Option<Self> {
                 $read(input)
+            }
+
+            fn is_nothing(input: Input<'_>) -> bool {
+                $is_nothing(&input)
             }
         }
 
@@ -26,21 +30,33 @@ macro_rules! scalars {
                 $write(serializer, *self)
             }
 
-            fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                input::scalar(d)
+            fn deserialize<'de, D: Deserializer<'de>>(d: D, reading: Reading) -> Result<Self, D::Error> {
+                input::scalar::<Self, _, D>(d, reading)
+            }
+
+            fn deserialize_optional<'de, D: Deserializer<'de>>(
+                d: D,
+                reading: Reading,
+            ) -> Result<Option<Self>, D::Error> {
+                input::scalar::<Self, _, D>(d, reading)
             }
         }
     )*};
 }
 
 scalars! {
-    i32, "an int32", int::<i32>, S::serialize_i32;
-    i64, "an int64", int::<i64>, S::serialize_i64;
-    u32, "a uint32", int::<u32>, S::serialize_u32;
-    u64, "a uint64", int::<u64>, write_u64;
-    f32, "a float", single, write_f32;
-    f64, "a double", float, write_f64;
-    bool, "a bool", boolean, S::serialize_bool;
+    i32, "an int32", int::<i32>, S::serialize_i32, Input::is_false_or_empty;
+    i64, "an int64", int::<i64>, S::serialize_i64, Input::is_false_or_empty;
+    u32, "a uint32", int::<u32>, S::serialize_u32, Input::is_false_or_empty;
+    u64, "a uint64", int::<u64>, write_u64, Input::is_false_or_empty;
+    f32, "a float", single, write_f32, Input::is_false_or_empty;
+    f64, "a double", float, write_f64, Input::is_false_or_empty;
+    bool, "a bool", boolean, S::serialize_bool, is_never_nothing;
+}
+
+/// To a bool, `false` and `""` are false.
+fn is_never_nothing(_: &Input<'_>) -> bool {
+    false
 }
 
 /// PHP has no int over `i64::MAX`: above, it is a string.

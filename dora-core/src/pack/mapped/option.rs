@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::de::{self, Deserializer, Visitor};
 use serde::ser::Serializer;
 
-use super::Mapped;
+use super::{Mapped, Reading};
 
 impl<T: Mapped<K>, K> Mapped<K> for Option<T> {
     fn is_absent(&self) -> bool {
@@ -20,12 +20,32 @@ impl<T: Mapped<K>, K> Mapped<K> for Option<T> {
         }
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_option(OptionVisitor(PhantomData))
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, reading: Reading) -> Result<Self, D::Error> {
+        T::deserialize_optional(deserializer, reading)
+    }
+
+    /// An option of an option: nothing is the outer one's.
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        reading: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        T::deserialize_optional(deserializer, reading).map(|value| value.map(Some))
     }
 }
 
-struct OptionVisitor<T, K>(PhantomData<(T, K)>);
+/// Reads `null` as `None`, and nothing else.
+pub(super) fn read<'de, T, K, D>(deserializer: D, reading: Reading) -> Result<Option<T>, D::Error>
+where
+    T: Mapped<K>,
+    D: Deserializer<'de>,
+{
+    deserializer.deserialize_option(OptionVisitor { reading, value: PhantomData })
+}
+
+struct OptionVisitor<T, K> {
+    reading: Reading,
+    value: PhantomData<(T, K)>,
+}
 
 impl<'de, T: Mapped<K>, K> Visitor<'de> for OptionVisitor<T, K> {
     type Value = Option<T>;
@@ -43,6 +63,6 @@ impl<'de, T: Mapped<K>, K> Visitor<'de> for OptionVisitor<T, K> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
-        T::deserialize(deserializer).map(Some)
+        T::deserialize(deserializer, self.reading).map(Some)
     }
 }

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STAN
 use bytes::Bytes;
 use serde::{Deserializer, Serializer};
 
-use super::Mapped;
 use super::input::{self, Input, Scalar};
+use super::{Mapped, Reading};
 
 /// Reads what any base64 encoder wrote: padded or not.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -30,6 +30,11 @@ impl Scalar for String {
             input => Some(php_string(input)),
         }
     }
+
+    /// An empty string is a value.
+    fn is_nothing(input: Input<'_>) -> bool {
+        input.is_false()
+    }
 }
 
 impl Mapped for String {
@@ -37,8 +42,15 @@ impl Mapped for String {
         serializer.serialize_str(self)
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        input::scalar(d)
+    fn deserialize<'de, D: Deserializer<'de>>(d: D, reading: Reading) -> Result<Self, D::Error> {
+        input::scalar::<Self, _, D>(d, reading)
+    }
+
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        d: D,
+        reading: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        input::scalar::<Self, _, D>(d, reading)
     }
 }
 
@@ -53,6 +65,11 @@ impl Scalar for Vec<u8> {
             input => Some(php_string(input).into_bytes()),
         }
     }
+
+    /// An empty string is a value.
+    fn is_nothing(input: Input<'_>) -> bool {
+        input.is_false()
+    }
 }
 
 /// `google.protobuf.BytesValue`.
@@ -61,8 +78,15 @@ impl Mapped for Vec<u8> {
         write_bytes(self, serializer)
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        input::scalar(d)
+    fn deserialize<'de, D: Deserializer<'de>>(d: D, reading: Reading) -> Result<Self, D::Error> {
+        input::scalar::<Self, _, D>(d, reading)
+    }
+
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        d: D,
+        reading: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        input::scalar::<Self, _, D>(d, reading)
     }
 }
 
@@ -71,8 +95,15 @@ impl Mapped for Bytes {
         write_bytes(self, serializer)
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        input::scalar::<Vec<u8>, D>(d).map(Self::from)
+    fn deserialize<'de, D: Deserializer<'de>>(d: D, reading: Reading) -> Result<Self, D::Error> {
+        input::scalar::<Vec<u8>, Vec<u8>, D>(d, reading).map(Self::from)
+    }
+
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        d: D,
+        reading: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        input::scalar::<Vec<u8>, Option<_>, D>(d, reading).map(|bytes| bytes.map(Self::from))
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use crate::call::body::Body;
 use crate::call::dora_code;
 use crate::call::status::Status;
@@ -46,16 +48,16 @@ impl Control {
         Self { answers: false, reload: Some(Arc::new(reload)) }
     }
 
-    /// Runs a command.
-    pub(super) fn run(&self, command: &str, stats: &Stats) -> Result<Body, Status> {
+    /// Runs a command of a server that runs up to `max_running` calls.
+    pub(super) fn run(&self, command: &str, stats: &Stats, max_running: usize) -> Result<Body, Status> {
         if !self.answers {
             return Err(unknown());
         }
         match command {
-            "getStat" => Ok(Body::message(report(stats))),
+            "getStat" => Ok(Body::message(report(stats, max_running))),
             "reloadTask" => {
                 // The answer of the original is the state before the reload.
-                let report = report(stats);
+                let report = report(stats, max_running);
                 self.reload();
                 Ok(Body::message(report))
             }
@@ -81,24 +83,43 @@ fn unknown() -> Status {
     Status::raw(dora_code::UNKNOWN_COMMAND, dora_code::UNKNOWN_COMMAND_MESSAGE)
 }
 
-/// What Swoole's `stats()` has a counterpart for here, under its names.
-fn report(stats: &Stats) -> Value {
+/// What Swoole's `stats()` gives, under its names and in its order, for tools that
+/// divide one of them by another. A worker is a thread that serves, a task worker
+/// a place for a running call, a coroutine a running call; what has no counterpart
+/// is 0.
+fn report(stats: &Stats, max_running: usize) -> Value {
     let now = stats.snapshot();
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    let connections = now.accepted.saturating_sub(now.closed);
-    let running = now.running as u64;
+    let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    let workers = Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers());
     value!({
         "server" => {
             "start_time" => count(now.start_time),
-            "connection_num" => count(connections),
+            "connection_num" => count(now.accepted.saturating_sub(now.closed)),
+            "abort_count" => 0,
             "accept_count" => count(now.accepted),
             "close_count" => count(now.closed),
-            "tasking_num" => count(running),
+            "worker_num" => number(workers),
+            "task_worker_num" => number(max_running),
+            "user_worker_num" => 0,
+            // One of them answers this.
+            "idle_worker_num" => number(workers.saturating_sub(now.running.max(1))),
+            "dispatch_count" => count(now.requests),
             "request_count" => count(now.requests),
-            "worker_request_count" => count(now.requests),
             "response_count" => count(now.answers),
             "total_recv_bytes" => count(now.received),
             "total_send_bytes" => count(now.sent),
+            "pipe_packet_msg_id" => 0,
+            "session_round" => count(now.accepted),
+            "min_fd" => 0,
+            "max_fd" => 0,
+            "worker_request_count" => count(now.requests),
+            "worker_response_count" => count(now.answers),
+            "worker_dispatch_count" => count(now.requests),
+            "task_idle_worker_num" => number(max_running.saturating_sub(now.running)),
+            "tasking_num" => number(now.running),
+            "coroutine_num" => number(now.running),
+            "coroutine_peek_num" => number(now.peak),
         },
         // The original's queue of log records; Dora has none.
         "logqueue" => { "queue_num" => 0, "queue_bytes" => 0 },

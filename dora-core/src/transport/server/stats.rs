@@ -17,6 +17,7 @@ pub struct Stats {
     refused_frames: AtomicU64,
     refused_packets: AtomicU64,
     running: AtomicUsize,
+    peak: AtomicUsize,
 }
 
 /// A reading of [`Stats`].
@@ -43,6 +44,8 @@ pub struct Snapshot {
     pub refused_packets: u64,
     /// Calls running now.
     pub running: usize,
+    /// The most calls that ran at once.
+    pub peak: usize,
 }
 
 impl Stats {
@@ -61,6 +64,7 @@ impl Stats {
             refused_frames: AtomicU64::new(0),
             refused_packets: AtomicU64::new(0),
             running: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
         }
     }
 
@@ -78,6 +82,7 @@ impl Stats {
             refused_frames: self.refused_frames.load(Ordering::Relaxed),
             refused_packets: self.refused_packets.load(Ordering::Relaxed),
             running: self.running.load(Ordering::Relaxed),
+            peak: self.peak.load(Ordering::Relaxed),
         }
     }
 
@@ -94,7 +99,8 @@ impl Stats {
     }
 
     pub(super) fn calls_started(&self, calls: usize) {
-        self.running.fetch_add(calls, Ordering::Relaxed);
+        let before = self.running.fetch_add(calls, Ordering::Relaxed);
+        self.peak.fetch_max(before.saturating_add(calls), Ordering::Relaxed);
     }
 
     pub(super) fn calls_ended(&self, calls: usize) {

@@ -9,7 +9,7 @@ use crate::pack::mapped::adapter::{Seed, ToSerde};
 use crate::pack::mapped::input::{self, Input, Reader, Scalar};
 use crate::pack::mapped::key::Key;
 use crate::pack::mapped::number;
-use crate::pack::mapped::{Mapped, Plain};
+use crate::pack::mapped::{Mapped, Plain, Reading};
 
 /// 2^53: up to here a double is exact about ints.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -29,9 +29,15 @@ impl Mapped for Value {
         }
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let human_readable = deserializer.is_human_readable();
-        ValueReader { human_readable }.read(deserializer)
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, reading: Reading) -> Result<Self, D::Error> {
+        ValueReader::new(&deserializer, reading).read(deserializer, reading)
+    }
+
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        reading: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        ValueReader::new(&deserializer, reading).read(deserializer, reading)
     }
 }
 
@@ -40,9 +46,17 @@ impl Mapped for ListValue {
         self.values.serialize(serializer)
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let values = Mapped::<Plain>::deserialize(deserializer)?;
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, reading: Reading) -> Result<Self, D::Error> {
+        let values = Mapped::<Plain>::deserialize(deserializer, reading)?;
         Ok(Self { values })
+    }
+
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        reading: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        let values: Option<Vec<Value>> = Mapped::<Plain>::deserialize_optional(deserializer, reading)?;
+        Ok(values.map(|values| Self { values }))
     }
 }
 
@@ -55,12 +69,19 @@ impl Mapped for Struct {
         map.end()
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        StructReader.read_array(deserializer)
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, reading: Reading) -> Result<Self, D::Error> {
+        StructReader(reading).read_array(deserializer, reading)
+    }
+
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        reading: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        StructReader(reading).read_array(deserializer, reading)
     }
 }
 
-struct StructReader;
+struct StructReader(Reading);
 
 impl<'de> Reader<'de> for StructReader {
     type Value = Struct;
@@ -79,7 +100,7 @@ impl<'de> Reader<'de> for StructReader {
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Struct, A::Error> {
         let mut fields = Struct::default();
         while let Some(key) = map.next_key::<Key<'de>>()? {
-            let value = map.next_value_seed(Seed::new())?;
+            let value = map.next_value_seed(Seed::new(self.0))?;
             fields.fields.insert(key.into_string(), value);
         }
         Ok(fields)
@@ -88,6 +109,13 @@ impl<'de> Reader<'de> for StructReader {
 
 struct ValueReader {
     human_readable: bool,
+    reading: Reading,
+}
+
+impl ValueReader {
+    fn new<'de, D: Deserializer<'de>>(deserializer: &D, reading: Reading) -> Self {
+        Self { human_readable: deserializer.is_human_readable(), reading }
+    }
 }
 
 impl<'de> Reader<'de> for ValueReader {
@@ -95,6 +123,10 @@ impl<'de> Reader<'de> for ValueReader {
 
     fn expected(&self) -> String {
         "a value".to_owned()
+    }
+
+    fn is_nothing(&self, _: Input<'_>) -> bool {
+        false
     }
 
     fn null(self) -> Value {
@@ -112,7 +144,7 @@ impl<'de> Reader<'de> for ValueReader {
 
     fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let mut values = vec![];
-        while let Some(value) = list.next_element_seed(Seed::<Value, Plain>::new())? {
+        while let Some(value) = list.next_element_seed(Seed::<Value, Plain>::new(self.reading))? {
             values.push(value);
         }
         Ok(value(Kind::ListValue(ListValue { values })))
@@ -121,7 +153,7 @@ impl<'de> Reader<'de> for ValueReader {
     /// A PHP array that is a list comes as one; what comes here has names, or is
     /// an object.
     fn map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
-        StructReader.map(map).map(|fields| value(Kind::StructValue(fields)))
+        StructReader(self.reading).map(map).map(|fields| value(Kind::StructValue(fields)))
     }
 }
 

@@ -7,9 +7,9 @@ use prost_types::{Duration, Timestamp};
 use serde::Deserializer;
 use serde::ser::{self, Serializer};
 
-use crate::pack::mapped::Mapped;
 use crate::pack::mapped::input::{self, Input, Scalar};
 use crate::pack::mapped::number;
+use crate::pack::mapped::{Mapped, Reading};
 
 /// From 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z.
 const TIMESTAMP_SECONDS: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
@@ -45,8 +45,15 @@ impl Mapped for Timestamp {
         serializer.collect_str(self)
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        input::scalar(d)
+    fn deserialize<'de, D: Deserializer<'de>>(d: D, reading: Reading) -> Result<Self, D::Error> {
+        input::scalar::<Self, _, D>(d, reading)
+    }
+
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        d: D,
+        reading: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        input::scalar::<Self, _, D>(d, reading)
     }
 }
 
@@ -77,8 +84,15 @@ impl Mapped for Duration {
         serializer.collect_str(&self.normalized())
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        input::scalar(d)
+    fn deserialize<'de, D: Deserializer<'de>>(d: D, reading: Reading) -> Result<Self, D::Error> {
+        input::scalar::<Self, _, D>(d, reading)
+    }
+
+    fn deserialize_optional<'de, D: Deserializer<'de>>(
+        d: D,
+        reading: Reading,
+    ) -> Result<Option<Self>, D::Error> {
+        input::scalar::<Self, _, D>(d, reading)
     }
 }
 
