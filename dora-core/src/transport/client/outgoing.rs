@@ -77,9 +77,10 @@ impl Outgoing {
         waker: &Waker,
     ) -> Result<Ticket, Status> {
         let unsent = |status| link.unsent(status);
+        let dynamic = link.endpoint.packer.is_none() && is_dynamic(&self.packet);
         loop {
             let speech = link.speech();
-            if !link.packs_first(speech) {
+            if dynamic || !link.packs_first(speech) {
                 break;
             }
             self.name(speech.packer);
@@ -92,6 +93,7 @@ impl Outgoing {
             }
         }
         let (ticket, speech) = link.open(expected)?;
+        let speech = if dynamic { speech.in_php() } else { speech };
         // Packing runs code of the message: whatever it does, the place is given back.
         let place = Place { link, ticket };
         self.name(speech.packer);
@@ -102,6 +104,16 @@ impl Outgoing {
         link.submit(&ticket, frame, waker.clone(), expected.now)?;
         std::mem::forget(place);
         Ok(ticket)
+    }
+}
+
+/// Whether a parameter has no schema: it means the same to every server only as
+/// PHP packs it.
+fn is_dynamic(packet: &RequestPacket) -> bool {
+    let dynamic = |call: &Call| matches!(&call.param, Body::Message(message) if !message.has_schema());
+    match &packet.calls {
+        Calls::One(call) => dynamic(call),
+        Calls::Many(calls) => calls.iter().any(|(_, call)| dynamic(call)),
     }
 }
 
@@ -182,4 +194,75 @@ pub(super) fn restate(link: &Link, frame: &[u8], until: Instant, now: Instant, o
         out.truncate(start);
     }
     written.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::call::packed::{PackError, PackMessage};
+    use crate::call::packer::Packer;
+    use crate::transport::client::endpoint::Endpoint;
+
+    #[test]
+    fn a_panic_while_packing_leaks_no_place() {
+        for packer in [Packer::Php, Packer::Protobuf] {
+            let link = Link::new(Endpoint::new("127.0.0.1:1").expect("host:port").packer(packer));
+            let param = Body::message(Bomb);
+            let packet =
+                RequestPacket { calls: Calls::One(Call::new("/bomb", param)), ..RequestPacket::default() };
+            let outgoing = Outgoing::of(packet, Deadline::after(Duration::from_secs(60)));
+            let sent = catch_unwind(AssertUnwindSafe(|| outgoing.send(&link, Waker::noop())));
+            assert!(sent.is_err(), "it panics");
+            assert_eq!(link.in_flight(), 0);
+            assert!(link.core().current.table.is_unused());
+        }
+    }
+
+    #[test]
+    fn a_request_that_waited_says_how_long_its_caller_still_waits() {
+        let changes: [fn(Endpoint) -> Endpoint; 4] =
+            [Endpoint::php, Endpoint::protobuf, Endpoint::signed, Endpoint::gzip];
+        for change in changes {
+            let link = Link::new(change(Endpoint::new("127.0.0.1:1").expect("host:port")));
+            let now = Instant::now();
+            let param = Body::message(Value::from("unchanged"));
+            let packet =
+                RequestPacket { calls: Calls::One(Call::new("/echo", param)), ..RequestPacket::default() };
+            let deadline = Deadline::from_instant(now, Duration::from_secs(60));
+            let ticket = Outgoing::of(packet, deadline).send(&link, Waker::noop()).expect("queued");
+            let frame = link.core().current.queue.take(Vec::new()).bytes;
+            let later = now + Duration::from_secs(20);
+            let mut anew = Vec::new();
+            assert!(restate(&link, &frame, deadline.instant(), later, &mut anew));
+
+            let mut bytes = bytes::BytesMut::from(&anew[..]);
+            let frame = link.endpoint.decoder().decode(&mut bytes).expect("good").expect("whole");
+            assert_eq!(frame.guid, Some(ticket.guid));
+            let body = match compress::is_gzip(&frame.body) {
+                true => compress::inflate(&frame.body, 1 << 20).expect("gzip"),
+                false => frame.body,
+            };
+            let packer = detect(&body).expect("packed");
+            let packet = decode_request(packer, &body, &link.endpoint.limits).expect("good");
+            assert_eq!(packet.timeout, Some(Duration::from_secs(40)));
+            let Calls::One(Call { param: Body::Packed(param), .. }) = packet.calls else { panic!("one") };
+            let text = crate::pack::message::open::<Value>(Body::Packed(param)).expect("a value");
+            assert_eq!(text, Value::from("unchanged"));
+        }
+    }
+
+    struct Bomb;
+
+    impl PackMessage for Bomb {
+        fn pack(&self, _: Packer, _: &mut Vec<u8>) -> Result<(), PackError> {
+            panic!("packing runs code of the message")
+        }
+
+        fn packed_len(&self, _: Packer) -> usize {
+            0
+        }
+    }
 }
