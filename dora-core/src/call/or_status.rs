@@ -9,7 +9,7 @@ use super::status::{BoxError, Status};
 /// what a handler ends with.
 ///
 /// ```
-/// use dora_core::call::{code::Code, or_status::OrStatus, status::Status};
+/// use dora::{Code, OrStatus, Status};
 ///
 /// fn age(users: &[(&str, &str)], name: &str) -> Result<u32, Status> {
 ///     let (_, age) = users
