@@ -150,14 +150,14 @@ where
         self.last = None;
     }
 
-    /// Answers packets that ended meanwhile, as long as the turn lasts and the
-    /// peer takes its answers; whether there were any.
+    /// Answers packets that ended meanwhile, as long as the turn lasts; while the
+    /// peer does not take its answers its handlers rest. Whether there were any.
     pub(super) fn poll_work(&mut self, turn: &mut Turn, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
-        while self.outbox.waiting() < self.shared.config.max_buffered && !turn.is_spent() {
-            let Poll::Ready(Finished { reply, data, is_result }) = self.work.poll_finished(turn, cx) else {
-                break;
-            };
+        while !turn.is_spent() {
+            let may_begin = self.outbox.waiting() < self.shared.config.max_buffered;
+            let finished = self.work.poll_finished(may_begin, turn, cx);
+            let Poll::Ready(Finished { reply, data, is_result }) = finished else { break };
             let packet = ResponsePacket::ended(reply.guid, data);
             self.answer(reply, ResponsePacket { is_result, ..packet });
             moved = true;

@@ -27,6 +27,8 @@ use super::turn::Turn;
 /// for a connection whose handlers never wait.
 pub(super) struct Work<S: Service<Request>> {
     parked: Option<Box<Parked<Waited<S>>>>,
+    /// The tasks that have begun, and those that wait for a place.
+    begun: Option<Box<Parked<Waited<S>>>>,
     tasks: Option<Box<PacketTasks<S>>>,
     background: Option<Box<Background>>,
     parked_calls: usize,
@@ -111,6 +113,7 @@ where
     pub(super) fn new(stats: Arc<Stats>) -> Self {
         Self {
             parked: None,
+            begun: None,
             tasks: None,
             background: None,
             parked_calls: 0,
@@ -173,7 +176,7 @@ where
         let Some(tasks) = &mut self.tasks else { return };
         while let Poll::Ready((task, (reply, calls))) = tasks.poll_begin(cx) {
             let waited = Waited { reply, calls, place: Where::Task(task) };
-            self.parked.get_or_insert_default().park(waited, false);
+            self.begun.get_or_insert_default().park(waited, false);
         }
     }
 
@@ -203,8 +206,11 @@ where
 
     /// Gives back what a connection on which nothing runs does not need.
     pub(super) fn release(&mut self) {
-        if self.parked_calls + self.task_calls == 0 {
+        if self.parked_calls == 0 {
             self.parked = None;
+        }
+        if self.task_calls == 0 {
+            self.begun = None;
             self.tasks = None;
         }
         if self.background_calls == 0 {
@@ -213,19 +219,29 @@ where
     }
 
     /// The next packet that ended and has something to send; pending, too, when
-    /// the turn is spent.
-    pub(super) fn poll_finished(&mut self, turn: &mut Turn, cx: &mut Context<'_>) -> Poll<Finished> {
-        self.begin_tasks(cx);
-        if let Some(parked) = self.parked.as_deref_mut()
-            && let Poll::Ready((Waited { reply, calls, place }, data)) = parked.poll_next(turn, cx)
+    /// the turn is spent. Without `may_begin` handlers rest; the results of those
+    /// that run elsewhere are taken all the same: unpacked, nobody counts them.
+    pub(super) fn poll_finished(
+        &mut self,
+        may_begin: bool,
+        turn: &mut Turn,
+        cx: &mut Context<'_>,
+    ) -> Poll<Finished> {
+        if may_begin {
+            self.begin_tasks(cx);
+        }
+        if let Some(begun) = self.begun.as_deref_mut()
+            && let Poll::Ready((Waited { reply, calls, .. }, data)) = begun.poll_next(turn, cx)
         {
-            match place {
-                Where::Here { .. } => {
-                    self.parked_calls -= calls;
-                    self.stats.calls_ended(calls);
-                }
-                Where::Task(_) => self.task_calls -= calls,
-            }
+            self.task_calls -= calls;
+            return Poll::Ready(Finished { reply, data, is_result: false });
+        }
+        if may_begin
+            && let Some(parked) = self.parked.as_deref_mut()
+            && let Poll::Ready((Waited { reply, calls, .. }, data)) = parked.poll_next(turn, cx)
+        {
+            self.parked_calls -= calls;
+            self.stats.calls_ended(calls);
             return Poll::Ready(Finished { reply, data, is_result: false });
         }
         let Some(background) = &mut self.background else { return Poll::Pending };
