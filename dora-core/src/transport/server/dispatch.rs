@@ -238,7 +238,8 @@ where
         let running = self.shared.stats.running();
         if calls > config.max_calls || running.saturating_add(calls) > self.shared.max_running {
             let status = Status::resource_exhausted(format!(
-                "{calls} calls are too many: {running} of {} run, {} may on one connection",
+                "{calls} calls are too many: {running} of {} run (max_running_calls), {} may on one connection \
+                 (max_calls_per_connection)",
                 self.shared.max_running, config.max_calls
             ));
             return self.refuse(reply, Some(packet.kind), status);
