@@ -28,6 +28,7 @@
 #[cfg(feature = "schema")]
 extern crate self as dora;
 
+pub mod carry;
 // Its code is compiled in `guide-tests`, beside a generated service.
 #[cfg(not(doctest))]
 pub mod guide;

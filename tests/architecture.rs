@@ -24,7 +24,8 @@ const ARROWS: &Arrows = &[
     ("wire", &["guid", "generation"]),
     ("pack", &["call", "guid", "generation"]),
     ("discovery", &[]),
-    ("transport", &["wire", "pack", "call", "guid", "generation"]),
+    ("carry", &["pack", "call", "guid", "generation"]),
+    ("transport", &["wire", "carry", "pack", "call", "guid", "generation"]),
     ("middleware", &["call", "pack", "discovery", "guid"]),
     ("stub", &["call", "pack", "guid"]),
     ("client", EVERYTHING),
@@ -32,8 +33,19 @@ const ARROWS: &Arrows = &[
     ("codegen", EVERYTHING),
 ];
 
-const EVERYTHING: &[&str] =
-    &["guid", "call", "wire", "pack", "discovery", "transport", "middleware", "stub", "client", "server"];
+const EVERYTHING: &[&str] = &[
+    "guid",
+    "call",
+    "wire",
+    "pack",
+    "carry",
+    "discovery",
+    "transport",
+    "middleware",
+    "stub",
+    "client",
+    "server",
+];
 
 const MAX_FILE_LINES: usize = 500;
 const MAX_FUNCTION_LINES: usize = 80;
@@ -86,6 +98,15 @@ fn the_packers_know_no_runtime_or_socket() {
         &below("dora-core/src/pack/"),
         &["tokio", "std::net"],
         "a packer takes bytes and gives values: leave sockets to transport/",
+    ));
+}
+
+#[test]
+fn what_carriers_use_knows_no_socket_or_header() {
+    none(&rules::forbidden_paths(
+        &below("dora-core/src/carry/"),
+        &["tokio::net", "tokio::io", "std::net", "crate::wire"],
+        "calls go over any carrier as over ours: leave sockets and headers to transport/",
     ));
 }
 

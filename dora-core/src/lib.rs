@@ -4,6 +4,7 @@
 #![warn(unreachable_pub)]
 
 pub mod call;
+pub mod carry;
 mod client;
 pub mod codegen;
 pub mod generation;

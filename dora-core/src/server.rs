@@ -186,12 +186,14 @@ impl<L> Server<L> {
 
     /// The largest packet in bytes, both ways. Default 2 MiB.
     pub fn max_packet(mut self, bytes: usize) -> Self {
+        self.session.limits = self.session.limits.moved(self.session.max_packet, bytes);
         self.session.max_packet = bytes;
         self
     }
 
     /// Calls of one connection that may run at once; it is not read further
-    /// while they do. Default 1024.
+    /// while they do, and a packet of more is refused. Default 4096, as many as one
+    /// packet may have by default ([`Limits::calls`]).
     pub fn max_calls_per_connection(mut self, calls: usize) -> Self {
         self.session.max_calls = calls;
         self

@@ -28,7 +28,7 @@ fn each_example_builds_where_it_is_copied_to() {
         assert!(program.is_file(), "{}", program.display());
         built += 1;
     }
-    assert!(built >= 3, "{built} examples");
+    assert!(built >= 4, "{built} examples");
 }
 
 #[test]
@@ -41,6 +41,16 @@ fn the_copied_quickstart_does_what_it_says() {
     for line in ["wait:      user 7 is Ada", "batch:     Ada ordered engine and punch cards", "drained"] {
         assert!(said.lines().any(|there| there == line), "{line:?} is missing in:\n{said}");
     }
+}
+
+#[test]
+fn the_copied_carrier_carries_calls() {
+    let elsewhere = Elsewhere::new("carrier");
+    let program = build(&copied("own-carrier", &elsewhere), "own-carrier");
+    let output = Command::new(program).current_dir(elsewhere.path()).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.lines().collect::<Vec<_>>(), ["Good day, Ada!", "Good day, Bob!"]);
 }
 
 #[test]

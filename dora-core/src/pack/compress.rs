@@ -27,7 +27,7 @@ pub fn inflate(body: &[u8], max: usize) -> io::Result<Bytes> {
     let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
     GzDecoder::new(body).take(limit).read_to_end(&mut inflated)?;
     if inflated.len() > max {
-        return Err(io::Error::other(format!("inflates to over {max} bytes")));
+        return Err(io::Error::other(format!("inflates to over {max} bytes (Limits::bytes)")));
     }
     Ok(inflated.into())
 }
@@ -84,7 +84,7 @@ mod tests {
         deflate(&[0; 10_000_000], &mut bomb);
         assert!(bomb.len() < 50_000);
         let error = inflate(&bomb, 1 << 20).expect_err("over the limit");
-        assert_eq!(error.to_string(), "inflates to over 1048576 bytes");
+        assert_eq!(error.to_string(), "inflates to over 1048576 bytes (Limits::bytes)");
         assert!(inflate(bomb.get(..1000).expect("long"), 1 << 30).is_err());
     }
 

@@ -1,23 +1,24 @@
 //! What a peer may make us do while unpacking.
 
-/// Bounds on one unpacked body. They hold before anything is allocated.
-/// ```
-/// use dora::{Limits, Server};
+/// Bounds on one unpacked body. They hold before anything is allocated, and each
+/// error names the one that was met: `Limits::depth`.
 ///
-/// let limits = Limits { calls: 50, ..Limits::default() }.with_depth(32);
-/// let server = Server::builder().limits(limits);
-/// # drop(server);
-/// ```
+/// The defaults are in proportion to the largest packet, so that what PHP takes is
+/// taken, and what a packet can be made to cost stays bounded: the worst body of
+/// a 2 MiB packet, held as a dynamic value, takes some 290 MiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Levels of arrays within arrays. Default 64, as deep as [`Limits::MAX_DEPTH`].
+    /// Levels of arrays and objects within one another. Default and largest value:
+    /// 512 ([`Limits::MAX_DEPTH`]); in JSON, values nest up to 127 levels.
     pub depth: usize,
-    /// Values in one body, keys not counted. Default 524,288 (2^19).
+    /// Values in one body, keys not counted. Default one for each 2 bytes of the
+    /// largest packet: 1,048,576, which only a compressed body can exceed.
     pub nodes: usize,
-    /// Bytes of one body after inflating it. Default 8 MiB (8,388,608): four times
-    /// the largest packet of the PHP systems, which bounds the packed bytes alone.
+    /// Bytes of one body after inflating it. Default 16 times the largest packet:
+    /// 32 MiB.
     pub bytes: usize,
-    /// Calls in one packet. Default 1024; the PHP advice is at most 50.
+    /// Calls, or results, in one packet. Default one for each 512 bytes of the
+    /// largest packet: 4096; the PHP advice is at most 50.
     pub calls: usize,
 }
 
@@ -25,15 +26,53 @@ impl Limits {
     /// The deepest nesting that can be asked for: 512 levels.
     pub const MAX_DEPTH: usize = 512;
 
+    /// The defaults where the largest packet has `max_packet` bytes. The calls are
+    /// never under 64.
+    #[must_use]
+    pub const fn for_packet(max_packet: usize) -> Self {
+        let calls = max_packet / 512;
+        Self {
+            depth: Self::MAX_DEPTH,
+            nodes: max_packet / 2,
+            bytes: max_packet.saturating_mul(16),
+            calls: if calls < 64 { 64 } else { calls },
+        }
+    }
+
     /// The same limits with another depth, at most [`Limits::MAX_DEPTH`].
     #[must_use]
     pub fn with_depth(self, depth: usize) -> Self {
         Self { depth: depth.min(Self::MAX_DEPTH), ..self }
     }
+
+    /// The same limits for packets of `new` bytes in place of `old`: those that
+    /// somebody chose stay.
+    pub(crate) fn moved(self, old: usize, new: usize) -> Self {
+        if self == Self::for_packet(old) { Self::for_packet(new) } else { self }
+    }
 }
 
+/// Those of the PHP systems' largest packet, 2 MiB.
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: 64, nodes: 1 << 19, bytes: 8 << 20, calls: 1024 }
+        Self::for_packet(2 << 20)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Limits;
+
+    #[test]
+    fn defaults_follow_the_packet_until_somebody_chooses() {
+        let default = Limits::default();
+        assert_eq!(
+            (default.depth, default.nodes, default.bytes, default.calls),
+            (512, 1 << 20, 32 << 20, 4096)
+        );
+        assert_eq!(default.moved(2 << 20, 8 << 20), Limits::for_packet(8 << 20));
+        let chosen = Limits { calls: 7, ..default };
+        assert_eq!(chosen.moved(2 << 20, 8 << 20), chosen);
+        assert_eq!(Limits::for_packet(1000).calls, 64);
     }
 }

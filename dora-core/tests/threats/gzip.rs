@@ -17,13 +17,13 @@ fn zipped(body: &[u8]) -> Vec<u8> {
 async fn a_bomb_is_refused_and_the_connection_usable() {
     let server = serve(echo()).await;
     let mut raw = server.raw().await;
-    // 64 MiB inflated, where 8 MiB are allowed.
+    // 64 MiB inflated, where 32 MiB are allowed.
     let bomb = zipped(&vec![b'a'; 64 << 20]);
     assert!(bomb.len() < 1 << 20);
     raw.send(&frame_of(&bomb)).await;
     let (code, message) = raw.refusal().await;
     assert_eq!(code, dora_code::NO_CALLS);
-    assert!(message.contains("inflates to over 8388608 bytes"), "{message}");
+    assert!(message.contains("inflates to over 33554432 bytes (Limits::bytes)"), "{message}");
     raw.assert_usable().await;
 }
 

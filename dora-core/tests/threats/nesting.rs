@@ -3,6 +3,7 @@
 use dora_core::call::dora_code;
 use dora_core::call::mode::Mode;
 use dora_core::call::packer::Packer;
+use dora_core::pack::compress::deflate;
 
 use crate::support::{echo, frame_of, multi, pack, serve};
 
@@ -84,13 +85,19 @@ async fn json_bombs_are_refused() {
     let in_param = |value: &str| {
         format!(r#"{{"api":{{"one":{{"name":"/echo","param":{value}}}}},"type":"W_S"}}"#).into_bytes()
     };
-    let many = format!("[{}1]", "1,".repeat(900_000));
+    // Of so many, only a compressed body can tell.
+    let many = format!("[{}1]", "1,".repeat(1 << 20));
+    let zipped = |body: Vec<u8>| {
+        let mut out = Vec::new();
+        deflate(&body, &mut out);
+        out
+    };
     assert_refused(&[
-        (in_param(&("[".repeat(200_000) + &"]".repeat(200_000))), "64"),
-        (in_param(&(r#"{"a":"#.repeat(200_000) + "1" + &"}".repeat(200_000))), "64"),
-        (br#"{"api":"#.repeat(200_000), "64"),
-        (format!(r#"{{"api":{many},"type":"W_M"}}"#).into_bytes(), "values"),
-        (in_param(&many), "values"),
+        (in_param(&("[".repeat(200_000) + &"]".repeat(200_000))), "512 levels (Limits::depth)"),
+        (in_param(&(r#"{"a":"#.repeat(200_000) + "1" + &"}".repeat(200_000))), "Limits::depth"),
+        (br#"{"api":"#.repeat(200_000), "512 levels (Limits::depth)"),
+        (zipped(format!(r#"{{"api":{many},"type":"W_M"}}"#).into_bytes()), "Limits::nodes"),
+        (zipped(in_param(&many)), "Limits::nodes"),
         (b"{\"api\":{\"one\":".to_vec(), ""),
         (b"{\"api\"\xff".to_vec(), ""),
     ])
@@ -122,13 +129,13 @@ async fn protobuf_garbage_is_refused() {
 
 #[tokio::test]
 async fn more_calls_than_the_limit_are_refused() {
-    let packet = multi(Mode::Wait, "/echo", 1025);
+    let packet = multi(Mode::Wait, "/echo", 4097);
     for packer in [Packer::Php, Packer::Json] {
-        assert_refused(&[(pack(&packet, packer), "1024")]).await;
+        assert_refused(&[(pack(&packet, packer), "4096 in one packet (Limits::calls)")]).await;
     }
     let server = serve(echo()).await;
     let mut raw = server.raw().await;
-    raw.send(&frame_of(&pack(&multi(Mode::Wait, "/echo", 1024), Packer::Php))).await;
+    raw.send(&frame_of(&pack(&multi(Mode::Wait, "/echo", 4096), Packer::Php))).await;
     raw.frame().await;
     raw.assert_usable().await;
 }

@@ -239,7 +239,7 @@ impl Raw {
 
 pub(crate) fn open_answer(body: &Bytes, shape: Shape) -> ResponsePacket {
     let body = match compress::is_gzip(body) {
-        true => compress::inflate(body, 8 << 20).expect("inflates"),
+        true => compress::inflate(body, 32 << 20).expect("inflates"),
         false => body.clone(),
     };
     decode_response(&body, shape, &Limits::default()).expect("an answer")

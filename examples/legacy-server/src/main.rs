@@ -7,7 +7,7 @@ mod api;
 use std::net::SocketAddr;
 
 use clap::Parser;
-use dora::{Control, Limits, Server};
+use dora::{Control, Server};
 use tokio::net::TcpListener;
 
 /// Serves the reference service on the Dora wire.
@@ -49,11 +49,9 @@ API names, on every port (all others, and none: `hehe` => `ohyes123`):
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    // The original nests as deep as PHP does.
-    let limits = Limits::default().with_depth(Limits::MAX_DEPTH);
     // The command `reloadTask` and SIGUSR1 both end up here: read a configuration anew, say.
     let control = Control::with_reload(|| println!("reloaded"));
-    let mut server = Server::builder().dynamic(api::call).limits(limits).control(control);
+    let mut server = Server::builder().dynamic(api::call).control(control);
     if args.sign {
         server = match args.salt {
             Some(salt) => server.salt(salt),

@@ -109,10 +109,10 @@ fn check(json: &[u8], limits: &Limits) -> Result<(), String> {
             _ => {}
         }
         if depth > limits.depth {
-            return Err(format!("nested deeper than {} levels", limits.depth));
+            return Err(format!("nested deeper than {} levels (Limits::depth)", limits.depth));
         }
         if nodes > limits.nodes {
-            return Err(format!("over {} values", limits.nodes));
+            return Err(format!("over {} values (Limits::nodes)", limits.nodes));
         }
     }
     Ok(())
@@ -175,7 +175,7 @@ mod tests {
         for good in [r#"{"a":[1,2]}"#, "[[],[]]", r#"["[[[\"[[[\\"]"#, r#"{"a":",,,,,,,,","b":1}"#] {
             assert_eq!(check(good.as_bytes(), &limits), Ok(()), "{good}");
         }
-        assert_eq!(check(b"[[[", &limits), Err("nested deeper than 2 levels".to_owned()));
-        assert_eq!(check(b"[1,2,[ 4]]", &limits), Err("over 4 values".to_owned()));
+        assert_eq!(check(b"[[[", &limits), Err("nested deeper than 2 levels (Limits::depth)".to_owned()));
+        assert_eq!(check(b"[1,2,[ 4]]", &limits), Err("over 4 values (Limits::nodes)".to_owned()));
     }
 }

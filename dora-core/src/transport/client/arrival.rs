@@ -16,9 +16,9 @@ use crate::wire::notice::Notice;
 
 use super::connection::Connection;
 use super::diagnose;
-use super::exchange::read;
 use super::link_state::LinkState;
 use super::table::Answer;
+use crate::carry::answer::read;
 
 /// What has come and is not handed over yet.
 #[derive(Debug, Default)]

@@ -14,6 +14,8 @@ use crate::call::mode::PacketKind;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::Status;
+use crate::carry::answer::unexpected;
+use crate::carry::outgoing::Outgoing;
 use crate::pack::envelope::Shape;
 use crate::pack::message::open;
 use crate::pack::packet::{Call, Calls, RequestPacket, ResponseData};
@@ -25,7 +27,7 @@ use super::endpoint::Endpoint;
 use super::exchange::Exchange;
 use super::future::CallFuture;
 use super::link::Link;
-use super::outgoing::Outgoing;
+use super::outgoing::outgoing;
 use super::state::ChannelState;
 
 /// A multiplexed connection to one server, made when it is needed and made anew
@@ -142,7 +144,7 @@ impl Channel {
         let mut exchange = Exchange::begin(Arc::clone(&self.0), outgoing, turn).await?;
         match exchange.first(Shape::Value, dora_code::OK).await? {
             ResponseData::Value(value) => open(value),
-            _ => Err(exchange.unexpected()),
+            _ => Err(unexpected(&self.0.link.peer)),
         }
     }
 
@@ -161,7 +163,7 @@ impl Channel {
     }
 
     async fn in_turn(self, request: Request) -> Result<Response, Status> {
-        let mut outgoing = Outgoing::new(request, &self.0.link)?;
+        let mut outgoing = outgoing(request, &self.0.link)?;
         let deadline = outgoing.deadline.unwrap_or_else(|| Deadline::after(self.0.link.endpoint.timeout));
         outgoing.deadline = Some(deadline);
         let kind = outgoing.packet.kind;

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
+use tokio::net::{TcpStream, lookup_host};
 
 use crate::transport::io::address::Address;
 use crate::transport::io::stream::Stream;
+
+use super::race;
 
 /// What makes the connections of an endpoint.
 #[derive(Clone, Default)]
@@ -70,7 +72,9 @@ impl fmt::Debug for Connector {
 async fn dial(address: &Address, silence: Duration) -> io::Result<Stream> {
     match address {
         Address::Tcp { host, port } => {
-            let stream = TcpStream::connect((&**host, *port)).await?;
+            // Anew for each connection: names move.
+            let addresses = race::in_turn(lookup_host((&**host, *port)).await?);
+            let stream = race::connect(addresses, TcpStream::connect).await?;
             notice_silence(&stream, silence)?;
             Stream::tcp(stream)
         }

@@ -201,7 +201,7 @@ impl Endpoint {
     /// The largest packet in bytes, both ways. Default 2 MiB.
     #[must_use]
     pub fn max_packet(self, bytes: usize) -> Self {
-        Self { max_packet: bytes, ..self }
+        Self { limits: self.limits.moved(self.max_packet, bytes), max_packet: bytes, ..self }
     }
 
     /// Bytes of requests that may wait behind those that are being written, for a

@@ -14,7 +14,7 @@ use crate::call::status::Status;
 
 use super::channel::Handle;
 use super::exchange::Exchange;
-use super::outgoing::Outgoing;
+use super::outgoing::outgoing;
 
 /// The future of one call through a [`Channel`](super::channel::Channel).
 /// Dropping it gives the call up; an answer that still comes is dropped and
@@ -63,7 +63,7 @@ impl Future for CallFuture {
         let State::Unsent { handle, request } = std::mem::replace(&mut self.state, State::Ended) else {
             return Poll::Ready(Err(polled_again()));
         };
-        let outgoing = Outgoing::new(request, &handle.link)?;
+        let outgoing = outgoing(request, &handle.link)?;
         let kind = outgoing.packet.kind;
         let kept = handle.link.keeps_deadlines_here();
         let exchange = Exchange::send(handle, outgoing, None, cx.waker())?;

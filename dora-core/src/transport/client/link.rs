@@ -459,6 +459,11 @@ impl Link {
         self.core.lock().state.down(status.clone(), pause, now);
     }
 
+    /// A status about a request that was never sent to this peer.
+    pub(super) fn unsent(&self, status: Status) -> Status {
+        status.with_peer(Arc::clone(&self.peer)).unsent()
+    }
+
     /// A status about the connection to this peer.
     pub(super) fn status(&self, status: Status) -> Status {
         status.with_origin(Origin::Connection).with_peer(Arc::clone(&self.peer))

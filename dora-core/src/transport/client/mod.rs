@@ -16,6 +16,7 @@ mod link;
 mod link_state;
 mod outgoing;
 mod queue;
+mod race;
 mod speech;
 pub mod state;
 mod submit;

@@ -23,6 +23,11 @@ impl Speech {
         Self { packer, heard: true }
     }
 
+    /// The same, packed as PHP does, which every server understands.
+    pub(super) fn in_php(self) -> Self {
+        Self { packer: Packer::Php, ..self }
+    }
+
     pub(super) fn bits(self) -> u8 {
         let packer = match self.packer {
             Packer::Php => 0,

@@ -4,10 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::call::packer::Packer;
 use crate::call::status::Status;
+use crate::carry::reply::write;
 use crate::generation::Generation;
 use crate::guid::Guid;
-use crate::pack::compress;
-use crate::pack::envelope::{Format, encode_response};
+use crate::pack::envelope::Format;
 use crate::pack::packet::{ResponseData, ResponsePacket};
 use crate::wire::encoder::Encoder;
 
@@ -46,14 +46,8 @@ impl Manner {
         };
         let Err(_) = self.frame(encoder, &ResponsePacket { data, ..packet }, out) else { return };
         // Not even the errors fit, with all their keys: one for the whole packet.
-        let packet = ResponsePacket {
-            guid: packet.guid,
-            code: status.raw_code(),
-            message: status.message().to_owned().into(),
-            is_result: packet.is_result,
-            data: ResponseData::Empty,
-            can: packet.can,
-        };
+        let refused = ResponsePacket::refused(packet.guid, &status).with_can(packet.can);
+        let packet = ResponsePacket { is_result: packet.is_result, ..refused };
         self.frame(encoder, &packet, out).unwrap_or(());
     }
 
@@ -65,13 +59,7 @@ impl Manner {
     ) -> Result<(), crate::wire::error::FrameError> {
         let format = Format { packer: self.packer, generation: self.generation };
         let frame = encoder.begin(self.generation, &self.guid, out);
-        if self.gzip {
-            let mut body = Vec::new();
-            encode_response(format, packet, &mut body);
-            compress::deflate(&body, out);
-        } else {
-            encode_response(format, packet, out);
-        }
+        write(packet, format, self.gzip, out);
         encoder.finish(&frame, out)
     }
 }

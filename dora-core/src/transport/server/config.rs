@@ -25,7 +25,7 @@ pub struct SessionConfig {
     /// Bounds on unpacking.
     pub limits: Limits,
     /// Calls of one connection that may run at once; the connection is not read
-    /// further while they do. Default 1024.
+    /// further while they do. Default 4096, as [`Limits::calls`].
     pub max_calls: usize,
     /// Bytes of answers waiting for a peer that does not read; beyond it the
     /// connection's handlers rest. Default 4 MiB.
@@ -49,7 +49,7 @@ impl Default for SessionConfig {
             packers: PackerSet::ALL,
             gzip: false,
             limits: Limits::default(),
-            max_calls: 1024,
+            max_calls: 4096,
             max_buffered: 4 << 20,
             idle_timeout: Duration::from_secs(600),
             frame_timeout: Duration::from_secs(30),

@@ -1,12 +1,10 @@
 //! From a frame to running calls, and from their results to an answer.
 
-use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tower::Service;
@@ -20,11 +18,11 @@ use crate::call::packer::Packer;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
+use crate::carry::incoming::{Arrival, request, unpack};
 use crate::generation::Generation;
 use crate::guid::Guid;
 use crate::pack::compress;
-use crate::pack::detect::detect;
-use crate::pack::envelope::{decode_request, glimpse};
+use crate::pack::envelope::glimpse;
 use crate::pack::packet::{Calls, Refused, RequestPacket, ResponseData, ResponsePacket};
 use crate::wire::decoder::Frame;
 use crate::wire::error::FrameError;
@@ -32,7 +30,7 @@ use crate::wire::notice::Notice;
 
 use super::answer::Manner;
 use super::cost::{Cost, LARGE};
-use super::packet::{Arrival, Run, request, run};
+use super::packet::{Run, run};
 use super::running::{Finished, Reply, Started, Work};
 use super::session::Load;
 use super::shared::Shared;
@@ -160,7 +158,8 @@ where
             let Poll::Ready(Finished { reply, data, is_result }) = self.work.poll_finished(turn, cx) else {
                 break;
             };
-            self.answer(reply, dora_code::OK, dora_code::OK_MESSAGE.into(), data, is_result);
+            let packet = ResponsePacket::ended(reply.guid, data);
+            self.answer(reply, ResponsePacket { is_result, ..packet });
             moved = true;
         }
         moved
@@ -199,7 +198,10 @@ where
             gzip: zipped || self.shared.config.gzip,
             guid: frame.guid.unwrap_or(Guid::ZERO),
         };
-        match self.unpack(frame.body, zipped, &mut manner) {
+        let config = &self.shared.config;
+        let (packer, packet) = unpack(frame.body, config.packers, &config.limits);
+        manner.packer = packer;
+        match packet {
             Ok(packet) => {
                 manner.generation = packet.kind.generation(frame.generation);
                 if let Some(can) = packet.can.filter(|_| manner.generation == Generation::Guid) {
@@ -213,30 +215,6 @@ where
                     manner.generation = kind.generation(frame.generation);
                 }
                 self.refuse(Reply { manner, guid: guid.or(frame.guid), asks: false }, kind, status);
-            }
-        }
-    }
-
-    fn unpack(&self, body: Bytes, zipped: bool, manner: &mut Manner) -> Result<RequestPacket, Refused> {
-        let config = &self.shared.config;
-        let body = match zipped {
-            true => compress::inflate(&body, config.limits.bytes).map_err(|error| {
-                let message = format!("{}: gzip: {error}", dora_code::NO_CALLS_MESSAGE);
-                Refused::new(Status::raw(dora_code::NO_CALLS, message))
-            })?,
-            false => body,
-        };
-        if body.is_empty() {
-            return Err(Refused::new(Status::raw(dora_code::NO_CALLS, dora_code::NO_CALLS_MESSAGE)));
-        }
-        let packer = detect(&body);
-        manner.packer = packer.unwrap_or(Packer::Php);
-        match packer.filter(|packer| config.packers.contains(*packer)) {
-            Some(packer) => decode_request(packer, &body, &config.limits),
-            None => {
-                let message = dora_code::UNKNOWN_PACKING_MESSAGE;
-                let (guid, kind) = glimpse(&body);
-                Err(Refused::new(Status::raw(dora_code::UNKNOWN_PACKING, message)).of(guid, kind))
             }
         }
     }
@@ -260,7 +238,8 @@ where
         let running = self.shared.stats.running();
         if calls > config.max_calls || running.saturating_add(calls) > self.shared.max_running {
             let status = Status::resource_exhausted(format!(
-                "{calls} calls are too many: {running} of {} run, {} may on one connection",
+                "{calls} calls are too many: {running} of {} run (max_running_calls), {} may on one connection \
+                 (max_calls_per_connection)",
                 self.shared.max_running, config.max_calls
             ));
             return self.refuse(reply, Some(packet.kind), status);
@@ -272,8 +251,8 @@ where
         if mode == Mode::Deferred && calls == 0 {
             self.acknowledge(reply);
             // The original never pushes a result here; its caller waits in vain.
-            let message = dora_code::NO_CALLS_MESSAGE.into();
-            return self.answer(reply, dora_code::NO_CALLS, message, ResponseData::Empty, true);
+            let status = Status::raw(dora_code::NO_CALLS, dora_code::NO_CALLS_MESSAGE);
+            return self.answer(reply, ResponsePacket::refused(reply.guid, &status).later());
         }
         let guid = reply.guid.unwrap_or(Guid::ZERO);
         let arrival = Arrival {
@@ -334,7 +313,7 @@ where
             None => Box::pin(run),
         };
         if let Started::Done(data, mut place) = self.work.start(place, (calls, reply), cost, cx) {
-            self.answer(reply, dora_code::OK, dora_code::OK_MESSAGE.into(), data, false);
+            self.answer(reply, ResponsePacket::ended(reply.guid, data));
             place.set(Run::Ended { status: None });
             self.spare = Some(place);
         }
@@ -348,16 +327,14 @@ where
         let shared = &self.shared;
         match shared.control.run(&command, &shared.stats, shared.max_running) {
             Ok(value) => {
-                let message = dora_code::OK_MESSAGE.into();
-                self.answer(reply, dora_code::OK, message, ResponseData::Value(value), false);
+                self.answer(reply, ResponsePacket::ended(reply.guid, ResponseData::Value(value)));
             }
             Err(status) => self.refuse(reply, Some(PacketKind::Control), status),
         }
     }
 
     fn acknowledge(&mut self, reply: Reply) {
-        let message = dora_code::ACCEPTED_MESSAGE.into();
-        self.answer(reply, dora_code::ACCEPTED, message, ResponseData::Empty, false);
+        self.answer(reply, ResponsePacket::accepted(reply.guid));
     }
 
     /// Refuses a packet as a whole.
@@ -372,10 +349,9 @@ where
     /// result too. A client that does not wait for one drops it.
     fn answer_refusal(&mut self, reply: Reply, kind: Option<PacketKind>, status: &Status) {
         let waits = kind.is_some_and(|kind| kind.mode() == Mode::Deferred);
-        let message = || Cow::Owned(status.message().to_owned());
-        self.answer(reply, status.raw_code(), message(), ResponseData::Empty, false);
+        self.answer(reply, ResponsePacket::refused(reply.guid, status));
         if waits && reply.manner.packer == Packer::Php {
-            self.answer(reply, status.raw_code(), message(), ResponseData::Empty, true);
+            self.answer(reply, ResponsePacket::refused(reply.guid, status).later());
         }
     }
 
@@ -416,20 +392,12 @@ where
         self.answer_refusal(Reply { manner, guid, asks: false }, kind, &status);
     }
 
-    fn answer(
-        &mut self,
-        reply: Reply,
-        code: i64,
-        message: Cow<'static, str>,
-        data: ResponseData,
-        is_result: bool,
-    ) {
+    fn answer(&mut self, reply: Reply, packet: ResponsePacket) {
         self.tally.answers += 1;
         // A peer that has not said what it can is not told either: PHP's are not
         // to see a difference.
         let can = reply.asks.then(|| self.shared.config.capabilities());
-        let packet = ResponsePacket { guid: reply.guid, code, message, is_result, data, can };
-        reply.manner.encode(&self.shared.encoder, packet, self.outbox.buffer());
+        reply.manner.encode(&self.shared.encoder, packet.with_can(can), self.outbox.buffer());
     }
 }
 

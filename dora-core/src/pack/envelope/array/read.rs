@@ -108,7 +108,11 @@ fn read_capabilities<F: ArrayFormat>(value: &Bytes) -> Option<Capabilities> {
 fn read_calls<F: ArrayFormat>(api: &Bytes, limits: &Limits) -> Result<Option<Vec<(CallKey, Call)>>, String> {
     let Some(pairs) = F::pairs(api, limits)? else { return Ok(None) };
     if pairs.len() > limits.calls {
-        return Err(format!("{} calls are over the limit of {} in one packet", pairs.len(), limits.calls));
+        return Err(format!(
+            "{} calls are over the limit of {} in one packet (Limits::calls)",
+            pairs.len(),
+            limits.calls
+        ));
     }
     let mut calls = Vec::with_capacity(pairs.len());
     for (key, raw) in pairs {
@@ -257,7 +261,7 @@ fn read_results<F: ArrayFormat>(
 ) -> Result<ResponseData, String> {
     let pairs = F::pairs(data, limits)?.ok_or("the results are no array")?;
     if pairs.len() > limits.calls {
-        return Err(format!("over {} results", limits.calls));
+        return Err(format!("over {} results (Limits::calls)", limits.calls));
     }
     // A result that is none costs its own call alone.
     let read = |value: &Bytes| read(value, limits).unwrap_or_else(|reason| Err(unreadable(reason)));

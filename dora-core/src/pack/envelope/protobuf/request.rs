@@ -89,7 +89,7 @@ fn add_call(calls: &mut Option<Calls>, bytes: Bytes, limits: &Limits) -> Decoded
         (None, Some(key)) => Calls::Many(vec![(key, call)]),
         (Some(Calls::Many(mut list)), Some(key)) => {
             if list.len() >= limits.calls {
-                return Err(Malformed(format!("over {} calls in one packet", limits.calls)));
+                return Err(Malformed(format!("over {} calls in one packet (Limits::calls)", limits.calls)));
             }
             list.push((key, call));
             Calls::Many(list)

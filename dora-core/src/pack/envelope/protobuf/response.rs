@@ -85,7 +85,7 @@ pub(in crate::pack::envelope) fn decode_response(
                 let (key, result) = decode_result(bytes)?;
                 match shape {
                     _ if many.len() >= limits.calls => {
-                        return Err(Malformed(format!("over {} results", limits.calls)));
+                        return Err(Malformed(format!("over {} results (Limits::calls)", limits.calls)));
                     }
                     Shape::Many => many.push((key.unwrap_or(CallKey::Int(0)), result)),
                     Shape::One | Shape::Value | Shape::Bare | Shape::BareMany => one = Some(result),

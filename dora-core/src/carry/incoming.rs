@@ -1,0 +1,121 @@
+//! Bodies of requests into packets, and packets into the requests they are.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::call::body::{BatchCall, Body};
+use crate::call::deadline::Deadline;
+use crate::call::dora_code;
+use crate::call::head::RequestHead;
+use crate::call::mode::PacketKind;
+use crate::call::origin::{Connection, PacketOrigin, RequestOrigin};
+use crate::call::packer::{Packer, PackerSet};
+use crate::call::request::Request;
+use crate::call::status::Status;
+use crate::guid::Guid;
+use crate::pack::compress;
+use crate::pack::detect::detect;
+use crate::pack::envelope::{decode_request, glimpse};
+use crate::pack::limits::Limits;
+use crate::pack::packet::{Call, Calls, Refused, RequestPacket};
+
+/// Reads the body of a request.
+///
+/// # Errors
+/// The packet is refused, with the code and message to answer. What it is packed
+/// as is said all the same, for that answer.
+pub(crate) fn unpack(
+    body: Bytes,
+    packers: PackerSet,
+    limits: &Limits,
+) -> (Packer, Result<RequestPacket, Refused>) {
+    let refused = |code, message| Err(Refused::new(Status::raw(code, message)));
+    let body = match compress::is_gzip(&body) {
+        true => match compress::inflate(&body, limits.bytes) {
+            Ok(body) => body,
+            Err(error) => {
+                let message = format!("{}: gzip: {error}", dora_code::NO_CALLS_MESSAGE);
+                return (Packer::Php, refused(dora_code::NO_CALLS, message));
+            }
+        },
+        false => body,
+    };
+    if body.is_empty() {
+        return (Packer::Php, refused(dora_code::NO_CALLS, dora_code::NO_CALLS_MESSAGE.to_owned()));
+    }
+    let packer = detect(&body);
+    let packet = match packer.filter(|packer| packers.contains(*packer)) {
+        Some(packer) => decode_request(packer, &body, limits),
+        None => {
+            let message = dora_code::UNKNOWN_PACKING_MESSAGE;
+            let (guid, kind) = glimpse(&body);
+            Err(Refused::new(Status::raw(dora_code::UNKNOWN_PACKING, message)).of(guid, kind))
+        }
+    };
+    (packer.unwrap_or(Packer::Php), packet)
+}
+
+/// When a packet came, over which connection, and what it says for all its calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) guid: Guid,
+    /// When its bytes came: its deadlines count from then.
+    pub(crate) received: Instant,
+    /// When it is taken up.
+    pub(crate) begun: Instant,
+}
+
+/// The request that a packet is: a single call, or a batch.
+pub(crate) fn request(packet: RequestPacket, arrival: Arrival) -> Request {
+    let RequestPacket { kind, calls, metadata, timeout, .. } = packet;
+    let Arrival { connection, guid, received, begun } = arrival;
+    let origin = RequestOrigin::new(connection, begun).with_packet(PacketOrigin::new(guid, kind));
+    let mut request = match calls {
+        Calls::One(call) => {
+            let (head, body) = part(call, kind, &origin, received);
+            Request::from_parts(head, body)
+        }
+        Calls::Many(calls) => Request::batch_of(
+            calls
+                .into_iter()
+                .map(|(key, call)| {
+                    let (head, body) = part(call, kind, &origin, received);
+                    BatchCall::new(key, head, body)
+                })
+                .collect(),
+        ),
+    };
+    let is_batch = request.is_batch();
+    let head = request.head_mut();
+    let timeout = timeout.map(|timeout| Deadline::from_instant(received, timeout));
+    head.set_deadline(head.deadline().into_iter().chain(timeout).min());
+    head.set_mode(kind.mode());
+    if head.metadata().is_empty() {
+        *head.metadata_mut() = metadata;
+    } else {
+        head.metadata_mut().inherit(&metadata);
+    }
+    if is_batch {
+        head.set_origin(origin);
+    }
+    request
+}
+
+/// What one call of a packet says for itself.
+fn part(call: Call, kind: PacketKind, origin: &RequestOrigin, received: Instant) -> (Box<RequestHead>, Body) {
+    let Call { name, param, timeout, metadata, raw } = call;
+    let mut head = Box::<RequestHead>::default();
+    head.set_method(name);
+    head.set_mode(kind.mode());
+    head.set_deadline(timeout.map(|timeout| Deadline::from_instant(received, timeout)));
+    *head.metadata_mut() = metadata;
+    let mut origin = origin.clone();
+    if let Some(packet) = origin.packet_mut() {
+        packet.raw = raw;
+    }
+    head.set_origin(origin);
+    (head, param)
+}

@@ -1,0 +1,399 @@
+//! What a client does when the far end is slow, silent, strange or about to
+//! leave: over streams in memory and a clock that is turned by hand.
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use dora_core::call::body::Body;
+use dora_core::call::capabilities::Capabilities;
+use dora_core::call::code::Code;
+use dora_core::call::packer::Packer;
+use dora_core::call::response::Response;
+use dora_core::call::status::Status;
+use dora_core::generation::Generation;
+use dora_core::guid::Guid;
+use dora_core::pack::detect::detect;
+use dora_core::pack::envelope::{decode_request, encode_response};
+use dora_core::pack::limits::Limits;
+use dora_core::pack::packet::{Calls, RequestPacket, ResponseData, ResponsePacket};
+use dora_core::pack::value::Value;
+use dora_core::stub::call::Call;
+use dora_core::transport::client::channel::Channel;
+use dora_core::transport::client::endpoint::Endpoint;
+use dora_core::value;
+use dora_core::wire::checksum::Salt;
+use dora_core::wire::decoder::Decoder;
+use dora_core::wire::encoder::Encoder;
+use dora_core::wire::notice::Notice;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+const MAX: usize = 2 << 20;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The far end of a connection.
+struct Far {
+    stream: DuplexStream,
+    buffer: BytesMut,
+    salt: Option<Salt>,
+}
+
+/// A frame that came: a request, or a notice.
+#[derive(Debug)]
+struct Came {
+    guid: Guid,
+    packer: Option<Packer>,
+    packet: Option<RequestPacket>,
+}
+
+impl Far {
+    /// The next frame; `None` when the client has closed.
+    async fn frame(&mut self) -> Option<Came> {
+        let decoder = Decoder::new(MAX, self.salt.clone());
+        let frame = loop {
+            match decoder.decode(&mut self.buffer).expect("good frames") {
+                Some(frame) => break frame,
+                None if self.stream.read_buf(&mut self.buffer).await.ok()? == 0 => return None,
+                None => {}
+            }
+        };
+        let packer = detect(&frame.body);
+        let packet = packer
+            .map(|packer| decode_request(packer, &frame.body, &Limits::default()).expect("good requests"));
+        Some(Came { guid: frame.guid.expect("the generation has guids"), packer, packet })
+    }
+
+    /// The next request.
+    async fn request(&mut self) -> Came {
+        let came = self.frame().await.expect("the connection stands");
+        assert!(came.packet.is_some(), "no request: {came:?}");
+        came
+    }
+
+    async fn answer(&mut self, came: &Came, can: Option<Capabilities>) {
+        let result = Response::new(Body::message(Value::from("done")));
+        let packet = ResponsePacket {
+            guid: Some(came.guid),
+            code: 0,
+            message: "OK".into(),
+            is_result: false,
+            data: ResponseData::One(Ok(result)),
+            can,
+        };
+        let mut body = Vec::new();
+        encode_response(came.packer.expect("a request"), &packet, &mut body);
+        self.send(&came.guid, &body).await;
+    }
+
+    async fn send(&mut self, guid: &Guid, body: &[u8]) {
+        let encoder = Encoder::new(MAX, self.salt.clone());
+        let mut out = Vec::new();
+        let frame = encoder.begin(Generation::Guid, guid, &mut out);
+        out.extend_from_slice(body);
+        encoder.finish(&frame, &mut out).expect("small");
+        // The client may have gone.
+        let _ = self.stream.write_all(&out).await;
+    }
+}
+
+/// A channel whose connections arrive in the receiver.
+fn channel(change: impl FnOnce(Endpoint) -> Endpoint) -> (Channel, mpsc::UnboundedReceiver<Far>) {
+    let (near_ends, far_ends) = mpsc::unbounded_channel();
+    let endpoint = Endpoint::new("far:1").expect("host:port").timeout(60 * SECOND).connect_with(move |_| {
+        let (near, stream) = tokio::io::duplex(1 << 16);
+        let sent = near_ends.send(Far { stream, buffer: BytesMut::new(), salt: None });
+        async move { sent.map(|()| near).map_err(|_| std::io::ErrorKind::ConnectionRefused.into()) }
+    });
+    (change(endpoint).connect_lazy().expect("settings"), far_ends)
+}
+
+fn call(channel: &Channel) -> JoinHandle<Result<Value, Status>> {
+    let call = channel.dynamic().call("/far/away", value!(1));
+    tokio::spawn(async move { call.await })
+}
+
+async fn next(far_ends: &mut mpsc::UnboundedReceiver<Far>) -> Far {
+    far_ends.recv().await.expect("a connection")
+}
+
+const DORA: Capabilities = Capabilities::PROTOBUF.with(Capabilities::NOTICES);
+
+#[tokio::test(start_paused = true)]
+async fn packing_follows_what_each_connections_server_can() {
+    let (channel, mut far_ends) = channel(|endpoint| endpoint);
+    let first = call(&channel);
+    let mut far = next(&mut far_ends).await;
+    let request = far.request().await;
+    assert_eq!(request.packer, Some(Packer::Php), "whatever the server is, it understands this");
+    assert!(request.packet.as_ref().is_some_and(|packet| packet.can.is_some()));
+    far.answer(&request, Some(DORA)).await;
+    first.await.expect("no panic").expect("answered");
+
+    let typed = Call::<_, (), ()>::named(channel.clone(), "/far/away", ());
+    let typed = tokio::spawn(async move { typed.await });
+    let request = far.request().await;
+    assert_eq!(request.packer, Some(Packer::Protobuf));
+    assert!(request.packet.as_ref().is_some_and(|packet| packet.can.is_none()), "it was heard");
+    typed.abort();
+    let dynamic = call(&channel);
+    let request = far.request().await;
+    assert_eq!(request.packer, Some(Packer::Php), "a value without a schema means the same there alone");
+    far.answer(&request, None).await;
+    dynamic.await.expect("no panic").expect("answered");
+
+    // Another server at the same address, and it is PHP's.
+    drop(far);
+    sleep(SECOND).await;
+    for _ in 0..3 {
+        let call = call(&channel);
+        let mut far = match far_ends.try_recv() {
+            Ok(far) => far,
+            Err(_) => next(&mut far_ends).await,
+        };
+        let request = far.request().await;
+        assert_eq!(request.packer, Some(Packer::Php));
+        far.answer(&request, None).await;
+        call.await.expect("no panic").expect("answered");
+        drop(far);
+        sleep(SECOND).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_draining_server_gets_no_more_calls_and_answers_those_it_has() {
+    let (channel, mut far_ends) = channel(|endpoint| endpoint);
+    let first = call(&channel);
+    let mut old = next(&mut far_ends).await;
+    let request = old.request().await;
+    old.answer(&request, Some(DORA)).await;
+    first.await.expect("no panic").expect("answered");
+
+    let long = call(&channel);
+    let request = old.request().await;
+    old.send(&Notice::Drain.guid(), b"").await;
+    sleep(SECOND).await;
+    let later = call(&channel);
+    let mut new = next(&mut far_ends).await;
+    let other = new.request().await;
+    assert_eq!(other.packer, Some(Packer::Php), "nothing is known of the next server");
+    new.answer(&other, None).await;
+    later.await.expect("no panic").expect("answered by the next server");
+    old.answer(&request, None).await;
+    long.await.expect("no panic").expect("answered by the old one");
+    assert!(old.frame().await.is_none(), "and that connection ends with its last call");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_falls_silent_is_noticed_within_the_time_that_is_set() {
+    let (channel, mut far_ends) = channel(|endpoint| endpoint);
+    let first = call(&channel);
+    let mut far = next(&mut far_ends).await;
+    let request = far.request().await;
+    far.answer(&request, Some(DORA)).await;
+    first.await.expect("no panic").expect("answered");
+
+    // It takes long, and says that it is there.
+    let long = call(&channel);
+    let request = far.request().await;
+    for _ in 0..4 {
+        let ping = timeout(6 * SECOND, far.frame()).await.expect("it is asked").expect("stands");
+        assert_eq!(ping.guid, Notice::Ping.guid());
+        far.send(&Notice::Pong.guid(), b"").await;
+    }
+    far.answer(&request, None).await;
+    long.await.expect("no panic").expect("answered after 20 s");
+
+    let start = Instant::now();
+    let lost = call(&channel);
+    let status = lost.await.expect("no panic").expect_err("silence");
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    assert!(status.message().contains("silent for 10s"), "{status}");
+    assert!(start.elapsed() < 11 * SECOND, "{:?}", start.elapsed());
+}
+
+/// A PHP server closes a connection from which nothing came for 10 s, whatever
+/// runs on it.
+#[tokio::test(start_paused = true)]
+async fn a_php_server_is_kept_from_closing_under_a_long_call() {
+    let (channel, mut far_ends) = channel(Endpoint::php);
+    let long = call(&channel);
+    let mut far = next(&mut far_ends).await;
+    let request = far.request().await;
+    for _ in 0..5 {
+        let kept = timeout(10 * SECOND, far.request()).await.expect("the heartbeat would have closed");
+        let packet = kept.packet.as_ref().expect("a request");
+        let Calls::One(command) = &packet.calls else { panic!("one command") };
+        assert_eq!(command.name.as_str(), "getStat");
+        far.answer(&kept, None).await;
+    }
+    far.answer(&request, None).await;
+    long.await.expect("no panic").expect("answered after 25 s");
+    assert_eq!(channel.dropped_answers().unknown, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ends_that_are_not_set_alike_are_told_so_at_once() {
+    let signed = Some(Salt::default());
+    let cases: [(&str, &[u8], &str); 3] = [
+        ("http", b"HTTP/1.1 400 Bad Request\r\n\r\n", "this is an HTTP server"),
+        ("tls", &[21, 3, 1, 0, 2, 2, 70], "this is a TLS server"),
+        ("grpc", b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0", "gRPC"),
+    ];
+    for (name, bytes, said) in cases {
+        let (channel, mut far_ends) = channel(|endpoint| endpoint);
+        let call = call(&channel);
+        let mut far = next(&mut far_ends).await;
+        far.stream.write_all(bytes).await.expect("stands");
+        drop(far);
+        let start = Instant::now();
+        let status = call.await.expect("no panic").expect_err(name);
+        assert!(status.message().contains(said), "{name}: {status}");
+        assert!(start.elapsed() < SECOND, "{name}: at once, not at the deadline");
+    }
+    // Each answers as the real servers do, to what they could make of the frame.
+    for (ours, theirs, said) in [(None, signed.clone(), "signs its frames"), (signed, None, "does not sign")]
+    {
+        let (channel, mut far_ends) =
+            channel(|endpoint| if ours.is_some() { endpoint.signed() } else { endpoint });
+        let call = call(&channel);
+        let mut far = next(&mut far_ends).await;
+        far.salt = theirs;
+        let packet = ResponsePacket {
+            guid: None,
+            code: 100_005,
+            message: "Signed check error!".into(),
+            is_result: false,
+            data: ResponseData::Empty,
+            can: None,
+        };
+        let mut body = Vec::new();
+        encode_response(Packer::Php, &packet, &mut body);
+        far.send(&Guid::random(), &body).await;
+        let start = Instant::now();
+        let status = call.await.expect("no panic").expect_err("not set alike");
+        assert_eq!(status.code(), Code::FailedPrecondition);
+        assert!(status.message().contains(said), "{status}");
+        assert!(start.elapsed() < SECOND);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_accepts_and_closes_is_backed_off_from() {
+    let (channel, mut far_ends) = channel(|endpoint| endpoint);
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            let channel = channel.clone();
+            tokio::spawn(async move {
+                let start = Instant::now();
+                while start.elapsed() < 3 * SECOND {
+                    let _ = channel.dynamic().call("/far/away", value!(1)).await;
+                    tokio::task::yield_now().await;
+                    sleep(Duration::from_micros(100)).await;
+                }
+            })
+        })
+        .collect();
+    let mut connections = 0;
+    let end = Instant::now() + 3 * SECOND;
+    while let Ok(Some(far)) = tokio::time::timeout_at(end, far_ends.recv()).await {
+        drop(far);
+        connections += 1;
+    }
+    for caller in callers {
+        caller.await.expect("no panic");
+    }
+    assert!((2..60).contains(&connections), "{connections} connections in 3 s");
+}
+
+/// While the stream takes nothing, requests wait; those whose caller has gone
+/// are not sent when it takes bytes again, and the others say what is left.
+#[tokio::test(start_paused = true)]
+async fn requests_that_expired_while_they_waited_never_leave() {
+    let (channel, mut far_ends) = channel(Endpoint::php);
+    let first = call(&channel);
+    let mut far = next(&mut far_ends).await;
+    let request = far.request().await;
+    far.answer(&request, None).await;
+    first.await.expect("no panic").expect("answered");
+
+    let large = Value::from("x".repeat(200_000));
+    let blocker = channel.dynamic().call("/large", large);
+    let blocker = tokio::spawn(async move { blocker.await });
+    sleep(SECOND).await;
+    let brief: Vec<_> = (0..200)
+        .map(|_| {
+            let call = channel.dynamic().call("/brief", value!(1)).timeout(SECOND);
+            tokio::spawn(async move { call.await })
+        })
+        .collect();
+    let patient = channel.dynamic().call("/patient", value!(1)).timeout(50 * SECOND);
+    let patient = tokio::spawn(async move { patient.await });
+    for brief in brief {
+        assert!(brief.await.expect("no panic").is_err(), "nobody reads");
+    }
+    sleep(2 * SECOND).await;
+
+    let large = far.request().await;
+    far.answer(&large, None).await;
+    let request = loop {
+        let came = far.request().await;
+        let Calls::One(call) = &came.packet.as_ref().expect("a request").calls else { panic!("one call") };
+        match call.name.as_str() {
+            "/patient" => break came,
+            name => assert_eq!(name, "getStat", "expired requests do not leave"),
+        }
+    };
+    let left = request.packet.as_ref().and_then(|packet| packet.timeout).expect("its caller waits");
+    assert!(left < 48 * SECOND && left > 40 * SECOND, "{left:?} is left, not the 50 s of before");
+    far.answer(&request, None).await;
+    patient.await.expect("no panic").expect("answered");
+    blocker.await.expect("no panic").expect("answered");
+}
+
+#[tokio::test]
+async fn a_server_that_never_stops_sending_holds_up_no_deadline() {
+    let (channel, mut far_ends) = channel(Endpoint::php);
+    let call = channel.dynamic().call("/far/away", value!(1)).timeout(Duration::from_millis(200));
+    let start = std::time::Instant::now();
+    let call = tokio::spawn(async move { call.await });
+    let mut far = next(&mut far_ends).await;
+    far.request().await;
+    let flood = tokio::spawn(async move {
+        let mut out = Vec::new();
+        let encoder = Encoder::new(MAX, None);
+        for _ in 0..500 {
+            let frame = encoder.begin(Generation::Guid, &Guid::random(), &mut out);
+            out.extend_from_slice(b"a:1:{s:4:\"code\";i:0;}");
+            encoder.finish(&frame, &mut out).expect("small");
+        }
+        while far.stream.write_all(&out).await.is_ok() {}
+    });
+    let status =
+        timeout(10 * SECOND, call).await.expect("in time").expect("no panic").expect_err("no answer");
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    assert!(start.elapsed() < 5 * SECOND, "{:?}", start.elapsed());
+    flood.abort();
+}
+
+/// The one whose channel runs elsewhere keeps its deadline although that runtime
+/// stands still.
+#[test]
+fn deadlines_hold_where_the_connections_own_runtime_is_blocked() {
+    let home = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (channel, _far_ends) = home.block_on(async { channel(Endpoint::php) });
+    // Nobody drives `home` from here on.
+    let abroad = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let start = std::time::Instant::now();
+    let status = abroad.block_on(async {
+        let call = channel.dynamic().call("/far/away", value!(1)).timeout(Duration::from_millis(200));
+        timeout(20 * SECOND, call.into_future())
+            .await
+            .expect("its own deadline ends it")
+            .expect_err("no answer")
+    });
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    assert!(start.elapsed() < 10 * SECOND);
+}
