@@ -115,23 +115,29 @@ final class DoraClient
     {
         $guid = $this->newGuid();
         $api = ['cmd' => ['name' => $command, 'param' => []]];
-        $answer = $this->exchange(['api' => $api, 'type' => 'SC', 'guid' => $guid], $guid);
+        $request = $this->frame->generation === DoraFrame::PLAIN
+            ? ['guid' => $guid, 'api' => $api, 'type' => 'SC']
+            : ['api' => $api, 'type' => 'SC', 'guid' => $guid];
+        $answer = $this->exchange($request, $guid);
         return is_array($answer) ? $answer : self::timedOut($guid);
     }
 
     private function request(array $api, string $type, int $retry): array
     {
         $guid = $this->newGuid();
-        $request = ['api' => $api, 'guid' => $guid, 'type' => $type];
+        $request = $this->frame->generation === DoraFrame::PLAIN
+            ? ['guid' => $guid, 'api' => $api, 'type' => $type]
+            : ['api' => $api, 'guid' => $guid, 'type' => $type];
+        // Noted before it is sent, and whatever it is answered: getAsyncData() waits for it.
+        if (str_starts_with($type, 'AM_')) {
+            $this->pending[$guid] = true;
+        }
         // A retry sends the same guid again.
         do {
             $answer = $this->exchange($request, $guid);
         } while (!is_array($answer) && $retry-- > 0);
         if (!is_array($answer)) {
             return self::timedOut($guid);
-        }
-        if (str_starts_with($type, 'AM_') && $answer['code'] === 100001) {
-            $this->pending[$guid] = true;
         }
         return self::packet($guid, 'OK', 0, $answer);
     }
@@ -150,19 +156,10 @@ final class DoraClient
             }
             if ($this->isPending($answer)) {
                 $this->keep($answer, 1);
-            } elseif ($this->isAnswerTo($guid, $answer)) {
+            } elseif (($answer['guid'] ?? null) === $guid) {
                 return $answer;
             }
         }
-    }
-
-    /** The plain generation does not name a guid in every packet. */
-    private function isAnswerTo(string $guid, array $answer): bool
-    {
-        if (!isset($answer['guid'])) {
-            return $this->frame->generation === DoraFrame::PLAIN;
-        }
-        return $answer['guid'] === $guid;
     }
 
     private function isPending(array $answer): bool

@@ -17,8 +17,8 @@ declare(strict_types=1);
  *     {"call": "pause", "ms": 20}
  *
  * mode is `wait` (the default), `noresult`, `async` or a number; `exact` in
- * place of `param` gives a value in the notation of Exact.php; `retry` is a
- * number. Prints one line of JSON per call, but for `pause`: `call`, `ms`, and
+ * place of `param` gives a value in the notation of Exact.php, `nested` so many
+ * arrays within one another; `retry` is a number. Prints one line of JSON per call, but for `pause`: `call`, `ms`, and
  * either `returns` (exact) or `throws` (class, code, message).
  */
 
@@ -34,6 +34,9 @@ const MODES = [
 
 function param(array $call): mixed
 {
+    if (isset($call['nested'])) {
+        return array_reduce(range(1, $call['nested']), fn (mixed $inner) => [$inner]);
+    }
     return isset($call['exact']) ? Exact::read($call['exact']) : ($call['param'] ?? null);
 }
 

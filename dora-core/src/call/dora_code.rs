@@ -1,6 +1,8 @@
 //! The numbers that PHP Dora-RPC puts into `code`, and how they map to [`Code`].
 //!
 //! Source: Dora-RPC's `Const.php`.
+//!
+#![doc = include_str!("php_errors.md")]
 
 use crate::generation::Generation;
 

@@ -7,6 +7,7 @@ mod packets;
 mod packings;
 mod php_calls_legacy;
 mod php_calls_typed;
+mod refusals;
 mod rust_calls_php;
 mod salts;
 mod server;

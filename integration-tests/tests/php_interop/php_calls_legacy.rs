@@ -32,6 +32,20 @@ pub(crate) fn legacy_server(dialect: &Dialect) -> (Process, SocketAddr) {
 }
 
 #[test]
+fn a_salt_without_a_signature_is_an_error_and_the_help_names_every_api() {
+    let run = |args: &[&str]| {
+        let output =
+            Command::new(binary("legacy-server").expect("it builds")).args(args).output().expect("it starts");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let (well, said) = run(&["--tcp", "127.0.0.1:0", "--salt", "s"]);
+    assert!(!well && said.contains("--sign"), "{said}");
+    let (well, said) = run(&["--help"]);
+    assert!(well && said.contains("/t/shared") && said.contains("/t/ref"), "{said}");
+}
+
+#[test]
 fn calls_that_wait_and_exceptions_work_in_every_dialect() {
     for dialect in Dialect::all() {
         let (_server, address) = legacy_server(&dialect);
