@@ -113,7 +113,7 @@ async fn calls_that_never_left_are_flagged() {
 #[tokio::test]
 async fn a_restarted_server_is_found_again() {
     let mut server = serve(echo()).await;
-    let address = server.address;
+    let address = server.address();
     let channel = endpoint(address).connect().await.expect("connects");
     ask(&channel).await.expect("answered");
     server.stop();
