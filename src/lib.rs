@@ -63,6 +63,7 @@ pub use dora_core::call::mode::Mode;
 pub use dora_core::call::mount::Mount;
 pub use dora_core::call::name::MethodName;
 pub use dora_core::call::observe::{Closed, Observer, Traffic};
+pub use dora_core::call::or_status::OrStatus;
 pub use dora_core::call::origin::{Connection, PacketOrigin, Peer, RequestOrigin};
 pub use dora_core::call::packer::Packer;
 pub use dora_core::call::request::{IntoRequest, Request};

@@ -1,5 +1,7 @@
 //! What a call is: method, body, metadata, deadline, and the status it ends with.
 
+#[cfg(feature = "anyhow")]
+mod anyhow;
 pub mod batch;
 pub mod body;
 pub mod capabilities;
@@ -16,6 +18,7 @@ pub mod mount;
 pub mod name;
 pub(crate) mod nearest;
 pub mod observe;
+pub mod or_status;
 pub mod origin;
 pub mod packed;
 pub mod packer;

@@ -61,10 +61,13 @@ impl<T: prost::Message + Mapped + Clone + Default + 'static> Message for T {
                 let hint = if looks_dynamic(&packed.bytes) { hint } else { "" };
                 wrong(packed.packer, format_args!("{error}{hint}")).with_source(error)
             }),
-            Packer::Json => from_json(&bytes).map_err(|error| wrong(packed.packer, error)),
+            Packer::Json => {
+                from_json(&bytes).map_err(|error| wrong(packed.packer, &error).with_source(error))
+            }
             Packer::Php => from_php(&bytes, &WALKED).map_err(|error| {
                 let path = error.path().to_owned();
-                wrong(packed.packer, PathError { path, error: error.with_path(String::new()) })
+                let error = PathError { path, error: error.with_path(String::new()) };
+                wrong(packed.packer, &error).with_source(error)
             }),
         }
     }
@@ -103,16 +106,16 @@ impl PackMessage for Value {
 impl Message for Value {
     fn unpack(packed: &Packed) -> Result<Self, Status> {
         match packed.packer {
-            Packer::Php => php::decode(&packed.bytes, &WALKED).map_err(|error| wrong(packed.packer, error)),
+            Packer::Php => php::decode(&packed.bytes, &WALKED)
+                .map_err(|error| wrong(packed.packer, &error).with_source(error)),
             // Opaque to the envelope: nobody has walked over it.
             Packer::Protobuf => php::decode(&packed.bytes, &Limits::default()).map_err(|error| {
                 let hint =
                     "a typed message has no dynamic form in this packing, so call with PHP or JSON packing";
                 wrong(packed.packer, format_args!("{hint} ({error})")).with_source(error)
             }),
-            Packer::Json => {
-                serde_json::from_slice(&packed.bytes).map_err(|error| wrong(packed.packer, error))
-            }
+            Packer::Json => serde_json::from_slice(&packed.bytes)
+                .map_err(|error| wrong(packed.packer, &error).with_source(error)),
         }
     }
 }
@@ -203,6 +206,12 @@ mod tests {
             let status = open::<prost_types::Timestamp>(body).expect_err("it is no timestamp");
             assert_eq!(status.code(), Code::InvalidArgument);
             assert!(status.message().contains(&packer.to_string()), "{status}");
+            assert!(std::error::Error::source(&status).is_some(), "{status:?}");
+            if packer != Packer::Protobuf {
+                let body = Body::packed(packer, Bytes::from_static(b"{"));
+                let status = open::<Value>(body).expect_err("it is no value");
+                assert!(std::error::Error::source(&status).is_some(), "{status:?}");
+            }
         }
     }
 

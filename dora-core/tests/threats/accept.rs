@@ -19,7 +19,7 @@ fn descriptors_run_out_and_accepting_goes_on() {
 
 async fn serve_until_told() {
     let server = serve(echo()).await;
-    println!("\nlistening {}", server.address);
+    println!("\nlistening {}", server.address());
     std::io::stdout().flush().expect("a pipe");
     let end = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     end.await.expect("no panic").expect("a pipe");

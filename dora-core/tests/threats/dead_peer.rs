@@ -32,6 +32,8 @@ async fn a_refused_connection_is_unavailable_and_names_the_address() {
     assert_eq!((status.code(), status.raw_code()), (Code::Unavailable, dora_code::NO_SERVER));
     assert_eq!((status.origin(), status.peer()), (Origin::Connection, Some(&*address)));
     assert!(status.is_unsent() && status.to_string().contains(&address), "{status}");
+    let cause = std::error::Error::source(&status).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    assert_eq!(cause.map(std::io::Error::kind), Some(std::io::ErrorKind::ConnectionRefused));
     assert_eq!(soon(endpoint(&address).connect()).await.expect_err("nobody").code(), Code::Unavailable);
 }
 
@@ -111,7 +113,7 @@ async fn calls_that_never_left_are_flagged() {
 #[tokio::test]
 async fn a_restarted_server_is_found_again() {
     let mut server = serve(echo()).await;
-    let address = server.address;
+    let address = server.address();
     let channel = endpoint(address).connect().await.expect("connects");
     ask(&channel).await.expect("answered");
     server.stop();

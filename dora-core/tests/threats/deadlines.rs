@@ -29,7 +29,7 @@ fn remaining() -> Server {
 #[tokio::test]
 async fn what_remains_is_passed_on() {
     let server = serve(remaining()).await;
-    let default = Endpoint::new(server.address.to_string()).expect("host:port").php();
+    let default = server.target.endpoint().php();
     let slow = default.clone().timeout(Duration::from_secs(20)).connect().await.expect("connects");
     let default = default.connect().await.expect("connects");
     let left = |value: Result<Value, Status>| value.expect("answered").as_int().expect("an int");

@@ -25,36 +25,40 @@ use dora_core::transport::server::stats::{Snapshot, Stats};
 use dora_core::wire::checksum::Salt;
 use dora_core::wire::encoder::Encoder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
+
+use crate::over::{Target, Wire, listen};
 
 /// How long anything may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server that is being served.
 pub(crate) struct Running {
-    pub(crate) address: SocketAddr,
+    pub(crate) target: Target,
     stats: Arc<Stats>,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
 }
 
 pub(crate) async fn serve(server: Server) -> Running {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("bound");
     let stats = server.stats();
     let (stop, stopped) = oneshot::channel::<()>();
-    let served = tokio::spawn(async move {
-        let signal = async { drop(stopped.await) };
-        server.serve_with_listener(listener, signal).await.expect("serves");
-    });
-    Running { address, stats, stop: Some(stop), served }
+    let (target, serving) = listen(server, async { drop(stopped.await) }).await;
+    Running { target, stats, stop: Some(stop), served: tokio::spawn(serving) }
 }
 
 impl Running {
     pub(crate) fn stats(&self) -> Snapshot {
         self.stats.snapshot()
+    }
+
+    /// The port, for tests that are about TCP.
+    pub(crate) fn address(&self) -> SocketAddr {
+        match &self.target {
+            Target::Tcp(address) | Target::Tls(address) => *address,
+            _ => panic!("this test is about TCP"),
+        }
     }
 
     /// Begins the shutdown.
@@ -68,7 +72,7 @@ impl Running {
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
-        Endpoint::new(self.address.to_string()).expect("host:port").php().timeout(PATIENCE)
+        self.target.endpoint().php().timeout(PATIENCE)
     }
 
     pub(crate) async fn channel(&self) -> Channel {
@@ -76,7 +80,7 @@ impl Running {
     }
 
     pub(crate) async fn raw(&self) -> Raw {
-        Raw::connect(self.address).await
+        Raw { stream: soon(self.target.connect()).await }
     }
 
     /// A call on a connection of its own is answered.
@@ -173,18 +177,18 @@ impl Drop for Leaving<'_> {
 
 /// A peer that says what it likes.
 pub(crate) struct Raw {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Wire,
 }
 
 impl Raw {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        let stream = soon(TcpStream::connect(address)).await.expect("connects");
-        stream.set_nodelay(true).expect("a socket");
-        Self { stream }
+        Self { stream: soon(Target::Tcp(address).connect()).await }
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         soon(self.stream.write_all(bytes)).await.expect("sent");
+        // TLS may hold some back.
+        soon(self.stream.flush()).await.expect("sent");
     }
 
     /// The body of the next frame, and its guid.
@@ -233,7 +237,10 @@ impl Raw {
 
     /// Ends the connection so that the peer hears of it at once (RST).
     pub(crate) fn reset(self) {
-        self.stream.set_zero_linger().expect("a socket");
+        match self.stream {
+            Wire::Tcp(stream) => stream.set_zero_linger().expect("a socket"),
+            Wire::Other(_) => panic!("this test is about TCP"),
+        }
     }
 }
 

@@ -116,7 +116,8 @@ pub fn decode_response(body: &Bytes, shape: Shape, limits: &Limits) -> Result<Re
         Some(Packer::Php) => array::decode_response::<Php>(body, shape, limits),
         Some(Packer::Json) => array::decode_response::<Json>(body, shape, limits),
         Some(Packer::Protobuf) => protobuf::decode_response(body, shape, limits),
-        None => Err(Status::raw(dora_code::UNKNOWN_PACKING, "the answer is packed in no known way")),
+        // The code that PHP would give blames the caller.
+        None => Err(Status::data_loss("the answer is packed in no known way")),
     };
     packet.map_err(|status| status.with_origin(Origin::Connection))
 }

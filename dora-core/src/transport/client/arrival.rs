@@ -97,9 +97,10 @@ impl Connection {
                         }
                         _ => None,
                     };
-                    return Err(
-                        said.map_or_else(|| self.lost(&error.to_string()), |said| self.mismatch(&said))
-                    );
+                    return Err(said.map_or_else(
+                        || self.lost(&error.to_string()).with_source(error.clone()),
+                        |said| self.mismatch(&said),
+                    ));
                 }
             }
         }

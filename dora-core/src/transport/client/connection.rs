@@ -187,7 +187,7 @@ impl Connection {
             Err(status) => return Poll::Ready(End::Lost(status)),
         };
         if let Err(error) = self.write(&mut budget, cx) {
-            return Poll::Ready(End::Lost(self.lost(&error.to_string())));
+            return Poll::Ready(End::Lost(self.lost(&error.to_string()).with_source(error)));
         }
         if std::mem::take(&mut self.drained)
             && let Some(writer) = self.link.drain(self.id)
@@ -216,13 +216,13 @@ impl Connection {
                 return Ok(true);
             }
             let ready = self.reader.poll_read_ready(cx);
-            if ready.map_err(|error| self.lost(&error.to_string()))?.is_pending() {
+            if ready.map_err(|error| self.lost(&error.to_string()).with_source(error))?.is_pending() {
                 self.inbox.release();
                 return Ok(false);
             }
             match self.inbox.poll_read(&mut self.reader, cx) {
                 Poll::Pending => return Ok(false),
-                Poll::Ready(Err(error)) => return Err(self.lost(&error.to_string())),
+                Poll::Ready(Err(error)) => return Err(self.lost(&error.to_string()).with_source(error)),
                 Poll::Ready(Ok(0)) => return Err(self.ended()),
                 Poll::Ready(Ok(count)) => {
                     self.now = Instant::now();

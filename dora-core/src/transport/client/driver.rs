@@ -119,7 +119,9 @@ async fn connect(link: &Link) -> Result<Stream, Status> {
     let failed = |message| link.status(Status::raw(dora_code::NO_SERVER, message));
     let connecting = endpoint.connector.connect(endpoint.address(), endpoint.silence_timeout);
     match timeout(endpoint.connect_timeout, connecting).await {
-        Ok(stream) => stream.map_err(|error| failed(unconnected(endpoint.address(), &error))),
+        Ok(stream) => {
+            stream.map_err(|error| failed(unconnected(endpoint.address(), &error)).with_source(error))
+        }
         Err(_) => Err(failed(format!(
             "no connection to {} within {:?}: is the host up, and does a firewall let this port through?",
             endpoint.address(),

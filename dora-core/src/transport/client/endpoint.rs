@@ -73,7 +73,8 @@ impl Endpoint {
             address.check_dialable()?;
             Ok(address)
         });
-        let address = address.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let address =
+            address.map_err(|error| Status::invalid_argument(error.to_string()).with_source(error))?;
         Ok(Self {
             address,
             connector: Connector::default(),

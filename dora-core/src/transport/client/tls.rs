@@ -137,18 +137,25 @@ async fn handshake(
     let made = config.get(Some(&tls.trust), tls.identity.as_ref(), |roots, key| tls.config(roots, key));
     let connector = TlsConnector::from(made.map_err(io::Error::other)?);
     let name = tls.name(address).map_err(io::Error::other)?;
-    let stream = connector.connect(name, stream).await.map_err(|error| explain(&error))?;
+    let stream = connector.connect(name, stream).await.map_err(explain)?;
     Ok(Stream::Other(Box::new(stream)))
 }
 
-/// What a failed handshake means, in words.
-fn explain(error: &io::Error) -> io::Error {
-    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+/// A failed handshake, and what it means.
+#[derive(Debug, thiserror::Error)]
+#[error("TLS: {source}{hint}")]
+struct HandshakeError {
+    source: io::Error,
+    hint: &'static str,
+}
+
+fn explain(source: io::Error) -> io::Error {
+    let cause = source.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
     let hint = match cause {
         Some(rustls::Error::InvalidMessage(_)) => " (the server does not speak TLS on this port)",
         _ => "",
     };
-    io::Error::new(error.kind(), format!("TLS: {error}{hint}"))
+    io::Error::new(source.kind(), HandshakeError { source, hint })
 }
 
 #[cfg(test)]

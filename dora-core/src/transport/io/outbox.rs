@@ -17,9 +17,9 @@ pub(in crate::transport) struct Outbox {
 const KEPT: usize = 64 << 10;
 
 impl Outbox {
-    /// Bytes that wait.
+    /// Bytes that wait; at least one while the stream holds some back.
     pub(in crate::transport) fn waiting(&self) -> usize {
-        self.bytes.len() - self.written
+        (self.bytes.len() - self.written).max(usize::from(!self.bytes.is_empty()))
     }
 
     /// Where frames are appended.
@@ -125,6 +125,23 @@ mod tests {
         let mut came = [0; 5];
         far.read_exact(&mut came).await.expect("it is there");
         assert_eq!(&came, b"frame");
+    }
+
+    #[tokio::test]
+    async fn what_a_stream_holds_back_waits_still() {
+        let (near, mut far) = tokio::io::duplex(8);
+        let mut near = tokio::io::BufWriter::new(near);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut outbox = Outbox::default();
+        outbox.buffer().extend_from_slice(&[7; 20]);
+        assert!(outbox.poll_flush(&mut near, &mut cx, &mut 0).is_pending());
+        assert!(outbox.waiting() > 0, "nobody may end the connection now");
+        let mut came = [0; 8];
+        while outbox.waiting() > 0 {
+            far.read_exact(&mut came[..4]).await.expect("it is there");
+            let _ = outbox.poll_flush(&mut near, &mut cx, &mut 0);
+        }
+        far.read_exact(&mut came).await.expect("all of it came");
     }
 
     #[tokio::test]
