@@ -6,4 +6,5 @@ mod decode;
 mod encode;
 mod fake;
 mod faults;
+mod old;
 mod replay;

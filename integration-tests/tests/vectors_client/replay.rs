@@ -302,20 +302,31 @@ fn assert_as_php(sent: &Sent, guid: &[u8; 32], body: &[u8], name: &str) {
     let ours = dora_integration_tests::serialized::read(body).expect(name);
     let wanted_value = dora_integration_tests::serialized::read(&wanted).expect(name);
     let kind = text(&wanted_value, "type");
-    // A call that is waited for says how long it is.
+    // A call that is waited for says how long it is; until it has heard what the
+    // server can, each says what this client can.
     let waits = kind.starts_with("W_") || kind == "SC";
-    let extra = pairs(&ours).get(3).map(|(key, _)| key);
-    assert_eq!(extra, waits.then(|| Exact::from("timeout")).as_ref(), "{name}");
+    let known = [Exact::from("timeout"), Exact::from("can")];
+    let extras = pairs(&ours).get(3..).unwrap_or_default();
+    let keys: Vec<_> = extras.iter().map(|(key, _)| key.clone()).collect();
+    assert!(
+        known[usize::from(!waits)..].starts_with(&keys) && keys.len() >= usize::from(waits),
+        "{name}: {keys:?}"
+    );
     // What a caller can write beside name and parameter, ours has no place for.
     let plain = |(_, call): &(Exact, Exact)| matches!(call, Exact::Array(fields) if fields.len() == 2);
     if !pairs(wanted_value.get("api").expect("api")).iter().all(plain) {
         return;
     }
     let mut expected = wanted.clone();
-    if let Some((_, Exact::Int(timeout))) = pairs(&ours).get(3) {
-        expected[2] = b'4';
+    if !extras.is_empty() {
+        expected[2] = b'3' + extras.len() as u8;
         expected.pop();
-        expected.extend(format!("s:7:\"timeout\";i:{timeout};}}").into_bytes());
+        for (key, value) in extras {
+            let (Exact::Str(key), Exact::Int(value)) = (key, value) else { panic!("{name}: {key:?}") };
+            let key = String::from_utf8_lossy(key);
+            expected.extend(format!("s:{}:\"{key}\";i:{value};", key.len()).into_bytes());
+        }
+        expected.push(b'}');
     }
     assert!(body == expected, "{name}:\n{}\n{}", body.escape_ascii(), expected.escape_ascii());
 }

@@ -271,8 +271,8 @@ fn compressed_bodies_are_bounded_while_they_are_inflated() {
         answer
     };
     let good = gzip(&request(GUID, "W_S", &single("/t/echo", "i:7;")));
-    let bomb = gzip(&vec![b'a'; 20 << 20]);
-    sent(&mut peer, &bomb).assert_refused(100_003, "20 MiB in 20 KiB");
+    let bomb = gzip(&vec![b'a'; 40 << 20]);
+    sent(&mut peer, &bomb).assert_refused(100_003, "40 MiB in 40 KiB");
     sent(&mut peer, &good[..good.len() - 9]).assert_refused(100_003, "cut short");
     for tail in [&good[..], b"junk", &bomb] {
         let body = [&good[..], tail].concat();

@@ -189,7 +189,10 @@ impl Service<Request> for Channel {
 
     fn call(&mut self, request: Request) -> CallFuture {
         match self.0.turn {
-            Some(_) => CallFuture::in_turn(Box::pin(self.clone().in_turn(request))),
+            Some(_) => {
+                let kept = self.0.link.keeps_deadlines_here();
+                CallFuture::in_turn(Box::pin(self.clone().in_turn(request)), kept)
+            }
             None => CallFuture::new(Arc::clone(&self.0), request),
         }
     }

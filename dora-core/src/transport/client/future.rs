@@ -26,7 +26,7 @@ pub struct CallFuture {
 enum State {
     Unsent { handle: Arc<Handle>, request: Request },
     Waiting { exchange: Exchange, kind: PacketKind, kept: bool },
-    Turn { future: BoxFuture<Response> },
+    Turn { future: BoxFuture<Response>, kept: bool },
     Ended,
 }
 
@@ -36,8 +36,8 @@ impl CallFuture {
     }
 
     /// A call that waits for its turn first.
-    pub(super) const fn in_turn(future: BoxFuture<Response>) -> Self {
-        Self { state: State::Turn { future } }
+    pub(super) const fn in_turn(future: BoxFuture<Response>, kept: bool) -> Self {
+        Self { state: State::Turn { future, kept } }
     }
 }
 
@@ -46,7 +46,10 @@ impl Future for CallFuture {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.state {
-            State::Turn { future } => return future.as_mut().poll(cx),
+            State::Turn { future, kept } => {
+                keep(*kept);
+                return future.as_mut().poll(cx);
+            }
             State::Ended => return Poll::Ready(Err(polled_again())),
             State::Unsent { .. } => {}
             State::Waiting { exchange, kind, kept } => {
