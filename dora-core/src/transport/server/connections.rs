@@ -140,11 +140,14 @@ where
     /// Lets what runs end, and closes all connections: in the end those, too, on
     /// which something still runs after the drain timeout. Those that are handed
     /// over from now on are told to go at once.
-    pub async fn drain(&self) {
-        self.shutdown.set(Phase::Draining);
-        if tokio::time::timeout(self.config.drain_timeout, self.shutdown.ended()).await.is_err() {
-            tracing::warn!("calls still run at the end of the drain timeout: they are cancelled");
-            self.shutdown.set(Phase::Closing);
+    pub fn drain(&self) -> impl Future<Output = ()> + Send + use<'_, S> {
+        let Self { shutdown, config, .. } = self;
+        async move {
+            shutdown.set(Phase::Draining);
+            if tokio::time::timeout(config.drain_timeout, shutdown.ended()).await.is_err() {
+                tracing::warn!("calls still run at the end of the drain timeout: they are cancelled");
+                shutdown.set(Phase::Closing);
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ where
 {
     /// Accepts connections until `signal` ends, then lets the running calls end
     /// and closes.
-    pub async fn accept(self, mut listener: impl Accept, signal: impl Future<Output = ()>) {
+    pub async fn accept(mut self, mut listener: impl Accept, signal: impl Future<Output = ()>) {
         tokio::select! {
             biased;
             () = signal => {}
@@ -35,7 +35,7 @@ where
         self.drain().await;
     }
 
-    async fn accept_all(&self, listener: &mut impl Accept) {
+    async fn accept_all(&mut self, listener: &mut impl Accept) {
         let places = Arc::new(Semaphore::new(self.config.max_connections.min(Semaphore::MAX_PERMITS)));
         let mut backoff = Backoff::default();
         loop {

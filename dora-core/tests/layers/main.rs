@@ -1,0 +1,7 @@
+//! tower's own layers around real connections, on both ends, with single calls
+//! and batches.
+
+mod balance;
+mod client;
+mod server;
+mod support;
