@@ -13,7 +13,8 @@ impl Endpoint {
     /// The server cannot be connected, or the settings contradict each other.
     pub async fn connect(self) -> Result<Channel, Status> {
         let channel = self.connect_lazy()?;
-        channel.ready().await?;
+        // Nothing is sent before there is a connection.
+        channel.ready().await.map_err(Status::unsent)?;
         Ok(channel)
     }
 

@@ -348,3 +348,37 @@ async fn a_call_runs_in_a_task_of_its_own() {
     let running = Call::<_, Value, Value>::new(notes.echo(), &GET, value!(7)).spawn();
     assert_eq!(running.await.expect("no panic").expect("an echo"), value!(7));
 }
+
+#[tokio::test(start_paused = true)]
+async fn in_process_a_call_of_a_batch_has_a_deadline_of_its_own() {
+    #[derive(Clone)]
+    struct Sleeps;
+
+    impl dora_core::call::mount::Mount for Sleeps {
+        fn descriptor(&self) -> &'static ServiceDescriptor {
+            &USERS
+        }
+
+        fn call(&self, _: usize, request: Request) -> dora_core::call::BoxFuture<Response> {
+            Box::pin(async {
+                let seconds: Value = open(request.into_body())?;
+                let seconds = u64::try_from(seconds.as_int().unwrap_or(0)).unwrap_or(0);
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                Ok(Response::message(value!("slept")))
+            })
+        }
+    }
+
+    let service = service_fn(|request: Request| dora_core::stub::serve::dispatch(&Sleeps, request));
+    let call = |seconds| Call::<_, Value, Value>::new(service, &PUT, value!(seconds));
+    let batch = Batch::new(service).call(call(9).timeout(Duration::from_secs(1))).call(call(2));
+    let start = Instant::now();
+    let (late, slept) = batch.timeout(Duration::from_secs(5)).send().await.expect("answered");
+    assert_eq!(late.expect_err("it is late").code(), Code::DeadlineExceeded);
+    assert_eq!(slept.expect("in time"), value!("slept"));
+    assert_eq!(start.elapsed().as_secs(), 2);
+
+    // How long the caller waits for the acknowledgement binds no call.
+    let pending = call(9).timeout(Duration::from_secs(1)).deferred().await.expect("accepted");
+    assert_eq!(pending.await.expect("it runs on"), value!("slept"));
+}

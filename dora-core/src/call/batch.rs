@@ -18,15 +18,32 @@ pub enum CallKey {
     Str(Bytes),
 }
 
-impl From<&str> for CallKey {
-    fn from(key: &str) -> Self {
-        Self::Str(Bytes::copy_from_slice(key.as_bytes()))
+impl CallKey {
+    /// The integer that PHP's arrays, and so packets, make of a key of this text.
+    fn integer(key: &str) -> Option<i64> {
+        let number: i64 = key.parse().ok()?;
+        // Only as PHP writes it: no sign or zero before.
+        (number.to_string() == key).then_some(number)
     }
 }
 
+/// As in a PHP array, a key that is the text of an integer is that integer.
+impl From<&str> for CallKey {
+    fn from(key: &str) -> Self {
+        match Self::integer(key) {
+            Some(number) => Self::Int(number),
+            None => Self::Str(Bytes::copy_from_slice(key.as_bytes())),
+        }
+    }
+}
+
+/// As in a PHP array, a key that is the text of an integer is that integer.
 impl From<String> for CallKey {
     fn from(key: String) -> Self {
-        Self::Str(key.into())
+        match Self::integer(&key) {
+            Some(number) => Self::Int(number),
+            None => Self::Str(key.into()),
+        }
     }
 }
 
@@ -98,5 +115,21 @@ impl BatchPart {
     #[must_use]
     pub fn calls(&self) -> &[BatchEntry] {
         &self.calls
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_those_of_a_php_array() {
+        for (text, key) in [("5", 5), ("-7", -7), ("0", 0)] {
+            assert_eq!(CallKey::from(text), CallKey::Int(key));
+            assert_eq!(CallKey::from(text.to_owned()), CallKey::Int(key));
+        }
+        for text in ["05", "+5", "-0", " 5", "5.0", "", "a", "9223372036854775808"] {
+            assert!(matches!(CallKey::from(text), CallKey::Str(_)), "{text:?}");
+        }
     }
 }

@@ -274,7 +274,14 @@ impl Status {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { code, raw, message, origin, peer, .. } = &*self.0;
-        write!(f, "{code} ({raw}): {}", message.escape_debug())?;
+        write!(f, "{code} ({raw}): ")?;
+        for letter in message.chars() {
+            match letter {
+                // They change nothing in a log, and are easier to read as they are.
+                '"' | '\'' | '\\' => write!(f, "{letter}")?,
+                letter => write!(f, "{}", letter.escape_debug())?,
+            }
+        }
         let origin = match origin {
             Origin::Local => None,
             Origin::Connection => Some("connection"),
@@ -327,5 +334,7 @@ mod tests {
     fn display_says_who_and_escapes() {
         let status = Status::raw(1231, "a\nb").with_origin(Origin::Service).with_peer("10.0.0.1:9567".into());
         assert_eq!(status.to_string(), "Unknown (1231): a\\nb [service, 10.0.0.1:9567]");
+        let quoted = Status::not_found("no \"App\\Users\", isn't there");
+        assert_eq!(quoted.to_string(), "NotFound (100205): no \"App\\Users\", isn't there");
     }
 }

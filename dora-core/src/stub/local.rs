@@ -3,7 +3,7 @@
 use std::future::{Future, ready};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::call::BoxFuture;
 use crate::call::dora_code;
@@ -24,9 +24,13 @@ where
 /// Runs `request` for what its caller waits for: who does not wait for the result
 /// is acknowledged first, while the call runs on in the background.
 pub(crate) fn in_mode(
-    request: Request,
+    mut request: Request,
     run: impl FnOnce(Request) -> BoxFuture<Response>,
 ) -> BoxFuture<Response> {
+    if request.mode() != Mode::Wait {
+        // How long the caller waits for the acknowledgement binds no call.
+        request.head_mut().set_deadline(None);
+    }
     match request.mode() {
         Mode::Wait => run(request),
         Mode::NoResult => {
@@ -62,14 +66,23 @@ async fn keyed<K, T>(key: K, future: impl Future<Output = T>) -> (K, T) {
     (key, future.await)
 }
 
-/// Work that has expired never starts. Whoever waits keeps the deadline.
+/// Work that has expired never starts, and what a call of a batch says of its own
+/// deadline holds for it alone: its caller waits for the whole.
 fn unexpired<F>(call: &F, request: Request) -> BoxFuture<Response>
 where
     F: Fn(Request) -> BoxFuture<Response>,
 {
-    if request.deadline().is_some_and(|deadline| deadline.has_passed(Instant::now())) {
+    let Some(deadline) = request.deadline() else { return call(request) };
+    if deadline.has_passed(Instant::now()) {
         let message = "the deadline passed before the call began";
         return Box::pin(ready(Err(Status::raw(dora_code::TIMEOUT, message).unsent())));
     }
-    call(request)
+    if request.batch().is_none() {
+        return call(request);
+    }
+    let running = timeout_at(deadline.instant(), call(request));
+    Box::pin(async move {
+        let late = |_| Status::raw(dora_code::TIMEOUT, "the call did not end before its deadline");
+        running.await.map_err(late)?
+    })
 }
