@@ -13,6 +13,7 @@ use tower::layer::util::{Identity, Stack};
 use tower::{Layer, Service};
 
 use crate::call::mount::Mount;
+use crate::call::observe::Observer;
 use crate::call::packer::{Packer, PackerSet};
 use crate::call::request::Request;
 use crate::call::response::{Reply, Response};
@@ -31,6 +32,7 @@ use crate::transport::server::connections::{Connections, ServerConfig, Settings}
 use crate::transport::server::control::Control;
 use crate::transport::server::cost::Execution;
 use crate::transport::server::incoming::Incoming;
+use crate::transport::server::observers::Observers;
 use crate::transport::server::signal::until;
 use crate::transport::server::stats::Stats;
 use crate::wire::checksum::Salt;
@@ -77,6 +79,7 @@ pub struct Server<L = Identity> {
     control: Control,
     call_timeout: Duration,
     stats: Arc<Stats>,
+    observer: Option<Arc<dyn Observer>>,
     share_address: bool,
 }
 
@@ -106,6 +109,7 @@ impl Server {
             control: Control::default(),
             call_timeout: Duration::from_secs(60),
             stats: Arc::new(Stats::new()),
+            observer: None,
             share_address: false,
         }
     }
@@ -149,6 +153,7 @@ impl<L> Server<L> {
             control: self.control,
             call_timeout: self.call_timeout,
             stats: self.stats,
+            observer: self.observer,
             share_address: self.share_address,
         }
     }
@@ -296,6 +301,14 @@ impl<L> Server<L> {
         Ok(InProcess::new(stack(router.build()?, &layer, call_timeout)))
     }
 
+    /// Tells `observer` what no layer sees: connections accepted, and closed and
+    /// why, frames and packets refused, calls shed. Default: nobody, beside the
+    /// counters of [`stats`](Self::stats).
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// The server's counters; they may be read while it serves.
     pub fn stats(&self) -> Arc<Stats> {
         Arc::clone(&self.stats)
@@ -432,7 +445,12 @@ impl<L> Server<L> {
             })
             .collect();
         let service = stack(self.router.build()?, &self.layer, self.call_timeout);
-        let settings = Settings { server, session: self.session, control: self.control, stats: self.stats };
+        let settings = Settings {
+            server,
+            session: self.session,
+            control: self.control,
+            observers: Observers::new(self.stats, self.observer),
+        };
         Ok(Connections::new(settings, service))
     }
 }

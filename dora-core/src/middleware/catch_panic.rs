@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use crate::call::method::Method;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
@@ -42,17 +43,18 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         match catch_unwind(AssertUnwindSafe(|| self.inner.poll_ready(cx))) {
             Ok(ready) => ready.map_err(|error| Status::from_error(error.into())),
-            Err(panic) => Poll::Ready(Err(report(&*panic))),
+            Err(panic) => Poll::Ready(Err(report(&*panic, None))),
         }
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        let method = request.descriptor();
         // The handler is not used again after a panic: each call has its own state.
         let state = match catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) {
             Ok(future) => State::Running { future },
-            Err(panic) => State::Panicked { status: Some(report(&*panic)) },
+            Err(panic) => State::Panicked { status: Some(report(&*panic, method)) },
         };
-        CatchPanicFuture { state }
+        CatchPanicFuture { state, method }
     }
 }
 
@@ -61,15 +63,17 @@ pin_project! {
     pub struct CatchPanicFuture<F> {
         #[pin]
         state: State<F>,
+        method: Option<&'static Method>,
     }
 
     // A handler that is given up, at its deadline say, may panic in what it drops:
     // that must not take those with it who have given it up.
     impl<F> PinnedDrop for CatchPanicFuture<F> {
         fn drop(this: Pin<&mut Self>) {
-            let mut state = this.project().state;
+            let this = this.project();
+            let mut state = this.state;
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| state.set(State::Panicked { status: None }))) {
-                report(&*panic);
+                report(&*panic, *this.method);
             }
         }
     }
@@ -91,10 +95,11 @@ where
     type Output = Result<Response, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
+        let this = self.project();
+        match this.state.project() {
             StateProjection::Running { future } => match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
                 Ok(poll) => poll.map_err(|error| Status::from_error(error.into())),
-                Err(panic) => Poll::Ready(Err(report(&*panic))),
+                Err(panic) => Poll::Ready(Err(report(&*panic, *this.method))),
             },
             StateProjection::Panicked { status } => {
                 Poll::Ready(Err(status.take().unwrap_or_else(|| Status::internal("the handler panicked"))))
@@ -104,10 +109,11 @@ where
 }
 
 /// The panic's text goes to the log: it may hold what a caller must not see.
-fn report(panic: &(dyn Any + Send)) -> Status {
+fn report(panic: &(dyn Any + Send), method: Option<&'static Method>) -> Status {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(panic = text.unwrap_or("(no text)"), "a handler panicked");
+    let method = method.map_or("of no service", Method::path);
+    tracing::error!(method, panic = text.unwrap_or("(no text)"), "a handler panicked");
     Status::internal("the handler panicked")
 }
 

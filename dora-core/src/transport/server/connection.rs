@@ -17,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 use tower::Service;
 
+use crate::call::observe::Closed;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::BoxError;
@@ -48,7 +49,7 @@ struct Serving<S: Service<Request>> {
 enum After {
     /// Others of the worker, then another turn.
     Yield,
-    End(Leave),
+    End(Leave, Closed),
     Lost(io::Error),
 }
 
@@ -95,7 +96,7 @@ where
                 }
             }
             if phase == Phase::Closing {
-                return Poll::Ready(After::End(connection.session.cut()));
+                return Poll::Ready(After::End(connection.session.cut(), Closed::Drained));
             }
             connection.poll_turn(cx)
         });
@@ -106,17 +107,16 @@ where
             next => break next,
         }
     };
-    match next {
-        After::End(Leave::AtOnce) | After::Yield => {}
-        After::End(leave) => {
-            // What waits for the peer to hear the end holds no memory but this.
-            let Serving { stream, dispatch, .. } = connection;
-            drop(dispatch);
-            Box::pin(farewell(stream, leave)).await;
-        }
-        After::Lost(error) => {
-            tracing::debug!(peer = %connection.dispatch.connection.peer(), %error, "connection lost")
-        }
+    let (leave, why) = match next {
+        After::End(leave, why) => (leave, why),
+        After::Lost(error) => (Leave::AtOnce, Closed::Lost(error.to_string())),
+        After::Yield => (Leave::AtOnce, Closed::Drained),
+    };
+    // What waits for the peer to hear the end holds no memory but the stream.
+    let Serving { stream, dispatch, .. } = connection;
+    dispatch.close(why);
+    if leave != Leave::AtOnce {
+        Box::pin(farewell(stream, leave)).await;
     }
 }
 
@@ -144,7 +144,7 @@ where
 {
     fn new(incoming: Incoming, service: S, shared: Arc<Shared>, watcher: Watcher) -> Self {
         let (stream, first, over) = incoming.into_parts();
-        shared.stats.connection_accepted();
+        shared.observers.tell(|observer| observer.connection_accepted(&over));
         let mut inbox = Inbox::new(shared.config.decoder());
         inbox.put(&first);
         Self {
@@ -201,14 +201,13 @@ where
         self.session.end_turn(load, config, turn.now());
         let held = load.waiting + self.session.inbox.len();
         if self.share.hold(&self.dispatch.shared.ledger, held, cx.waker()) {
-            tracing::warn!(peer = %self.dispatch.connection.peer(), held, "connection closed: too many bytes wait");
-            return Poll::Ready(After::End(Leave::AtOnce));
+            return Poll::Ready(After::End(Leave::AtOnce, Closed::OverBudget));
         }
         // Frames may be here that there was no time for.
         if !turn.is_spent()
             && let Some(leave) = self.session.over(load, turn.now())
         {
-            return Poll::Ready(After::End(leave));
+            return Poll::Ready(After::End(leave, self.session.why()));
         }
         let due = self.session.due(load, config);
         if let Some((moment, due)) = due {
@@ -216,8 +215,7 @@ where
             let passed =
                 if turn.is_spent() { moment <= turn.now() } else { self.alarm.poll(moment, cx).is_ready() };
             if passed {
-                tracing::debug!(peer = %self.dispatch.connection.peer(), why = due.reason(), "connection closed");
-                return Poll::Ready(After::End(self.session.cut()));
+                return Poll::Ready(After::End(self.session.cut(), due.into()));
             }
         }
         if turn.is_spent() {

@@ -20,9 +20,9 @@ use super::control::Control;
 use super::cost::{Costs, Execution};
 use super::incoming::Incoming;
 use super::ledger::Ledger;
+use super::observers::Observers;
 use super::shared::Shared;
 use super::shutdown::{Phase, Shutdown};
-use super::stats::Stats;
 
 /// Makes another stream of one that stands: TLS.
 pub type Upgrade = dyn Fn(Incoming) -> Upgrading + Send + Sync;
@@ -86,8 +86,8 @@ pub struct Settings {
     pub session: SessionConfig,
     /// The control commands.
     pub control: Control,
-    /// The counters.
-    pub stats: Arc<Stats>,
+    /// Who hears what happens.
+    pub observers: Observers,
 }
 
 /// A server without a listener: connections are handed to it one by one, by
@@ -106,12 +106,12 @@ where
 {
     /// Connections to `service`.
     pub fn new(settings: Settings, service: S) -> Self {
-        let Settings { server, session, control, stats } = settings;
+        let Settings { server, session, control, observers } = settings;
         let shared = Shared {
             encoder: session.encoder(),
             config: session,
             control,
-            stats,
+            observers,
             max_running: server.max_running,
             costs: Costs::new(server.execution, server.forced.clone()),
             ledger: Arc::new(Ledger::new(server.max_buffered)),
@@ -143,11 +143,13 @@ where
     pub fn drain(&self) -> impl Future<Output = ()> + Send + use<'_, S> {
         let Self { shutdown, config, .. } = self;
         async move {
+            tracing::info!("draining");
             shutdown.set(Phase::Draining);
             if tokio::time::timeout(config.drain_timeout, shutdown.ended()).await.is_err() {
                 tracing::warn!("calls still run at the end of the drain timeout: they are cancelled");
                 shutdown.set(Phase::Closing);
             }
+            tracing::info!("drained");
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::call::capabilities::Capabilities;
 use crate::call::dora_code;
 use crate::call::mode::{Mode, PacketKind};
 use crate::call::name::MethodName;
+use crate::call::observe::{Closed, Observer, Traffic};
 use crate::call::origin::Connection;
 use crate::call::packer::Packer;
 use crate::call::request::Request;
@@ -35,7 +36,6 @@ use super::running::{Finished, Reply, Started, Work};
 use super::session::Load;
 use super::shared::Shared;
 use super::shutdown::Watcher;
-use super::stats::Tally;
 use super::tasks::Dear;
 use super::turn::Turn;
 use crate::transport::io::outbox::Outbox;
@@ -48,7 +48,9 @@ pub(super) struct Dispatch<S: Service<Request>> {
     pub(super) connection: Arc<Connection>,
     outbox: Outbox,
     work: Work<S>,
-    tally: Tally,
+    traffic: Traffic,
+    /// Why the connection is over, once it is.
+    why: Option<Closed>,
     watcher: Watcher,
     /// A packet that waits for a place among the running calls.
     held: Option<Box<Arrived>>,
@@ -90,9 +92,10 @@ where
             service,
             connection: Arc::new(connection),
             outbox: Outbox::default(),
-            work: Work::new(Arc::clone(&shared.stats)),
+            work: Work::new(Arc::clone(shared.observers.stats())),
             shared,
-            tally: Tally::default(),
+            traffic: Traffic::default(),
+            why: None,
             watcher,
             held: None,
             spare: None,
@@ -111,21 +114,21 @@ where
 
     /// Bytes came.
     pub(super) fn received(&mut self, count: usize) {
-        self.tally.received += count as u64;
+        self.traffic.received += count as u64;
     }
 
     /// Writes what waits; whether the peer took some of it.
     pub(super) fn poll_flush(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> io::Result<bool> {
-        let sent = self.tally.sent;
-        if let Poll::Ready(flushed) = self.outbox.poll_flush(stream, cx, &mut self.tally.sent) {
+        let sent = self.traffic.sent;
+        if let Poll::Ready(flushed) = self.outbox.poll_flush(stream, cx, &mut self.traffic.sent) {
             flushed?;
         }
-        Ok(self.tally.sent > sent)
+        Ok(self.traffic.sent > sent)
     }
 
-    /// Tells the server's counters what this connection has counted.
-    pub(super) fn tell_stats(&mut self) {
-        self.shared.stats.add(&std::mem::take(&mut self.tally));
+    /// Says why the connection is over.
+    pub(super) fn close(mut self, why: Closed) {
+        self.why = Some(why);
     }
 
     /// Whether the peer said that it understands notices.
@@ -189,7 +192,7 @@ where
             }
             return;
         }
-        self.tally.requests += 1;
+        self.traffic.requests += 1;
         let zipped = compress::is_gzip(&frame.body);
         let received = Received { at: received_at, bytes: frame.body.len() };
         let mut manner = Manner {
@@ -235,13 +238,14 @@ where
             return;
         }
         let config = &self.shared.config;
-        let running = self.shared.stats.running();
+        let running = self.shared.observers.stats().running();
         if calls > config.max_calls || running.saturating_add(calls) > self.shared.max_running {
             let status = Status::resource_exhausted(format!(
                 "{calls} calls are too many: {running} of {} run (max_running_calls), {} may on one connection \
                  (max_calls_per_connection)",
                 self.shared.max_running, config.max_calls
             ));
+            self.tell(|observer, connection| observer.calls_shed(connection, calls));
             return self.refuse(reply, Some(packet.kind), status);
         }
         let mode = packet.kind.mode();
@@ -325,7 +329,7 @@ where
             Calls::Many(_) => MethodName::default(),
         };
         let shared = &self.shared;
-        match shared.control.run(&command, &shared.stats, shared.max_running) {
+        match shared.control.run(&command, shared.observers.stats(), shared.max_running) {
             Ok(value) => {
                 self.answer(reply, ResponsePacket::ended(reply.guid, ResponseData::Value(value)));
             }
@@ -339,8 +343,8 @@ where
 
     /// Refuses a packet as a whole.
     fn refuse(&mut self, reply: Reply, kind: Option<PacketKind>, status: Status) {
-        self.tally.refused_packets += 1;
         tracing::debug!(peer = %self.connection.peer(), %status, "packet refused");
+        self.tell(|observer, connection| observer.packet_refused(connection, &status));
         self.answer_refusal(reply, kind, &status);
     }
 
@@ -357,7 +361,7 @@ where
 
     /// Answers what is no frame, where an answer can be framed at all.
     pub(super) fn refuse_frame(&mut self, error: &FrameError) {
-        self.tally.refused_frames += 1;
+        self.tell(|observer, connection| observer.frame_refused(connection, error));
         tracing::debug!(peer = %self.connection.peer(), %error, "frame refused");
         let config = &self.shared.config;
         let (status, kind, generation, guid) = match error {
@@ -393,7 +397,7 @@ where
     }
 
     fn answer(&mut self, reply: Reply, packet: ResponsePacket) {
-        self.tally.answers += 1;
+        self.traffic.answers += 1;
         // A peer that has not said what it can is not told either: PHP's are not
         // to see a difference.
         let can = reply.asks.then(|| self.shared.config.capabilities());
@@ -401,9 +405,31 @@ where
     }
 }
 
+impl<S: Service<Request>> Dispatch<S> {
+    /// Tells the server's counters what this connection has counted.
+    pub(super) fn tell_stats(&mut self) {
+        let traffic = std::mem::take(&mut self.traffic);
+        if traffic != Traffic::default() {
+            self.tell(|observer, connection| observer.traffic(connection, &traffic));
+        }
+    }
+
+    fn tell(&self, event: impl Fn(&dyn Observer, &Connection)) {
+        self.shared.observers.tell(|observer| event(observer, &self.connection));
+    }
+}
+
 impl<S: Service<Request>> Drop for Dispatch<S> {
     fn drop(&mut self) {
-        self.shared.stats.add(&std::mem::take(&mut self.tally));
-        self.shared.stats.connection_closed();
+        self.tell_stats();
+        let why = self.why.take();
+        let why = why.unwrap_or_else(|| Closed::Lost("whoever served it has let it go".to_owned()));
+        match why {
+            Closed::Stalled | Closed::OverBudget => {
+                tracing::warn!(peer = %self.connection.peer(), %why, "connection closed");
+            }
+            _ => tracing::debug!(peer = %self.connection.peer(), %why, "connection closed"),
+        }
+        self.tell(|observer, connection| observer.connection_closed(connection, &why));
     }
 }

@@ -12,6 +12,7 @@ mod dispatch;
 pub mod incoming;
 mod ledger;
 mod listener;
+pub(crate) mod observers;
 mod packet;
 mod parked;
 mod running;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::call::observe::Closed;
 use crate::transport::io::alarm::after;
 use crate::transport::io::inbox::Inbox;
 use crate::wire::decoder::Frame;
@@ -236,6 +237,15 @@ impl Session {
         }
     }
 
+    /// Why the connection ends, if all is done.
+    pub(super) fn why(&self) -> Closed {
+        match self.state {
+            State::Open | State::Ended => Closed::ByPeer,
+            State::Closing(_) => Closed::OutOfStep,
+            State::Draining { .. } => Closed::Drained,
+        }
+    }
+
     /// How the connection is left when the server waits no longer.
     pub(super) fn cut(&self) -> Leave {
         match self.state {
@@ -271,14 +281,13 @@ impl Session {
     }
 }
 
-impl Due {
-    /// For the log.
-    pub(super) const fn reason(self) -> &'static str {
-        match self {
-            Self::Stalled => "the peer does not take its answers",
-            Self::Idle => "idle",
-            Self::FrameLate => "a frame that began did not end",
-            Self::Drained => "drained",
+impl From<Due> for Closed {
+    fn from(due: Due) -> Self {
+        match due {
+            Due::Stalled => Self::Stalled,
+            Due::Idle => Self::Idle,
+            Due::FrameLate => Self::FrameTimeout,
+            Due::Drained => Self::Drained,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::config::SessionConfig;
 use super::control::Control;
 use super::cost::Costs;
 use super::ledger::Ledger;
-use super::stats::Stats;
+use super::observers::Observers;
 
 /// What all connections of a server share.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Shared {
     pub(super) config: SessionConfig,
     pub(super) encoder: Encoder,
     pub(super) control: Control,
-    pub(super) stats: Arc<Stats>,
+    pub(super) observers: Observers,
     /// Calls that may be parked or running in the background in the whole server.
     pub(super) max_running: usize,
     pub(super) ledger: Arc<Ledger>,

@@ -1,7 +1,12 @@
 //! Counters of a server.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::call::observe::{Closed, Observer, Traffic};
+use crate::call::origin::Connection;
+use crate::call::status::Status;
 
 /// What happened since the server started. Counters only: reading them is cheap
 /// and needs no lock.
@@ -86,14 +91,6 @@ impl Stats {
         }
     }
 
-    pub(super) fn connection_accepted(&self) {
-        self.accepted.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn connection_closed(&self) {
-        self.closed.fetch_add(1, Ordering::Relaxed);
-    }
-
     pub(super) fn running(&self) -> usize {
         self.running.load(Ordering::Relaxed)
     }
@@ -106,15 +103,32 @@ impl Stats {
     pub(super) fn calls_ended(&self, calls: usize) {
         self.running.fetch_sub(calls, Ordering::Relaxed);
     }
+}
 
-    pub(super) fn add(&self, tally: &Tally) {
+/// What every server counts: the [`Observer`] that is always there.
+impl Observer for Stats {
+    fn connection_accepted(&self, _: &Connection) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn connection_closed(&self, _: &Connection, _: &Closed) {
+        self.closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn frame_refused(&self, _: &Connection, _: &dyn fmt::Display) {
+        self.refused_frames.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn packet_refused(&self, _: &Connection, _: &Status) {
+        self.refused_packets.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn traffic(&self, _: &Connection, traffic: &Traffic) {
         for (counter, count) in [
-            (&self.requests, tally.requests),
-            (&self.answers, tally.answers),
-            (&self.received, tally.received),
-            (&self.sent, tally.sent),
-            (&self.refused_frames, tally.refused_frames),
-            (&self.refused_packets, tally.refused_packets),
+            (&self.requests, traffic.requests),
+            (&self.answers, traffic.answers),
+            (&self.received, traffic.received),
+            (&self.sent, traffic.sent),
         ] {
             if count > 0 {
                 counter.fetch_add(count, Ordering::Relaxed);
@@ -127,16 +141,4 @@ impl Default for Stats {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// What one connection has counted since it last told [`Stats`]: cores do not
-/// fight over a cache line for every call.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub(super) requests: u64,
-    pub(super) answers: u64,
-    pub(super) received: u64,
-    pub(super) sent: u64,
-    pub(super) refused_frames: u64,
-    pub(super) refused_packets: u64,
 }
