@@ -96,7 +96,8 @@ async fn options_of_the_proto_reach_the_server() {
         asked,
         [
             (count.clone(), Mode::Wait, true),
-            (count, Mode::Deferred, true),
+            // How long its caller waits for the acknowledgement does not bind it.
+            (count, Mode::Deferred, false),
             ("/golden.options.Users/Service".to_owned(), Mode::NoResult, false)
         ]
     );
