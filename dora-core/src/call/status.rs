@@ -176,7 +176,8 @@ impl Status {
     }
 
     /// Whether the request surely never reached the peer, so that sending it
-    /// again cannot run it twice.
+    /// again cannot run it twice. It is said of the attempt that failed: an earlier
+    /// one, of a layer that tries again, may have run.
     #[must_use]
     pub fn is_unsent(&self) -> bool {
         self.0.unsent

@@ -22,10 +22,11 @@ use crate::call::status::{BoxError, Status};
 /// Runs an async function on every call before it goes on: it gives the request
 /// back, changed or not, or the status that the call ends with.
 ///
-/// It stands on clients and servers alike and sees each call with its method
-/// known, those of a batch one by one: a refused call fails alone. Only a batch
-/// on a client whose results are not wanted is refused as a whole, for nobody
-/// would hear of the one call.
+/// It stands on clients and servers alike and sees each call, those of a batch
+/// one by one. On a server it knows the method whatever it was called by; on a
+/// client a dynamic call has but the name that its caller wrote. A refused call
+/// fails alone; only a batch on a client whose results are not wanted is refused
+/// as a whole, for nobody would hear of the one call.
 ///
 /// ```
 /// use dora::{Code, DynamicClient, InterceptLayer, Request, Server, Status, Value};

@@ -52,7 +52,7 @@ impl Link {
     /// other callers, by the connection's task. `waker` is woken by its answer.
     ///
     /// # Errors
-    /// There is no connection for now, or too many bytes wait already for a peer
+    /// There is no connection yet, or too many bytes wait already for a peer
     /// that does not read.
     pub(super) fn send(
         &self,
