@@ -66,7 +66,7 @@ struct Owner {
 struct Names<'a> {
     includes: &'a Includes,
     mocks: bool,
-    /// By what they lie in, in Rust.
+    /// By what they lie in.
     taken: HashMap<(String, Kind, String), Owner>,
     /// Whose types clash; their modules then do, too.
     clashes: HashSet<String>,
@@ -193,16 +193,10 @@ impl Names<'_> {
     }
 }
 
-/// The Rust module for what lies in `parent`.
+/// What lies in `parent`, by its full name: of what lies in two parents that are
+/// one module in Rust, only those are at fault.
 fn scope(package: &str, parent: Option<MessageDescriptor>) -> String {
-    let package = package.split('.').map(|part| naming::message_module(part).to_string());
-    let mut messages = vec![];
-    let mut parent = parent;
-    while let Some(message) = parent {
-        messages.push(naming::message_module(message.name()).to_string());
-        parent = message.parent_message();
-    }
-    package.chain(messages.into_iter().rev()).collect::<Vec<_>>().join("::")
+    parent.map_or_else(|| package.to_owned(), |parent| parent.full_name().to_owned())
 }
 
 /// Whether prost makes a module for what is nested in `message`.
