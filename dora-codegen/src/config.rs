@@ -20,7 +20,13 @@ use std::path::PathBuf;
 /// A path says what a choice is for: `"."` is everything, `".shop.v1"` a
 /// package, `".shop.v1.Order"` a message, enum or service and what is in it,
 /// `".shop.v1.Order.id"` a field; without the dot at the front,
-/// `"Order"` or `"Order.id"` is whatever has that name at its end.
+/// `"Order"` or `"Order.id"` is whatever has that name at its end. To
+/// attributes the member `card` of the oneof `payment` is
+/// `".shop.v1.Order.payment.card"`, the value `RED` of the enum `Color`
+/// `".shop.v1.Color.RED"`.
+///
+/// A path that nothing has is refused, `"."` aside, and the names that are
+/// like it are told.
 #[derive(Clone, Debug)]
 #[must_use = "nothing happens until `compile`"]
 pub struct Config {
@@ -142,7 +148,7 @@ impl Config {
         self.attribute(Place::Enum, path, attribute)
     }
 
-    /// Puts `attribute` on fields, and on the variants of oneofs.
+    /// Puts `attribute` on fields, and on the variants of oneofs and enums.
     pub fn field_attribute(self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
         self.attribute(Place::Field, path, attribute)
     }

@@ -64,6 +64,16 @@ fn problem(
         return helped(Problem::new(format!("{found}: {inner}")).at(&at), options::help(&found.to_string()));
     }
     let message = found.to_string();
+    if found.help().is_some_and(|help| help.to_string().starts_with("imports may not contain"))
+        && let Some(import) = source.and_then(|source| literal(source, found))
+    {
+        let help = import_help(&import, file, includes);
+        return Problem::new(format!(
+            "import '{import}' is no plain path from a directory that imports start at"
+        ))
+        .at(&at)
+        .help(help);
+    }
     if let Some(import) = quoted(&message, "import '", "' not found") {
         let help = import_help(import, file, includes);
         return Problem::new(message.clone()).at(&at).help(help);
@@ -76,6 +86,14 @@ fn problem(
         let help = format!("write `import \"google/protobuf/{import}.proto\";`");
         return Problem::new(format!("`{name}` is not imported")).at(&at).help(help);
     }
+    if message.ends_with("but found 'edition'") {
+        return Problem::new("editions are not understood: the compiler knows proto2 and proto3")
+            .at(&at)
+            .help(
+                "write `syntax = \"proto3\";` instead, and `optional` before each field of which it matters \
+             whether it is set; options `features.*` go",
+            );
+    }
     let help = syntax_help(&message).map(str::to_owned);
     let help = help.or_else(|| options::help(&message));
     let help = help.or_else(|| found.help().map(|help| help.to_string()));
@@ -83,12 +101,6 @@ fn problem(
 }
 
 fn syntax_help(message: &str) -> Option<&'static str> {
-    if message.ends_with("but found 'edition'") {
-        return Some(
-            "editions are not understood: write `syntax = \"proto3\";` instead, and `optional` before each \
-             field of which it matters whether it is set",
-        );
-    }
     message
         .contains("must have a label with proto2 syntax")
         .then_some("begin the file with `syntax = \"proto3\";`, whose fields need no label")
@@ -102,6 +114,9 @@ fn helped(problem: Problem, help: Option<String>) -> Problem {
 }
 
 fn import_help(import: &str, file: &str, includes: &Includes) -> String {
+    if import == "dora/options" || import.ends_with("/options.proto") && import.contains("dora") {
+        return format!("write `import {:?};`, which ships with the generator", options::PROTO_NAME);
+    }
     if import.starts_with("google/protobuf/") {
         let files: Vec<&str> = GOOGLE.iter().map(|(file, _)| *file).collect();
         return format!("google/protobuf has {}", files.join(", "));
@@ -126,6 +141,14 @@ fn quoted<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 fn position(source: &dyn SourceCode, label: &LabeledSpan, path: &str) -> Option<Position> {
     let found = source.read_span(label.inner(), 0, 0).ok()?;
     Some(Position { file: path.to_owned(), line: found.line() + 1, column: found.column() + 1 })
+}
+
+/// The string literal that `found` is about, as the file that it names.
+fn literal(source: &dyn SourceCode, found: &dyn Diagnostic) -> Option<String> {
+    let label = found.labels()?.next()?;
+    let text = source.read_span(label.inner(), 0, 0).ok()?;
+    let text = String::from_utf8_lossy(text.data()).into_owned();
+    Some(text.trim().trim_matches(['"', '\'']).replace("\\\\", "\\"))
 }
 
 /// Where `inner` stands in the option that begins at `option`.

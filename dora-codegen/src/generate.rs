@@ -37,7 +37,7 @@ pub(crate) fn packages(
         files.into_iter().map(|file| (Module::from_protobuf_package_name(file.package()), file)).collect();
     let runtime = Runtime::new(&config.runtime)?;
     let pool = compiler.descriptor_pool();
-    let mut prost = prost::configured(config, &runtime, &pool)?;
+    let mut prost = prost::configured(config, &runtime, &pool);
     if config.build_client || config.build_server {
         prost.service_generator(Box::new(ServiceEmitter::new(config, &runtime, services)));
     }

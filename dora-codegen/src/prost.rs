@@ -4,7 +4,6 @@ use prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor};
 
 use crate::config::{Attribute, Config, Place};
 use crate::emit::Runtime;
-use crate::error::Problem;
 
 /// What prost has for the types of Google's, unless the user has others; all
 /// but the first of them by name.
@@ -23,11 +22,7 @@ const GOOGLE: [(&str, &str); 11] = [
 ];
 
 /// prost, as the user wants it.
-pub(crate) fn configured(
-    config: &Config,
-    runtime: &Runtime,
-    pool: &DescriptorPool,
-) -> Result<prost_build::Config, Problem> {
+pub(crate) fn configured(config: &Config, runtime: &Runtime, pool: &DescriptorPool) -> prost_build::Config {
     let codegen = runtime.codegen();
     let mut prost = prost_build::Config::new();
     prost
@@ -37,10 +32,6 @@ pub(crate) fn configured(
         .btree_map(&config.btree_maps);
     plain_debug(config, pool, &mut prost);
     for (proto, rust) in &config.extern_paths {
-        if !proto.starts_with('.') {
-            return Err(Problem::new(format!("the extern path {proto:?} does not start with a dot"))
-                .help(format!("write \".{proto}\"")));
-        }
         prost.extern_path(proto, rust);
     }
     if config.extern_paths.iter().any(|(proto, _)| proto.starts_with(".google.protobuf")) {
@@ -55,7 +46,6 @@ pub(crate) fn configured(
     }
     for attribute in &config.attributes {
         let Attribute { on, path, text } = attribute;
-        check_attribute(text)?;
         match on {
             Place::Type => prost.type_attribute(path, text),
             Place::Message => prost.message_attribute(path, text),
@@ -65,7 +55,7 @@ pub(crate) fn configured(
             _ => &mut prost,
         };
     }
-    Ok(prost)
+    prost
 }
 
 /// The paths of the fields that are `Bytes`.
@@ -114,13 +104,4 @@ fn plain_debug(config: &Config, pool: &DescriptorPool, prost: &mut prost_build::
         paths.push(path);
     }
     prost.skip_debug(paths);
-}
-
-fn check_attribute(text: &str) -> Result<(), Problem> {
-    use syn::parse::Parser;
-
-    syn::Attribute::parse_outer.parse_str(text).map(|_| ()).map_err(|error| {
-        Problem::new(format!("{text:?} is no attribute: {error}"))
-            .help("write it as it stands in Rust, such as \"#[derive(Eq)]\"")
-    })
 }

@@ -7,6 +7,7 @@ use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
 use crate::error::{Position, Problem};
+use crate::missing;
 use crate::options;
 
 /// Directories that imports start at, if they are called so.
@@ -26,11 +27,11 @@ impl Includes {
         let mut includes = Self(given.iter().map(|dir| tidy(dir)).collect());
         let given = includes.0.len();
         let mut names = vec![];
-        let mut problems = vec![];
+        let mut problems: Vec<Problem> = includes.0.iter().filter_map(|dir| no_directory(dir)).collect();
         for proto in protos {
             let proto = tidy(proto);
             if !proto.is_file() {
-                problems.push(missing(&proto));
+                problems.push(missing::file(&proto));
                 continue;
             }
             let name = includes.0[..given].iter().find_map(|dir| name_within(dir, &proto));
@@ -76,15 +77,26 @@ impl Includes {
     }
 
     /// The file that an import of `name` reads, if it is one of the user's.
+    ///
+    /// As to protoc, `./users.proto` and `a/../users.proto` are no names.
     pub(crate) fn find(&self, name: &str) -> Option<PathBuf> {
+        if import_name(Path::new(name)).as_deref() != Some(name) {
+            return None;
+        }
         self.0.iter().map(|dir| tidy(&dir.join(name))).find(|path| path.is_file())
     }
 
     /// What to write in place of `import "name"` in the file `importer`.
     pub(crate) fn instead_of(&self, name: &str, importer: &str) -> Option<String> {
-        let sibling = Path::new(importer).parent()?.join(name);
-        let sibling = import_name(&sibling).filter(|sibling| self.find(sibling).is_some());
-        sibling.or_else(|| self.0.iter().find_map(|dir| search(dir, Path::new(name))))
+        let name = name.replace('\\', "/");
+        let beside = Path::new(importer).parent()?.join(&name);
+        let plain = [resolved(&beside), resolved(Path::new(&name))];
+        let plain = plain.into_iter().flatten().find(|plain| self.find(plain).is_some());
+        plain.or_else(|| {
+            let is_name = |part: &Component<'_>| matches!(part, Component::Normal(_));
+            let end: PathBuf = Path::new(&name).components().filter(is_name).collect();
+            self.0.iter().find_map(|dir| search(dir, &end))
+        })
     }
 
     /// The directories, for people.
@@ -99,11 +111,13 @@ impl Includes {
         if found == proto || fs::canonicalize(&found).ok() == fs::canonicalize(proto).ok() {
             return None;
         }
+        let above = found.ancestors().find(|dir| proto.starts_with(dir)).unwrap_or(Path::new(""));
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
         let (found, proto) = (found.display(), proto.display());
-        Some(
-            Problem::new(format!("{found} and {proto} would both be imported as {name:?}"))
-                .help("give the directory above both as Config::include, so that each has a name of its own"),
-        )
+        Some(Problem::new(format!("{found} and {proto} would both be imported as {name:?}")).help(format!(
+            "compile each of them in a call of its own; or, if both are of one package, rename one, or \
+                 have all imports start above both: Config::include({above:?})"
+        )))
     }
 }
 
@@ -168,6 +182,21 @@ fn import_name(path: &Path) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("/"))
 }
 
+/// `path` as an import statement has it, its `.` and `..` resolved.
+fn resolved(path: &Path) -> Option<String> {
+    let mut parts = vec![];
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    import_name(&parts.iter().collect::<PathBuf>())
+}
+
 /// The import name of the only file in `dir` whose path ends with `name`.
 fn search(dir: &Path, name: &Path) -> Option<String> {
     let mut dirs = vec![dir.to_owned()];
@@ -208,17 +237,11 @@ fn unreadable(path: &Path, error: &io::Error) -> Problem {
     Problem::new(format!("cannot read {}: {error}", path.display()))
 }
 
-fn missing(proto: &Path) -> Problem {
-    let problem = Problem::new(format!("there is no file {}", proto.display()));
-    if proto.is_dir() {
-        return problem.help("this is a directory: give the files in it");
-    }
-    match env::current_dir() {
-        Ok(dir) if proto.is_relative() => {
-            problem.help(format!("paths start where Cargo.toml lies, in {}", dir.display()))
-        }
-        _ => problem,
-    }
+fn no_directory(dir: &Path) -> Option<Problem> {
+    let is_here = dir.as_os_str().is_empty();
+    (!is_here && !dir.is_dir()).then(|| {
+        Problem::new(format!("Config::include({dir:?}) is no directory")).help(missing::relative_to(dir))
+    })
 }
 
 #[cfg(test)]
@@ -240,6 +263,19 @@ mod tests {
         assert_eq!(root(&above.join("a/b.proto")), above);
         let parent = above.parent().unwrap();
         assert_eq!(root(&parent.join("a/b.proto")), parent.join("a"));
+    }
+
+    #[test]
+    fn import_names_are_plain() {
+        for (path, name) in [
+            ("./b.proto", Some("b.proto")),
+            ("shop/v1/../v2/./b.proto", Some("shop/v2/b.proto")),
+            ("shop//b.proto", Some("shop/b.proto")),
+            ("../b.proto", None),
+            ("/b.proto", None),
+        ] {
+            assert_eq!(resolved(Path::new(path)).as_deref(), name, "{path}");
+        }
     }
 
     #[test]

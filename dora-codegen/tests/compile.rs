@@ -47,12 +47,25 @@ fn imports_start_at_the_proto_directory() {
     assert!(dir.join("common.v1.rs").exists());
 
     // protoc would not find these either; the mend is the line to write.
-    for (import, mend) in [("item.proto", "shop/v1/item.proto"), ("v1/money.proto", "common/v1/money.proto")]
-    {
+    for (import, mend) in [
+        ("item.proto", "shop/v1/item.proto"),
+        ("./item.proto", "shop/v1/item.proto"),
+        ("../v1/item.proto", "shop/v1/item.proto"),
+        ("./shop/v1/item.proto", "shop/v1/item.proto"),
+        ("shop//v1/item.proto", "shop/v1/item.proto"),
+        ("shop\\v1\\item.proto", "shop/v1/item.proto"),
+        ("v1/money.proto", "common/v1/money.proto"),
+        ("../../../elsewhere/money.proto", ""),
+        ("../dora/options.proto", "dora/options.proto"),
+    ] {
         let path = orders(&format!("import {import:?};"));
         let error = Config::new().out_dir(&dir).compile(&path).unwrap_err().to_string();
-        assert!(error.contains(&format!("orders.proto:2:1: import '{import}' not found")), "{error}");
-        assert!(error.contains(&format!("write `import {mend:?};`")), "{error}");
+        assert!(error.contains("orders.proto:2:"), "{error}");
+        assert!(error.contains(&format!(": import '{import}' ")), "{error}");
+        match mend {
+            "" => assert!(!error.contains("write `import"), "{error}"),
+            mend => assert!(error.contains(&format!("write `import {mend:?};`")), "{error}"),
+        }
     }
 }
 
@@ -66,8 +79,32 @@ fn files_of_one_name_need_a_root_above_both() {
         error.contains("a/api.proto and") && error.contains("b/api.proto would both be imported"),
         "{error}"
     );
+    assert!(error.contains(&format!("Config::include({dir:?})")), "{error}");
     Config::new().include(&dir).out_dir(&dir).compile([&a, &b]).unwrap();
     assert!(dir.join("a.rs").exists() && dir.join("b.rs").exists());
+}
+
+#[test]
+fn two_roots_are_compiled_in_two_calls() {
+    let dir = scratch("two_roots");
+    let protos = ["users", "orders"].map(|name| {
+        write(&dir, &format!("{name}/proto/id.proto"), &format!("package {name}.ids; message Id {{}}"));
+        let body = format!("package {name}; import \"id.proto\"; message Main {{ {name}.ids.Id id = 1; }}");
+        write(&dir, &format!("{name}/proto/api.proto"), &body)
+    });
+    let config = || Config::new().out_dir(dir.join("out"));
+    let error = config().compile(&protos).unwrap_err().to_string();
+    for part in ["users/proto/api.proto and", "imported as \"api.proto\"", "in a call of its own"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    for proto in &protos {
+        config().compile(proto).unwrap();
+    }
+    // Each has the file beside it, and the tree has both.
+    let tree = fs::read_to_string(dir.join("out/dora-protos.rs")).unwrap();
+    for package in ["users.rs", "users.ids.rs", "orders.rs", "orders.ids.rs"] {
+        assert!(tree.contains(package), "{package}: {tree}");
+    }
 }
 
 #[test]
@@ -188,12 +225,32 @@ fn a_second_run_leaves_files_alone() {
 fn a_missing_file_is_named() {
     let error = dora_codegen::compile("proto/nowhere.proto").unwrap_err().to_string();
     assert!(error.contains("OUT_DIR"), "{error}");
-    for (path, part) in
-        [("proto/nowhere.proto", "there is no file proto/nowhere.proto"), ("proto", "a directory")]
-    {
+    for (path, parts) in [
+        (
+            "proto/nowhere.proto",
+            ["there is no file proto/nowhere.proto", "paths start where Cargo.toml lies"],
+        ),
+        (
+            "proto/dora",
+            [
+                "there is no file proto/dora",
+                "directory: give the files in it: [\"proto/dora/options.proto\"]",
+            ],
+        ),
+        (
+            "proto/dora/option.proto",
+            ["no file proto/dora/option.proto", "did you mean \"proto/dora/options.proto\"?"],
+        ),
+        ("src", ["there is no file src", "a directory: give the files in it"]),
+    ] {
         let error = Config::new().out_dir(scratch("missing")).compile(path).unwrap_err().to_string();
-        assert!(error.contains(part), "{error}");
+        for part in parts {
+            assert!(error.contains(part), "{part}: {error}");
+        }
     }
+    let config = Config::new().out_dir(scratch("missing")).include("prto");
+    let error = config.compile("proto/dora/options.proto").unwrap_err().to_string();
+    assert!(error.contains("Config::include(\"prto\") is no directory"), "{error}");
     let error = Config::new().out_dir(scratch("missing")).compile([""; 0]).unwrap_err();
     assert!(error.to_string().contains("no file"), "{error}");
 }
@@ -212,6 +269,67 @@ fn a_choice_that_makes_no_sense_is_refused() {
         let error = config.compile(&proto).unwrap_err().to_string();
         assert!(error.contains(part), "{part}: {error}");
     }
+}
+
+#[test]
+fn a_path_that_nothing_has_is_refused() {
+    let dir = scratch("paths");
+    let proto = write(
+        &dir,
+        "users.proto",
+        "package users.v1; import \"google/protobuf/timestamp.proto\";
+        message User { int64 id = 1; map<string, bytes> keys = 2; google.protobuf.Timestamp at = 3;
+            oneof way { string mail = 4; bytes pigeon = 5; } }
+        enum Color { RED = 0; } service Users { rpc Get(User) returns (User); }",
+    );
+    let config = || Config::new().out_dir(&dir);
+    let on = "#[doc(hidden)]";
+    for (config, parts) in [
+        (
+            config().type_attribute(".users.v1.Usr", on),
+            ["type_attribute(\".users.v1.Usr\")", "did you mean \".users.v1.User\"?"],
+        ),
+        (config().message_attribute("Color", on), ["is for no message", "that is the enum `users.v1.Color`"]),
+        (config().enum_attribute("color", on), ["is for no enum or oneof", "\"users.v1.Color\""]),
+        (config().field_attribute("User.idd", on), ["field_attribute", "\"users.v1.User.id\""]),
+        (
+            config().field_attribute(".users.v1.User.mail", on),
+            ["is for no field", "\".users.v1.User.way.mail\""],
+        ),
+        (config().client_attribute("User", on), ["client_attribute(\"User\")", "\"users.v1.Users\""]),
+        (config().client_mod_attribute("Usres", on), ["client_mod_attribute", "is for no service"]),
+        (config().server_mod_attribute("Usres", on), ["server_mod_attribute", "is for no service"]),
+        (config().trait_attribute("Usres", on), ["trait_attribute", "did you mean \"users.v1.Users\"?"]),
+        (config().mock_mod_attribute("Orders", on), ["mock_mod_attribute", "nothing that is generated has"]),
+        (
+            config().btree_map("User.id"),
+            ["Config::btree_map(\"User.id\") is for no map", "that is the field"],
+        ),
+        (config().btree_map("User.kyes"), ["is for no map", "\"users.v1.User.keys\""]),
+        (config().bytes_as_vec("User.pigoen"), ["is for no bytes field", "\"users.v1.User.pigeon\""]),
+        (config().extern_path(".users.v2", "::u"), ["extern_path(\".users.v2\", ..)", "\".users.v1\""]),
+        (
+            config().extern_path(".google.protobuf.Timestmp", "::T"),
+            ["Timestmp", "\".google.protobuf.Timestamp\""],
+        ),
+    ] {
+        let error = config.compile(&proto).unwrap_err().to_string();
+        assert_eq!(error.lines().count(), 2, "{error}");
+        for part in parts {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+    // Every form that there is, right.
+    let mut config = config().btree_map("keys").bytes_as_vec(".users.v1.User").bytes_as_vec("pigeon");
+    for path in [".", ".users", "User", "way"] {
+        config = config.type_attribute(path, on);
+    }
+    for path in ["User.id", "way.mail", "User.way", "Color.RED", ".users.v1"] {
+        config = config.field_attribute(path, "#[cfg(not(any()))]");
+    }
+    config.client_attribute("Users", on).compile(&proto).unwrap();
+    let text = fs::read_to_string(dir.join("users.v1.rs")).unwrap();
+    assert_eq!(text.matches("cfg(not(any()))").count(), 5 + 6, "{text}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Refuses what would not compile, or would not be found at run time.
 
+mod choices;
 mod names;
 mod services;
 mod types;
@@ -21,5 +22,6 @@ pub(crate) fn all(
     let mut problems = services::check(services);
     problems.extend(types::check(pool, includes, config));
     problems.extend(names::check(services, pool, includes, config));
+    problems.extend(choices::check(pool, config));
     problems
 }
