@@ -29,6 +29,17 @@ function options(array $argv, array $values, array $flags): array
     return $options;
 }
 
+/** The frames that the options of a script describe. */
+function frameOf(array $options): DoraFrame
+{
+    return new DoraFrame(
+        $options['generation'] ?? DoraFrame::GUID,
+        isset($options['sign']),
+        $options['salt'] ?? DoraFrame::DEFAULT_SALT,
+        isset($options['gzip']),
+    );
+}
+
 /** The client that the command line of a client's script describes. */
 function clientOf(array $argv): DoraClient|DoraBareClient
 {

@@ -16,12 +16,7 @@ require_once __DIR__ . '/DoraBareServer.php';
 require_once __DIR__ . '/options.php';
 
 $options = options($argv, ['host', 'port', 'generation', 'of', 'salt'], ['sign', 'gzip']);
-$frame = new DoraFrame(
-    $options['generation'] ?? DoraFrame::GUID,
-    isset($options['sign']),
-    $options['salt'] ?? DoraFrame::DEFAULT_SALT,
-    isset($options['gzip']),
-);
+$frame = frameOf($options);
 $service = new ReferenceService();
 $server = $frame->generation === DoraFrame::BARE
     ? new DoraBareServer($frame, $service, $options['of'] ?? 'june2016')

@@ -155,6 +155,61 @@ impl PhpClient {
     }
 }
 
+/// `php/steady.php`: PHP's client, calling a group of servers without a pause
+/// longer than asked for. Killed when dropped.
+#[derive(Debug)]
+pub struct PhpGroup(Process);
+
+/// What a [`PhpGroup`]'s calls came to since it was steady.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Tally {
+    /// Calls made.
+    pub calls: u64,
+    /// Those whose first layer has a code that is not 0, after all retries.
+    pub failed: u64,
+    /// How often each of these codes.
+    pub codes: std::collections::BTreeMap<i64, u64>,
+    /// Milliseconds from the first failure to the last one.
+    pub ms: u64,
+    /// Answers that were another call's.
+    pub wrong: u64,
+}
+
+impl PhpGroup {
+    /// Starts it, with these further options of the script, and waits until each
+    /// server has answered it.
+    ///
+    /// # Errors
+    ///
+    /// When PHP is missing, or a server does not answer.
+    pub fn start(servers: &[SocketAddr], dialect: &Dialect, options: &[(&str, u64)]) -> anyhow::Result<Self> {
+        let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
+        let mut command = script("steady.php", dialect)?;
+        command.args(["--servers", &servers.join(",")]);
+        for (name, value) in options {
+            command.args([&format!("--{name}"), &value.to_string()]);
+        }
+        let mut process = Process::spawn(&mut command)?;
+        let line = process.line(PATIENCE)?;
+        ensure!(line.as_deref() == Some("steady"), "it said {line:?} and:\n{}", process.errors());
+        Ok(Self(process))
+    }
+
+    /// Lets it make its last 200 calls, and returns what all came to.
+    ///
+    /// # Errors
+    ///
+    /// When it does not end, or says anything unasked.
+    pub fn end(mut self) -> anyhow::Result<Tally> {
+        self.0.feed(&[])?;
+        let line = self.0.line(3 * PATIENCE)?.unwrap_or_default();
+        let status = self.0.wait(PATIENCE)?;
+        let errors = self.0.errors();
+        ensure!(status.success() && errors.is_empty(), "{status}\n{line}\n{errors}");
+        serde_json::from_str(&line).with_context(|| line.clone())
+    }
+}
+
 fn outcome(line: &str) -> anyhow::Result<Outcome> {
     let mut json = serde_json::Deserializer::from_str(line);
     json.disable_recursion_limit();

@@ -8,6 +8,7 @@ use dora_core::call::capabilities::Capabilities;
 use dora_core::call::code::Code;
 use dora_core::call::dora_code;
 use dora_core::call::mode::Mode;
+use dora_core::call::packer::Packer;
 use dora_core::call::request::Request;
 use dora_core::call::status::Status;
 use dora_core::pack::packet::RequestPacket;
@@ -143,6 +144,79 @@ async fn a_peer_that_sends_after_the_end_hears_so_at_once() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     server.ended().await;
+}
+
+/// Calls that a peer without notices has in flight when the server is told to stop.
+const IN_FLIGHT: usize = 64;
+
+/// Asked all at once and answered late, it reads nothing until the server has said
+/// its last word, and then sends once more. The answers are more than the system
+/// takes ahead, so that a reset at that moment would cost some of them.
+#[tokio::test]
+async fn a_reset_costs_a_peer_with_calls_in_flight_no_answer() {
+    const LARGE: usize = 8 << 10;
+    let gate = Gate::closed();
+    let waits = Arc::clone(&gate);
+    let server = Server::builder()
+        .dynamic(move |_: Request<Value>| {
+            let gate = Arc::clone(&waits);
+            async move {
+                gate.pass().await;
+                Ok::<_, Status>(Value::from("x".repeat(LARGE)))
+            }
+        })
+        .max_buffered_per_connection(64 << 20);
+    let mut server = serve(server).await;
+    let mut raw = server.raw().await;
+    raw.send(&frame(&call("/gate")).repeat(IN_FLIGHT)).await;
+    gate.until_running(IN_FLIGHT).await;
+    server.stop();
+    gate.open(IN_FLIGHT);
+    // All is written as far as the server can tell, and its side is closed.
+    eventually("all is answered", || server.stats().closed == 1).await;
+    raw.send(&frame(&call("/echo"))).await;
+    // Time in which the server reads it, and would reset.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    for answer in 0..IN_FLIGHT {
+        let value = raw.result().await.unwrap_or_else(|status| panic!("answer {answer}: {status}"));
+        drop(value);
+    }
+    raw.assert_closed().await;
+    server.ended().await;
+}
+
+/// The same of this crate's own client, which asks on while the server drains.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_with_calls_in_flight_loses_no_late_answer() {
+    for packer in [Packer::Php, Packer::Protobuf] {
+        let gate = Gate::closed();
+        let mut server = serve(gate.server()).await;
+        let endpoint = server.target.endpoint().packer(packer).timeout(PATIENCE);
+        let channel = endpoint.connect().await.expect("connects");
+        let calls: Vec<_> = (0..IN_FLIGHT)
+            .map(|number| {
+                let client = channel.dynamic();
+                tokio::spawn(async move { client.call("/gate", value!(number as i64)).await })
+            })
+            .collect();
+        gate.until_running(IN_FLIGHT).await;
+        server.stop();
+        let asking = tokio::spawn({
+            let client = channel.dynamic();
+            async move { while client.call("/echo", value!(1)).await.is_ok() {} }
+        });
+        // Late, one after the other.
+        for _ in 0..IN_FLIGHT {
+            gate.open(1);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        for (number, call) in calls.into_iter().enumerate() {
+            let answer = soon(call).await.expect("no panic");
+            assert_eq!(answer.expect("answered"), value!(number as i64), "{packer}");
+        }
+        soon(asking).await.expect("no panic");
+        server.ended().await;
+    }
 }
 
 /// A packet of one call by a peer that understands notices.

@@ -8,6 +8,7 @@ mod packings;
 mod php_calls_legacy;
 mod php_calls_typed;
 mod refusals;
+mod restarts;
 mod rust_calls_php;
 mod salts;
 mod server;

@@ -109,7 +109,12 @@ where
     /// What the connection has on its hands.
     pub(super) fn load(&self) -> Load {
         let Self { outbox, work, held, .. } = self;
-        Load { waiting: outbox.waiting(), running: work.calls(), held: held.is_some() }
+        Load {
+            waiting: outbox.waiting(),
+            running: work.calls(),
+            awaited: work.awaited(),
+            held: held.is_some(),
+        }
     }
 
     /// Bytes came.

@@ -125,7 +125,12 @@ where
 
     /// Calls that run, in the background too.
     pub(super) fn calls(&self) -> usize {
-        self.parked_calls + self.task_calls + self.background_calls
+        self.awaited() + self.background_calls
+    }
+
+    /// Those of them whose caller waits on this connection.
+    pub(super) fn awaited(&self) -> usize {
+        self.parked_calls + self.task_calls
     }
 
     /// Begins a packet that its caller waits for, which ends with its connection.

@@ -20,6 +20,7 @@ pub(super) struct Session {
     pub(super) inbox: Inbox,
     arrivals: Arrivals,
     state: State,
+    pace: Pace,
     /// When bytes last moved.
     active: Instant,
     /// Since when the peer takes none of its answers.
@@ -51,6 +52,17 @@ enum State {
     Closing(Leave),
 }
 
+/// How the peer asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// Each time when it had its last answer, as PHP's clients do. What it sends
+    /// after the end says that it has read all that it was sent.
+    InTurn,
+    /// It asked while something was owed to it: answers may be unread whatever it
+    /// sends.
+    Ahead,
+}
+
 /// What a connection has on its hands.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Load {
@@ -58,6 +70,8 @@ pub(super) struct Load {
     pub(super) waiting: usize,
     /// Calls that run, in the background too.
     pub(super) running: usize,
+    /// Those of them whose caller waits.
+    pub(super) awaited: usize,
     /// Whether a packet waits for a place among them.
     pub(super) held: bool,
 }
@@ -129,7 +143,15 @@ impl Arrivals {
 impl Session {
     pub(super) fn new(inbox: Inbox, now: Instant) -> Self {
         let arrivals = Arrivals { first: (inbox.len(), now), more: VecDeque::new() };
-        Self { inbox, arrivals, state: State::Open, active: now, stalled_since: None, frame_since: None }
+        Self {
+            inbox,
+            arrivals,
+            state: State::Open,
+            pace: Pace::InTurn,
+            active: now,
+            stalled_since: None,
+            frame_since: None,
+        }
     }
 
     /// Whether the peer takes its answers, so that more may be made for it.
@@ -162,13 +184,18 @@ impl Session {
         let next = self.inbox.next_frame().transpose()?;
         let received_at = self.arrivals.take(before - self.inbox.len());
         self.frame_since = None;
+        if load.awaited > 0 || load.waiting > 0 {
+            self.pace = Pace::Ahead;
+        }
         if let Err(error) = &next
             && error.is_fatal()
         {
-            // What is too long is not answered, and a peer that waits to be heard
-            // to its end would only fail its next calls here too.
-            let too_long = matches!(error, FrameError::TooLong { .. });
-            self.state = State::Closing(if too_long { Leave::AtOnce } else { Leave::AfterLastWord });
+            self.state = State::Closing(match (error, self.pace) {
+                // What is too long is not answered, and a peer that waits to be heard
+                // to its end would only fail its next calls here too.
+                (FrameError::TooLong { .. }, Pace::InTurn) => Leave::AtOnce,
+                _ => Leave::AfterLastWord,
+            });
         }
         Some(match next {
             Ok(frame) => Next::Frame(frame, received_at),
@@ -248,12 +275,12 @@ impl Session {
 
     /// How the connection is left when the server waits no longer.
     pub(super) fn cut(&self) -> Leave {
-        match self.state {
-            State::Open | State::Ended => Leave::AtOnce,
-            // It sends several calls at once: its last answers may be unread yet.
-            State::Draining { told: true, .. } => Leave::AfterLastWord,
-            State::Draining { told: false, .. } => Leave::UntilPeerSends,
-            State::Closing(leave) => leave,
+        match (self.state, self.pace) {
+            (State::Open | State::Ended, _) => Leave::AtOnce,
+            (State::Draining { told: false, .. }, Pace::InTurn) => Leave::UntilPeerSends,
+            // A reset would throw away what it has not read yet.
+            (State::Draining { .. }, _) => Leave::AfterLastWord,
+            (State::Closing(leave), _) => leave,
         }
     }
 

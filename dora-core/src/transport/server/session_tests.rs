@@ -75,7 +75,7 @@ fn what_is_on_hand_stops_reading_and_beginning() {
         let late = due(&mut session, load, now).filter(|(_, due)| *due == Due::FrameLate);
         assert!(late.is_none(), "a frame that waits for the server is not late: {load:?}");
     }
-    let some = Load { waiting: 99, running: 1, held: false };
+    let some = Load { waiting: 99, running: 1, ..idle() };
     assert!(session.may_read(some, &config(), now));
     assert!(session.next_frame(some, &config()).is_some());
 }
@@ -99,7 +99,7 @@ fn a_frame_that_began_is_awaited_from_its_beginning() {
 #[test]
 fn a_peer_that_takes_nothing_is_due_and_one_that_takes_little_is_not() {
     let (mut session, start) = session();
-    let load = Load { waiting: 9, running: 1, held: false };
+    let load = Load { waiting: 9, running: 1, ..idle() };
     let stalled = |since: Instant| Some((since + config().stall_timeout, Due::Stalled));
     assert_eq!(due(&mut session, load, start), stalled(start));
     session.moved(start + MS);
@@ -145,6 +145,30 @@ fn one_that_was_told_and_stays_is_left_so_that_it_loses_no_answer() {
     session.drain(&config(), start);
     assert!(session.tell(start));
     assert_eq!(session.over(idle(), start + TOLD), Some(Leave::AfterLastWord));
+}
+
+/// Asked while a call runs whose caller waits, or while an answer waits for its
+/// peer: what that peer sends later does not say that it has read all.
+#[test]
+fn one_that_asks_ahead_is_not_reset_while_its_answers_may_be_unread() {
+    for (load, leave) in [
+        (idle(), Leave::UntilPeerSends),
+        (Load { running: 1, ..idle() }, Leave::UntilPeerSends),
+        (Load { running: 1, awaited: 1, ..idle() }, Leave::AfterLastWord),
+        (Load { waiting: 1, ..idle() }, Leave::AfterLastWord),
+    ] {
+        let (mut session, now) = session();
+        feed(&mut session, &frame(), now);
+        assert!(matches!(session.next_frame(load, &config()), Some(Next::Frame(..))));
+        session.drain(&config(), now);
+        assert_eq!(session.over(idle(), now + config().drain_linger), Some(leave), "{load:?}");
+    }
+    let (mut session, now) = session();
+    feed(&mut session, &[&frame()[..], &2000u32.to_be_bytes()].concat(), now);
+    assert!(matches!(session.next_frame(idle(), &config()), Some(Next::Frame(..))));
+    let load = Load { running: 1, awaited: 1, ..idle() };
+    assert!(matches!(session.next_frame(load, &config()), Some(Next::Refused(_))));
+    assert_eq!(session.over(idle(), now), Some(Leave::AfterLastWord), "its first call was answered");
 }
 
 #[test]
