@@ -71,6 +71,11 @@ pub use dora_core::call::response::{BatchResults, Reply, Response};
 pub use dora_core::call::status::{BoxError, Origin, Status};
 pub use dora_core::generation::Generation;
 pub use dora_core::guid::Guid;
+pub use dora_core::middleware::breaker::circuit::{
+    BreakerCause, BreakerChange, BreakerState, CircuitBreaker,
+};
+pub use dora_core::middleware::breaker::policy::{BreakerPolicy, Outcome};
+pub use dora_core::middleware::breaker::service::{Breaker, BreakerLayer};
 pub use dora_core::middleware::intercept::{Intercept, InterceptLayer};
 pub use dora_core::middleware::when::{When, WhenLayer};
 pub use dora_core::pack::limits::Limits;

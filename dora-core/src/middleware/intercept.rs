@@ -13,11 +13,11 @@ use tower::{Layer, Service};
 
 use crate::call::BoxFuture;
 use crate::call::batch::CallKey;
-use crate::call::body::{BatchCall, Body};
-use crate::call::mode::Mode;
+use crate::call::body::BatchCall;
 use crate::call::request::Request;
-use crate::call::response::{BatchResults, Deferred, Reply, Response};
+use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
+use crate::middleware::sifted::send_on;
 
 /// Runs an async function on every call before it goes on: it gives the request
 /// back, changed or not, or the status that the call ends with.
@@ -177,7 +177,6 @@ where
     Fut: Future<Output = Result<Request, Status>>,
     S: Service<Request, Response = Response, Error: Into<BoxError>>,
 {
-    let mode = request.mode();
     let mut head = request.head().clone();
     // Each call has it from now on.
     *head.metadata_mut() = Default::default();
@@ -192,31 +191,5 @@ where
             Err(status) => refused.push((key, status)),
         }
     }
-    if mode == Mode::NoResult
-        && let Some((_, status)) = refused.first()
-    {
-        return Err(status.clone());
-    }
-    let refused = refused.into_iter().map(|(key, status)| (key, Err(status))).collect();
-    if passed.is_empty() {
-        return Ok(Response::new(Reply::Batch(refused)));
-    }
-    head.set_idempotent(passed.iter().all(|call| call.head.is_idempotent()));
-    let rest = Request::from_parts(Box::new(head), Body::Batch(passed));
-    let response = Oneshot::new(inner, rest).await.map_err(|error| Status::from_error(error.into()))?;
-    Ok(with_refused(response, refused))
-}
-
-/// Puts the refused calls among the results of the others.
-fn with_refused(response: Response, refused: BatchResults) -> Response {
-    response.map(|reply| match reply {
-        Reply::Batch(mut results) => {
-            results.extend(refused);
-            Reply::Batch(results)
-        }
-        Reply::Deferred(later) => {
-            Reply::Deferred(Deferred::new(async move { Ok(with_refused(later.await?, refused)) }))
-        }
-        other => other,
-    })
+    send_on(inner, Box::new(head), passed, refused).await
 }

@@ -1,10 +1,12 @@
 //! Layers and services between the transport and the handlers. Each file has
 //! the same order: layer, service, future, tests.
 
+pub mod breaker;
 pub mod catch_panic;
 pub mod deadline;
 pub mod intercept;
 pub mod resolve;
 pub mod route;
+mod sifted;
 pub mod stack;
 pub mod when;

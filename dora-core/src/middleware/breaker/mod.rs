@@ -1,0 +1,7 @@
+//! Circuit breaking: a service that fails is left alone for a while.
+
+pub mod circuit;
+mod machine;
+pub mod policy;
+pub mod service;
+mod window;
