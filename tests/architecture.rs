@@ -27,7 +27,7 @@ const ARROWS: &Arrows = &[
     ("carry", &["pack", "call", "guid", "generation"]),
     ("transport", &["wire", "carry", "pack", "call", "guid", "generation"]),
     ("middleware", &["call", "pack", "discovery", "guid"]),
-    ("stub", &["call", "pack", "guid"]),
+    ("stub", &["call", "pack", "middleware", "guid"]),
     ("client", EVERYTHING),
     ("server", EVERYTHING),
     ("codegen", EVERYTHING),

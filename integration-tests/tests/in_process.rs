@@ -2,10 +2,10 @@
 
 #![allow(dead_code, deprecated, reason = "the goldens have more than is called, and a deprecated method")]
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dora::{Code, Mode, Request, Response, Status, Value, value};
+use dora::{Batch, Caller, Code, InterceptLayer, Mode, Request, Response, Status, Value, value};
 use tower::ServiceExt;
 use tower::timeout::Timeout;
 
@@ -43,6 +43,7 @@ impl Greeter for Noting {
         self.note(&request);
         match &*request.body().name {
             "" => Err(Status::raw(1231, "who?")),
+            "nobody" => panic!("the text of a panic is for the log"),
             name => Ok(format!("Hello {name}").into()),
         }
     }
@@ -81,7 +82,7 @@ async fn every_mode_works_without_a_wire() {
 
 #[tokio::test]
 async fn options_of_the_proto_reach_the_server() {
-    let server = std::sync::Arc::new(Noting::default());
+    let server = Arc::new(Noting::default());
     let client = UsersClient::new(UsersServer::from_arc(server.clone()));
     client.count(()).wait().await.expect("counted");
     client.count(()).await.expect("accepted").await.expect("counted");
@@ -104,10 +105,67 @@ async fn options_of_the_proto_reach_the_server() {
 }
 
 #[tokio::test]
-async fn a_server_is_called_by_legacy_name_and_with_values_too() {
-    let users = dora::DynamicClient::new(UsersServer::new(Noting::default()));
-    for name in ["/user/count", "user.count", "/golden.options.Users/Count"] {
+async fn a_panic_of_a_handler_is_its_calls_status() {
+    let bare = GreeterServer::new(Noting::default());
+    let panics_itself = InterceptLayer::new(|request: Request| async move {
+        assert!(request.metadata().get("trip").is_none(), "a layer that trips");
+        Ok(request)
+    });
+    let layered = bare.clone().layer(panics_itself);
+    let whole = dora::Server::builder().add_service(bare.clone()).into_service().expect("one service");
+    check_panics(bare).await;
+    check_panics(layered.clone()).await;
+    check_panics(whole).await;
+    let status = GreeterClient::new(layered).hello(ada()).metadata("trip", "1").await;
+    assert_eq!(status.expect_err("the layer panics").code(), Code::Internal);
+}
+
+/// As over a connection: the same status in every mode, and the rest of a batch
+/// goes well.
+async fn check_panics<S: Caller>(service: S) {
+    let client = GreeterClient::new(service.clone());
+    let trips = || client.hello(HelloRequest { name: "nobody".into() });
+    let check = |status: Status| {
+        assert_eq!((status.code(), status.message()), (Code::Internal, "the handler panicked"));
+    };
+    check(trips().await.expect_err("it panics"));
+    let batch = Batch::new(service).call(trips()).call(client.hello(ada()));
+    let (tripped, greeted) = batch.send().await.expect("answered");
+    check(tripped.expect_err("it panics"));
+    assert_eq!(greeted.expect("greeted"), "Hello Ada");
+    trips().no_result().await.expect("accepted");
+    let pending = trips().deferred().await.expect("accepted");
+    check(pending.await.expect_err("it panics"));
+}
+
+#[tokio::test]
+async fn a_server_is_called_by_any_of_its_names_and_with_values_too() {
+    let methods = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&methods);
+    let noting = InterceptLayer::new(move |request: Request| {
+        let beside = request.batch().map(|batch| batch.calls().iter().map(|call| call.method.to_string()));
+        noted.lock().expect("no panic").push((request.method().to_string(), beside.map(Vec::from_iter)));
+        async { Ok(request) }
+    });
+    let bare = UsersServer::new(Noting::default());
+    let users = dora::DynamicClient::new(bare.clone());
+    let layered = dora::DynamicClient::new(bare.layer(noting));
+    let path = "/golden.options.Users/Count";
+    let names = [
+        "/user/count",
+        "user.count",
+        path,
+        r"1.2::App\Rpc\Lib\UserInterface::count",
+        r"1.2::App\Rpc\Lib\UserInterface::Count",
+    ];
+    for name in names {
         assert_eq!(users.call(name, value!([])).await.expect(name), value!([]));
+        assert_eq!(layered.call(name, value!([])).await.expect(name), value!([]));
+        let mut results = layered.multi().call("a", name, value!([])).send().await.expect(name);
+        assert_eq!(results.remove(0).1.expect(name), value!([]));
+        let one = |beside| (path.to_owned(), beside);
+        let noted = std::mem::take(&mut *methods.lock().expect("no panic"));
+        assert_eq!(noted, [one(None), one(Some(vec![path.to_owned()]))], "{name}");
     }
     let status = users.call("/user/other", Value::Null).await.expect_err("there is none");
     assert_eq!(status.code(), Code::Unimplemented);

@@ -79,6 +79,19 @@ async fn a_call_that_nobody_expects_fails_and_fails_the_test() {
 }
 
 #[tokio::test]
+async fn an_assertion_within_an_expectation_fails_the_test() {
+    let (greeter, mut handle) = mocked();
+    handle.expect_hello(|request| {
+        assert_eq!(request.body().name, "1", "it is asked for the first");
+        Ok(String::new())
+    });
+    // Whoever calls may expect an error, and be content with this one.
+    assert_eq!(greeter.hello(asked(2)).await.unwrap_err().code(), Code::Internal);
+    let message = panic_of(|| handle.verify());
+    assert_eq!(message, "an expected call of /golden.client.Greeter/Hello panicked");
+}
+
+#[tokio::test]
 async fn a_mock_serves_a_port_too() {
     let (mock, mut handle) = MockGreeter::new();
     handle.expect_hello(|request| Ok(request.into_body().name));

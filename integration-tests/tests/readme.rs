@@ -50,6 +50,7 @@ fn around_layers(lines: &str) -> String {
          use tower::limit::ConcurrencyLimitLayer;\n\
          use tower::timeout::TimeoutLayer;\n\
          use crate::Directory;\n\
+         use crate::users::users_descriptor;\n\
          use crate::users::users_server::UsersServer;\n\n\
          #[derive(Clone)]\n\
          #[allow(dead_code)]\n\

@@ -47,6 +47,31 @@ impl RequestHead {
         self.descriptor
     }
 
+    /// Whether it calls `method`, by whichever of its names: what a rule about one
+    /// method asks. It is right where the method is known already
+    /// ([`descriptor`](Self::descriptor)), and where only a name was said, as in a
+    /// dynamic call that a client's layer sees.
+    ///
+    /// ```
+    /// use dora::{Method, Request, ServiceDescriptor};
+    ///
+    /// // Of a generated service: `users_descriptor::GET_USER`.
+    /// static USERS: ServiceDescriptor = ServiceDescriptor::new("users.v1.Users", &[&GET_USER]);
+    /// static GET_USER: Method =
+    ///     Method::new(&USERS, "GetUser", "/users.v1.Users/GetUser").with_aliases(&["/user/get"]);
+    ///
+    /// let mut request = Request::new(());
+    /// request.head_mut().set_method("/user/get");
+    /// assert!(request.head().is(&GET_USER));
+    /// ```
+    #[must_use]
+    pub fn is(&self, method: &Method) -> bool {
+        match self.descriptor {
+            Some(known) => known == method,
+            None => method.is_called(self.method.as_str()),
+        }
+    }
+
     /// Calls another method: whatever has that name.
     pub fn set_method(&mut self, name: impl Into<MethodName>) {
         self.method = name.into();

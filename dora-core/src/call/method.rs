@@ -152,6 +152,53 @@ impl Method {
         self.aliases
     }
 
+    /// All names that a server knows it by: its path, its legacy API names, and
+    /// `version::interface::method` as Swoft writes it (a PHP method begins with a
+    /// small letter).
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names = vec![self.path.to_owned()];
+        names.extend(self.aliases.iter().map(|&alias| alias.to_owned()));
+        if let Some(interface) = self.service.interface {
+            let version = self.service.version;
+            let small: String = small(self.name).collect();
+            names.push(format!("{version}::{interface}::{small}"));
+            if small != self.name {
+                names.push(format!("{version}::{interface}::{}", self.name));
+            }
+        }
+        names
+    }
+
+    /// Whether `name` is one of its [`names`](Self::names); case counts.
+    ///
+    /// ```
+    /// use dora::{Method, ServiceDescriptor};
+    ///
+    /// static USERS: ServiceDescriptor = ServiceDescriptor::new("users.v1.Users", &[&GET_USER])
+    ///     .with_version("1.2")
+    ///     .with_interface("App\\Users");
+    /// static GET_USER: Method =
+    ///     Method::new(&USERS, "GetUser", "/users.v1.Users/GetUser").with_aliases(&["/user/get"]);
+    ///
+    /// for name in ["/users.v1.Users/GetUser", "/user/get", "1.2::App\\Users::getUser"] {
+    ///     assert!(GET_USER.is_called(name));
+    /// }
+    /// ```
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.path == name || self.aliases.contains(&name) || self.is_triple(name)
+    }
+
+    /// Whether `name` is what Swoft calls it by.
+    fn is_triple(&self, name: &str) -> bool {
+        let Some(interface) = self.service.interface else { return false };
+        let method = name
+            .strip_prefix(self.service.version)
+            .and_then(|rest| rest.strip_prefix("::")?.strip_prefix(interface)?.strip_prefix("::"));
+        method.is_some_and(|method| method == self.name || method.chars().eq(small(self.name)))
+    }
+
     /// Whether calling it twice is the same as calling it once. Default: not.
     #[must_use]
     pub const fn is_idempotent(&self) -> bool {
@@ -169,6 +216,12 @@ impl Method {
     pub const fn mode(&self) -> Mode {
         self.mode
     }
+}
+
+/// A name with a small first letter, as PHP writes methods.
+fn small(name: &str) -> impl Iterator<Item = char> {
+    let mut letters = name.chars();
+    letters.next().into_iter().flat_map(char::to_lowercase).chain(letters)
 }
 
 impl PartialEq for Method {
@@ -200,5 +253,40 @@ impl fmt::Debug for ServiceDescriptor {
             .field("interface", &self.interface)
             .field("methods", &self.methods)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static USERS: ServiceDescriptor =
+        ServiceDescriptor::new("t.Users", &[&GET]).with_version("1.2").with_interface("App\\Users");
+    static GET: Method = Method::new(&USERS, "GetUser", "/t.Users/GetUser").with_aliases(&["/user/get"]);
+    static PLAIN: ServiceDescriptor = ServiceDescriptor::new("t.Plain", &[&COUNT]);
+    static COUNT: Method = Method::new(&PLAIN, "count", "/t.Plain/count");
+
+    #[test]
+    fn a_method_is_called_by_its_names_and_no_others() {
+        for method in [&GET, &COUNT] {
+            assert!(method.names().iter().all(|name| method.is_called(name)), "{:?}", method.names());
+        }
+        assert_eq!(GET.names().len(), 4);
+        assert_eq!(COUNT.names(), ["/t.Plain/count"]);
+        let others = [
+            "",
+            "GetUser",
+            "/user/get/",
+            "/t.users/GetUser",
+            "1.2::App\\Users::",
+            "1.2::App\\Users::GETUser",
+            "1.2::App\\Users::getUserx",
+            "1.2App\\Users::getUser",
+            "1.1::App\\Users::getUser",
+            "1.0::::count",
+        ];
+        for name in others {
+            assert!(!GET.is_called(name) && !COUNT.is_called(name), "{name:?}");
+        }
     }
 }

@@ -18,17 +18,45 @@ use super::origin::{Peer, RequestOrigin};
 ///
 /// Layers see `Request<Body>`; generated handlers get it with their message.
 ///
+/// # Rules about a method
+///
+/// The layers of a server, and those that a generated server has by its own
+/// `layer`, see one call at a time, and [`method`](Self::method) is its canonical
+/// path whatever name and packet it came by. That is the place to forbid
+/// something.
+///
+/// A layer elsewhere, around a client's channel or by hand around a server in this
+/// process, sees what the caller said: a batch as one request, and a dynamic call by
+/// the name that was written. A rule that holds there too, and is the same on
+/// both ends, asks all calls of the request, each by whichever of its names:
+///
+/// ```
+/// use dora::{Method, Request, ServiceDescriptor};
+///
+/// # static USERS: ServiceDescriptor = ServiceDescriptor::new("users.v1.Users", &[&DELETE_USER]);
+/// // Generated, as `users_descriptor::DELETE_USER`.
+/// static DELETE_USER: Method =
+///     Method::new(&USERS, "DeleteUser", "/users.v1.Users/DeleteUser").with_aliases(&["/user/delete"]);
+///
+/// fn deletes(request: &Request) -> bool {
+///     request.calls().any(|call| call.is(&DELETE_USER))
+/// }
+/// # let mut request = Request::new(dora::Body::message(dora::Value::Null));
+/// # request.head_mut().set_method("/user/delete");
+/// # assert!(deletes(&request));
+/// ```
+///
 /// # Batches
 ///
 /// On a client a batch is one request: it is sent, timed and retried as one.
 /// [`calls`](Self::calls) gives the heads of all calls of a request, of a single
-/// one its own; a layer that decides by method looks there, or stands around a
-/// [`when`](crate::middleware::when::WhenLayer) or an
-/// [`intercept`](crate::middleware::intercept::InterceptLayer), which do.
+/// one its own; a [`when`](crate::middleware::when::WhenLayer) and an
+/// [`intercept`](crate::middleware::intercept::InterceptLayer) look there too.
 ///
 /// On a server a batch is taken apart before the first layer: each call passes
 /// all layers as a request of its own, and [`batch`](Self::batch) tells what it
 /// came with. So a rule or a limit of a method holds whatever packet it came in.
+///
 /// # Example
 ///
 /// A client's request is its message, with whatever else is to be said:
@@ -99,20 +127,30 @@ impl<T> Request<T> {
         Request { head: self.head, body: change(self.body) }
     }
 
-    /// The canonical path of the method, `/package.Service/Method`, whatever name
-    /// it was called by; of a method that nobody has declared, the name as it was
-    /// sent. A batch on a client has none: see [`calls`](Request::calls).
+    /// The canonical path of the method, `/package.Service/Method`, where the method
+    /// is known: in the layers of a server whatever name it was called by, in those of
+    /// a client for generated calls.
+    ///
+    /// Else the name as its caller wrote it: of a method that nobody has declared,
+    /// and, around a client, of every dynamic call. A batch on a client is called
+    /// [`BATCH`](Request::BATCH). A rule about a method that may stand there asks
+    /// [`calls`](Request::calls) and [`RequestHead::is`].
     pub fn method(&self) -> &MethodName {
         self.head.method()
     }
 
-    /// The name as it was sent.
+    /// The name as it was sent: for logs, and for handlers that still tell old names
+    /// apart. No rule should go by it, as one method has several.
+    ///
+    /// On a client it is the same as [`method`](Self::method): by which of its names a
+    /// generated call is sent is known when it is packed.
     pub fn called_as(&self) -> &MethodName {
         self.head.called_as()
     }
 
     /// The method as its `.proto` declares it, with all options; `None` for a
-    /// name that no service has.
+    /// name that no service has, and around a client for dynamic calls and for a
+    /// batch as a whole.
     pub fn descriptor(&self) -> Option<&'static Method> {
         self.head.descriptor()
     }
@@ -154,7 +192,9 @@ impl<T> Request<T> {
         self.head.peer()
     }
 
-    /// On a server, the batch that the call came in.
+    /// On a server, the batch that the call came in. `None` for a single call, and
+    /// on a client, where a batch is a request itself: [`calls`](Request::calls) are
+    /// what is in it.
     pub fn batch(&self) -> Option<&BatchPart> {
         self.head.batch()
     }
@@ -188,7 +228,8 @@ impl Request {
         matches!(self.body, Body::Batch(_))
     }
 
-    /// The heads of its calls: those of a batch, else its own.
+    /// The heads of its calls: those of a batch that is not taken apart, else its
+    /// own. A rule that is asked of them holds on both ends.
     pub fn calls(&self) -> impl Iterator<Item = &RequestHead> {
         let (single, calls): (_, &[BatchCall]) = match &self.body {
             Body::Batch(calls) => (None, calls),

@@ -86,11 +86,9 @@ impl RouterBuilder {
     /// All names of the method that is reached by `name`; that alone if no service
     /// has it.
     pub fn synonyms(&self, name: &str) -> Vec<String> {
-        let services = self.descriptors();
-        let methods =
-            services.flat_map(|service| service.methods().iter().map(move |&method| (service, method)));
-        let mut all = methods.map(|(service, method)| names(service, method));
-        all.find(|names| names.iter().any(|other| other == name)).unwrap_or_else(|| vec![name.to_owned()])
+        let mut methods = self.descriptors().flat_map(ServiceDescriptor::methods);
+        let found = methods.find(|method| method.is_called(name));
+        found.map_or_else(|| vec![name.to_owned()], |method| method.names())
     }
 
     /// Puts the router together.
@@ -103,7 +101,7 @@ impl RouterBuilder {
             let descriptor = service.descriptor();
             for (index, &method) in descriptor.methods().iter().enumerate() {
                 let place = u32::try_from(routes.methods.len()).unwrap_or(u32::MAX);
-                for name in names(descriptor, method) {
+                for name in method.names() {
                     if let Some(first) = routes.names.insert(name.as_bytes().into(), place) {
                         let first = routes.methods.get(first as usize).map_or(method, |first| first.method);
                         return Err(DuplicateName { name, first: first.path(), second: method.path() });
@@ -114,23 +112,6 @@ impl RouterBuilder {
         }
         Ok(Router(Arc::new(routes)))
     }
-}
-
-/// All names a method is reached by: its path, its legacy names, and
-/// `version::interface::method` as Swoft writes it (a PHP method begins with a
-/// small letter).
-fn names(service: &ServiceDescriptor, method: &Method) -> Vec<String> {
-    let mut names = vec![method.path().to_owned()];
-    names.extend(method.aliases().iter().map(|&alias| alias.to_owned()));
-    if let Some(interface) = service.interface() {
-        let mut letters = method.name().chars();
-        let small: String = letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect();
-        names.push(format!("{}::{interface}::{small}", service.version()));
-        if small != method.name() {
-            names.push(format!("{}::{interface}::{}", service.version(), method.name()));
-        }
-    }
-    names
 }
 
 impl Router {

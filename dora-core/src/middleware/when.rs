@@ -10,6 +10,7 @@ use pin_project_lite::pin_project;
 use tower::util::Oneshot;
 use tower::{Layer, Service};
 
+use crate::call::head::RequestHead;
 use crate::call::method::Method;
 use crate::call::request::Request;
 use crate::call::response::Response;
@@ -18,28 +19,65 @@ use crate::call::status::{BoxError, Status};
 /// Puts a layer around the calls of those methods that a predicate picks.
 ///
 /// The predicate sees the method as its `.proto` declares it; calls of names that
-/// no service has are never picked. On a client a batch is picked if any of its
-/// calls is: it goes through as one.
+/// no service has are never picked. On a client, where a batch goes through as
+/// one, it has to be said when a batch is picked, and neither answer is a safe
+/// default: a layer that guards ([`any`](Self::any)) must not be got around in the
+/// company of other calls, one that trusts ([`all`](Self::all)) must not be talked
+/// into what holds for a part only. On a server the two are the same: there each
+/// call of a batch comes by itself.
 ///
 /// ```
 /// use std::time::Duration;
-/// use dora::WhenLayer;
+/// use dora::{Request, Status, WhenLayer};
+/// use tower::filter::FilterLayer;
 /// use tower::timeout::TimeoutLayer;
 ///
-/// // Whatever may be called twice is given less time.
-/// let layer = WhenLayer::new(|method| method.is_idempotent(), TimeoutLayer::new(Duration::from_millis(50)));
+/// // Nobody deletes, in a batch either.
+/// let deny = FilterLayer::new(|_: Request| Err::<Request, _>(Status::permission_denied("read only")));
+/// let layer = WhenLayer::any(|method| method.name() == "DeleteUser", deny);
+///
+/// // Whatever may be called twice is given less time (or tower's `RetryLayer`).
+/// let hurry = TimeoutLayer::new(Duration::from_millis(50));
+/// let layer = WhenLayer::all(|method| method.is_idempotent(), hurry);
 /// # let _ = layer;
 /// ```
 #[derive(Clone)]
 pub struct WhenLayer<P, L> {
     predicate: Arc<P>,
+    picks: Picks,
     layer: L,
 }
 
+/// When a batch is picked.
+#[derive(Clone, Copy, Debug)]
+enum Picks {
+    Any,
+    All,
+}
+
 impl<P: Fn(&'static Method) -> bool, L> WhenLayer<P, L> {
-    /// Puts `layer` around the methods that `predicate` picks.
-    pub fn new(predicate: P, layer: L) -> Self {
-        Self { predicate: Arc::new(predicate), layer }
+    /// Puts `layer` around the methods that `predicate` picks, and on a client
+    /// around the batches that have one of them: for layers that forbid or limit.
+    pub fn any(predicate: P, layer: L) -> Self {
+        Self { predicate: Arc::new(predicate), picks: Picks::Any, layer }
+    }
+
+    /// Puts `layer` around the methods that `predicate` picks, and on a client
+    /// around the batches that have no others: for layers that rely on what is
+    /// picked, as one that calls again does.
+    pub fn all(predicate: P, layer: L) -> Self {
+        Self { predicate: Arc::new(predicate), picks: Picks::All, layer }
+    }
+}
+
+impl Picks {
+    fn of<P: Fn(&'static Method) -> bool>(self, predicate: &P, request: &Request) -> bool {
+        let mut calls = request.calls();
+        let picked = |call: &RequestHead| call.descriptor().is_some_and(predicate);
+        match self {
+            Self::Any => calls.any(picked),
+            Self::All => calls.all(picked),
+        }
     }
 }
 
@@ -49,6 +87,7 @@ impl<P, L: Layer<S>, S: Clone> Layer<S> for WhenLayer<P, L> {
     fn layer(&self, inner: S) -> Self::Service {
         When {
             predicate: Arc::clone(&self.predicate),
+            picks: self.picks,
             picked: self.layer.layer(inner.clone()),
             others: inner,
         }
@@ -64,6 +103,7 @@ impl<P, L: fmt::Debug> fmt::Debug for WhenLayer<P, L> {
 /// A service with a layer around some of its methods.
 pub struct When<P, T, S> {
     predicate: Arc<P>,
+    picks: Picks,
     picked: T,
     others: S,
 }
@@ -72,6 +112,7 @@ impl<P, T: Clone, S: Clone> Clone for When<P, T, S> {
     fn clone(&self) -> Self {
         Self {
             predicate: Arc::clone(&self.predicate),
+            picks: self.picks,
             picked: self.picked.clone(),
             others: self.others.clone(),
         }
@@ -95,9 +136,7 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let picked =
-            request.calls().filter_map(|call| call.descriptor()).any(|method| (self.predicate)(method));
-        let state = match picked {
+        let state = match self.picks.of(&*self.predicate, &request) {
             true => State::Picked { call: Oneshot::new(self.picked.clone(), request) },
             false => State::Other { call: Oneshot::new(self.others.clone(), request) },
         };

@@ -14,7 +14,7 @@ use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
 
 use super::local;
-use super::serve::{call_by_name, method_of};
+use super::serve::call_by_name;
 
 /// A generated server with layers around it; still one that can be mounted, and
 /// a service for clients in this process.
@@ -100,13 +100,7 @@ where
 
     fn call(&mut self, request: Request) -> BoxFuture<Response> {
         let layered = self.clone();
-        local::serve(request, move |mut request| {
-            // Before the layers, so that they know the method whatever it was
-            // called by.
-            let found = method_of(layered.descriptor, &request);
-            if let Some((_, method)) = found {
-                request.head_mut().resolve(method);
-            }
+        local::serve(self.descriptor, request, move |request| {
             let called = Oneshot::new(layered.service.clone(), request);
             Box::pin(async move { called.await.map_err(|error| Status::from_error(error.into())) })
         })

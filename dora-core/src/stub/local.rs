@@ -4,21 +4,40 @@ use std::future::{Future, ready};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, timeout_at};
+use tower::{Layer, Service, service_fn};
 
 use crate::call::BoxFuture;
 use crate::call::dora_code;
+use crate::call::method::ServiceDescriptor;
 use crate::call::mode::Mode;
 use crate::call::request::Request;
 use crate::call::response::{Reply, Response};
 use crate::call::status::Status;
+use crate::middleware::catch_panic::CatchPanicLayer;
 
-/// Serves `request` with `call`, which is given one call at a time: a batch is
-/// taken apart and its calls run concurrently. Else as [`in_mode`].
-pub(crate) fn serve<F>(request: Request, call: F) -> BoxFuture<Response>
+use super::serve::method_of;
+
+/// Serves a request for `service` with `call`, which is given one call at a time,
+/// and is called for each with its method known: a batch is taken apart and its
+/// calls run concurrently. A panic ends its own call. Else as [`in_mode`].
+pub(crate) fn serve<F>(
+    service: &'static ServiceDescriptor,
+    mut request: Request,
+    call: F,
+) -> BoxFuture<Response>
 where
     F: Fn(Request) -> BoxFuture<Response> + Send + 'static,
 {
-    in_mode(request, |request| run(request, call))
+    // All of them first, so that each is told the methods of those beside it.
+    for call in request.calls_mut() {
+        if let Some((_, method)) = method_of(service, call) {
+            call.resolve(method);
+        }
+    }
+    let caught = move |request| -> BoxFuture<Response> {
+        Box::pin(CatchPanicLayer.layer(service_fn(&call)).call(request))
+    };
+    in_mode(request, |request| run(request, caught))
 }
 
 /// Runs `request` for what its caller waits for: who does not wait for the result

@@ -22,7 +22,7 @@ use crate::call::status::Status;
 pub struct Mock(Arc<Mutex<Script>>);
 
 /// Where a mock is told what to expect. When it is dropped, or verified, it
-/// panics if a call that was expected did not come, or another one did.
+/// panics if a call that was expected did not come or panicked, or another one came.
 pub struct Expectations(Arc<Mutex<Script>>);
 
 /// What an expectation answers with: `Ok(message)`, `Err(status)`, or
@@ -55,11 +55,27 @@ where
 /// How one call is answered.
 type Answer<Req, Resp> = Box<dyn FnOnce(Request<Req>) -> BoxFuture<Response<Resp>> + Send>;
 
-/// What is expected, and what came that was not.
+/// What is expected, and what came that was not, or was not as it should be.
 #[derive(Default)]
 struct Script {
     expected: Vec<Expected>,
     unexpected: Vec<String>,
+}
+
+/// Writes down that an expectation panicked, at an assertion of its own say: the
+/// caller gets a status, as of any handler that panics, and may expect an error.
+struct NotePanic {
+    script: Arc<Mutex<Script>>,
+    method: &'static Method,
+}
+
+impl Drop for NotePanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let message = format!("an expected call of {} panicked", self.method.path());
+            self.script.lock().unexpected.push(message);
+        }
+    }
 }
 
 /// The calls of a method that are still to come, in their order.
@@ -77,7 +93,7 @@ impl Mock {
     }
 
     /// Answers a call of `method` as its next expectation says.
-    pub fn call<Req: 'static, Resp: Send + 'static>(
+    pub fn call<Req: Send + 'static, Resp: Send + 'static>(
         &self,
         method: &'static Method,
         request: Request<Req>,
@@ -85,7 +101,13 @@ impl Mock {
         // Not called under the lock: it may expect more, or panic.
         let next = self.0.lock().next(method);
         match next.and_then(|answer| answer.downcast::<Answer<Req, Resp>>().ok()) {
-            Some(answer) => answer(request),
+            Some(answer) => {
+                let script = Arc::clone(&self.0);
+                Box::pin(async move {
+                    let _noted = NotePanic { script, method };
+                    answer(request).await
+                })
+            }
             None => {
                 let message = format!("the mock expects no call of {}, and one came", method.path());
                 self.0.lock().unexpected.push(message.clone());
@@ -118,7 +140,7 @@ impl Expectations {
     /// Ends the test of what was expected, as dropping this does.
     ///
     /// # Panics
-    /// If a call that was expected did not come, or another one did.
+    /// If a call that was expected did not come or panicked, or another one came.
     pub fn verify(self) {}
 }
 

@@ -3,6 +3,7 @@
 use std::future::{Future, Ready, ready};
 
 use crate::call::BoxFuture;
+use crate::call::head::RequestHead;
 use crate::call::method::{Method, ServiceDescriptor};
 use crate::call::mount::Mount;
 use crate::call::nearest::no_method;
@@ -34,40 +35,32 @@ where
 /// for a service that is called in this process.
 pub fn dispatch<M: Mount + Clone>(service: &M, request: Request) -> BoxFuture<Response> {
     let service = service.clone();
-    local::serve(request, move |request| call_by_name(&service, request))
+    local::serve(service.descriptor(), request, move |request| call_by_name(&service, request))
 }
 
 /// Calls the method of `service` that a request of one call names.
 pub(crate) fn call_by_name(service: &impl Mount, mut request: Request) -> BoxFuture<Response> {
-    match method_of(service.descriptor(), &request) {
+    match method_of(service.descriptor(), request.head()) {
         Some((index, method)) => {
             request.head_mut().resolve(method);
             service.call(index, request)
         }
         None => {
-            let methods = service.descriptor().methods().iter();
-            let known = methods.flat_map(|method| method.aliases().iter().copied().chain([method.path()]));
+            let known: Vec<_> =
+                service.descriptor().methods().iter().flat_map(|method| method.names()).collect();
+            let known = known.iter().map(String::as_str);
             Box::pin(ready(Err(no_method(request.method().as_str(), known))))
         }
     }
 }
 
-/// The method of `service` that a request of one call names, and its place.
+/// The method of `service` that a call names, and its place.
 pub(super) fn method_of(
     service: &'static ServiceDescriptor,
-    request: &Request,
+    call: &RequestHead,
 ) -> Option<(usize, &'static Method)> {
-    let name = request.method().as_str();
-    let called = |method: &Method| match request.descriptor() {
-        Some(known) => method == known,
-        None => method.path() == name || method.aliases().contains(&name),
-    };
-    service
-        .methods()
-        .iter()
-        .enumerate()
-        .find(|(_, method)| called(method))
-        .map(|(index, method)| (index, *method))
+    let mut methods = service.methods().iter().enumerate();
+    methods.find(|(_, method)| call.is(method)).map(|(index, method)| (index, *method))
 }
 
 /// The answer of a method whose handler nobody wrote.

@@ -5,11 +5,16 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use dora_core::call::code::Code;
+use dora_core::call::method::Method;
 use dora_core::call::request::Request;
 use dora_core::call::status::{BoxError, Status};
+use dora_core::middleware::when::WhenLayer;
+use dora_core::stub::batch::Batch;
 use dora_core::stub::caller::Caller;
+use dora_core::stub::dynamic::DynamicClient;
 use dora_core::transport::client::channel::Channel;
 use tower::buffer::{Buffer, BufferLayer};
+use tower::filter::FilterLayer;
 use tower::hedge::Hedge;
 use tower::layer::util::Identity;
 use tower::limit::{ConcurrencyLimitLayer, RateLimitLayer};
@@ -18,7 +23,7 @@ use tower::retry::RetryLayer;
 use tower::timeout::TimeoutLayer;
 use tower::{Layer, ServiceBuilder};
 
-use crate::support::{Again, GET, PATIENCE, PUT, Twice, Work, all_well, batch, call, channel};
+use crate::support::{Again, Always, GET, PATIENCE, PUT, Twice, Work, all_well, batch, call, channel};
 
 /// A client with `layer` around its channel to a server of `work`.
 async fn client<L: Layer<Channel>>(work: &Arc<Work>, layer: L) -> L::Service
@@ -90,13 +95,20 @@ async fn a_buffer_and_a_timeout_pass_statuses_on() {
 #[tokio::test]
 async fn a_filter_sees_every_method_of_a_batch() {
     let work = Arc::new(Work::default());
-    let filter = tower::filter::FilterLayer::new(|request: Request| -> Result<Request, BoxError> {
-        let puts = request.calls().any(|call| call.descriptor() == Some(&PUT));
+    let filter = FilterLayer::new(|request: Request| -> Result<Request, BoxError> {
+        let puts = request.calls().any(|call| call.is(&PUT));
         if puts { Err(Status::permission_denied("read only").into()) } else { Ok(request) }
     });
     let client = client(&work, filter).await;
     assert_eq!(call(&client, &PUT, 0).await.expect_err("filtered").code(), Code::PermissionDenied);
     assert_eq!(batch(&client, &PUT, &[0]).await.expect_err("filtered").code(), Code::PermissionDenied);
+    let untyped = DynamicClient::new(client.clone());
+    for name in [PUT.path(), "/work/put"] {
+        let single = untyped.call(name, 0).await.expect_err("filtered");
+        assert_eq!(single.code(), Code::PermissionDenied, "{name}");
+        let among = untyped.multi().call("a", "/work/get", 0).call("b", name, 0).send().await;
+        assert_eq!(among.expect_err("filtered").code(), Code::PermissionDenied, "{name}");
+    }
     assert_eq!(work.started(), 0);
     call(&client, &GET, 0).await.expect("served");
     assert_eq!(all_well(batch(&client, &GET, &[0, 0]).await).len(), 2);
@@ -117,6 +129,37 @@ async fn what_may_be_called_twice_is_tried_again() {
     work.failing.store(1, Ordering::SeqCst);
     let results = batch(&client, &PUT, &[0, 0]).await.expect("answered");
     assert_eq!(results.iter().filter(|result| result.is_err()).count(), 1, "it may not be called twice");
+}
+
+#[tokio::test]
+async fn a_batch_is_tried_again_when_all_of_it_may_be() {
+    let work = Arc::new(Work::default());
+    // Unlike `Again` it trusts whoever put it where it stands.
+    let again = RetryLayer::new(Always::default());
+    let client = client(&work, WhenLayer::all(Method::is_idempotent, again)).await;
+    let mixed = || async {
+        let batch = Batch::new(client.clone()).call(call(&client, &GET, 0)).call(call(&client, &PUT, 0));
+        let (get, put) = batch.send().await.expect("answered");
+        [get, put].iter().filter(|result| result.is_err()).count()
+    };
+    work.failing.store(1, Ordering::SeqCst);
+    assert_eq!((mixed().await, work.started()), (1, 2), "the put may not be called twice");
+    work.failing.store(1, Ordering::SeqCst);
+    assert_eq!(all_well(batch(&client, &GET, &[0, 0]).await).len(), 2);
+    assert_eq!(work.started(), 2 + 4);
+}
+
+#[tokio::test]
+async fn a_denied_method_is_denied_in_any_company() {
+    let work = Arc::new(Work::default());
+    let deny = FilterLayer::new(|_: Request| Err::<Request, _>(Status::permission_denied("read only")));
+    let client = client(&work, WhenLayer::any(|method| method == &PUT, deny)).await;
+    let put = || call(&client, &PUT, 0);
+    assert_eq!(put().await.expect_err("denied").code(), Code::PermissionDenied);
+    let mixed = Batch::new(client.clone()).call(call(&client, &GET, 0)).call(put());
+    assert_eq!(mixed.send().await.expect_err("denied").code(), Code::PermissionDenied);
+    assert_eq!(work.started(), 0);
+    assert_eq!(all_well(batch(&client, &GET, &[0, 0]).await).len(), 2);
 }
 
 #[tokio::test]
@@ -146,7 +189,7 @@ async fn deferred_results_and_acknowledgements_pass_through_all_of_them() {
     call(&client, &PUT, 0).no_result().await.expect("accepted");
     let pending = call(&client, &PUT, 5).deferred().await.expect("accepted");
     assert_eq!(pending.await.expect("it came"), 5.into());
-    let mut many = dora_core::stub::batch::Batch::new(client.clone()).list();
+    let mut many = Batch::new(client.clone()).list();
     many.extend((0..5).map(|millis| call(&client, &GET, millis)));
     let pending = many.deferred().await.expect("accepted");
     assert_eq!(all_well(pending.await).len(), 5);

@@ -186,6 +186,25 @@ impl retry::Policy<Request, Response, Status> for Again {
     }
 }
 
+/// Calls again whatever failed for now, once.
+#[derive(Clone, Default)]
+pub(crate) struct Always {
+    tried: usize,
+}
+
+impl retry::Policy<Request, Response, Status> for Always {
+    type Future = std::future::Ready<()>;
+
+    fn retry(&mut self, _: &mut Request, result: &mut Result<Response, Status>) -> Option<Self::Future> {
+        self.tried += 1;
+        (self.tried == 1 && failed_for_now(result)).then(|| std::future::ready(()))
+    }
+
+    fn clone_request(&mut self, request: &Request) -> Option<Request> {
+        Some(request.clone())
+    }
+}
+
 /// Whether a call, or any of a batch, may go well the next time.
 fn failed_for_now(result: &Result<Response, Status>) -> bool {
     match result.as_ref().map(Response::body) {
