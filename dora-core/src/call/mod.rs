@@ -25,6 +25,7 @@ pub mod packer;
 pub mod request;
 pub mod response;
 pub mod status;
+pub(crate) mod trace;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -9,4 +9,5 @@ pub mod resolve;
 pub mod route;
 mod sifted;
 pub mod stack;
+pub mod trace;
 pub mod when;

@@ -11,16 +11,18 @@ use super::catch_panic::{CatchPanic, CatchPanicLayer};
 use super::deadline::{DeadlineLayer, WithDeadline};
 use super::resolve::{Resolve, ResolveLayer};
 use super::route::Router;
+use super::trace::{Trace, TraceLayer};
 
 /// A service within the layers that every server has.
-pub type Stacked<S> = Resolve<WithDeadline<CatchPanic<S>>>;
+pub type Stacked<S> = Resolve<Trace<WithDeadline<CatchPanic<S>>>>;
 
 /// The service that calls of all doors go through: names resolved and batches
-/// taken apart, no call longer than `most` or its deadline, panics caught, then
+/// taken apart, a span for each call, no call longer than `most` or its deadline, panics caught, then
 /// the user's `layer`, then the `router`.
 pub fn stack<L: Layer<Router> + 'static>(router: Router, layer: &L, most: Duration) -> Stacked<L::Service> {
     let inner = CatchPanicLayer.layer(layer.layer(router.clone()));
     // Without layers of the user's there is nothing that could not be ready.
     let bare = TypeId::of::<L>() == TypeId::of::<Identity>();
-    ResolveLayer::new(router).layer(DeadlineLayer::new(most).always_ready(bare).layer(inner))
+    let timed = DeadlineLayer::new(most).always_ready(bare).layer(inner);
+    ResolveLayer::new(router).layer(TraceLayer.layer(timed))
 }

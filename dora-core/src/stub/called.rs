@@ -14,6 +14,7 @@ use crate::call::kept;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::Status;
+use crate::call::trace::CallSpan;
 
 use super::caller::Caller;
 
@@ -28,6 +29,8 @@ pin_project! {
         state: State<S>,
         deadline: Option<Deadline>,
         timer: Option<Pin<Box<Sleep>>>,
+        // While somebody listens.
+        span: Option<Box<CallSpan>>,
     }
 }
 
@@ -43,9 +46,10 @@ pin_project! {
 }
 
 impl<S: Caller> Called<S> {
-    pub(super) fn new(service: S, request: Request) -> Self {
+    pub(super) fn new(service: S, mut request: Request) -> Self {
+        let span = CallSpan::make(&mut request);
         let deadline = request.deadline();
-        Self { state: State::Unready { service, request }, deadline, timer: None }
+        Self { state: State::Unready { service, request }, deadline, timer: None, span }
     }
 }
 
@@ -90,6 +94,27 @@ impl<S: Caller> Future for Called<S> {
     type Output = Result<Response, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.span.is_some() { self.poll_in_span(cx) } else { self.poll_call(cx) }
+    }
+}
+
+impl<S: Caller> Called<S> {
+    #[cold]
+    fn poll_in_span(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response, Status>> {
+        let Some(span) = self.as_mut().project().span.take() else { return self.poll_call(cx) };
+        let entered = span.enter();
+        let polled = self.as_mut().poll_call(cx);
+        drop(entered);
+        match polled {
+            Poll::Ready(result) => Poll::Ready(span.end(result)),
+            Poll::Pending => {
+                *self.project().span = Some(span);
+                Poll::Pending
+            }
+        }
+    }
+
+    fn poll_call(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response, Status>> {
         let mut this = self.project();
         let (polled, kept) = kept::watch(|| this.state.as_mut().poll(cx));
         let Some(deadline) = this.deadline else { return polled };

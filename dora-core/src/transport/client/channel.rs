@@ -14,6 +14,7 @@ use crate::call::mode::PacketKind;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::Status;
+use crate::call::trace::Making;
 use crate::carry::answer::unexpected;
 use crate::carry::outgoing::Outgoing;
 use crate::pack::envelope::Shape;
@@ -163,7 +164,9 @@ impl Channel {
     }
 
     async fn in_turn(self, request: Request) -> Result<Response, Status> {
+        let making = Making::of(&request);
         let mut outgoing = outgoing(request, &self.0.link)?;
+        outgoing.note(making, &self.0.link);
         let deadline = outgoing.deadline.unwrap_or_else(|| Deadline::after(self.0.link.endpoint.timeout));
         outgoing.deadline = Some(deadline);
         let kind = outgoing.packet.kind;

@@ -11,6 +11,7 @@ use crate::call::mode::PacketKind;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::Status;
+use crate::call::trace::Making;
 
 use super::channel::Handle;
 use super::exchange::Exchange;
@@ -66,7 +67,9 @@ impl Future for CallFuture {
         let State::Unsent { handle, request } = std::mem::replace(&mut self.state, State::Ended) else {
             return Poll::Ready(Err(polled_again()));
         };
+        let making = Making::of(&request);
         let outgoing = outgoing(request, &handle.link)?;
+        outgoing.note(making, &handle.link);
         let kind = outgoing.packet.kind;
         let kept = handle.link.keeps_deadlines_here();
         let exchange = Exchange::send(handle, outgoing, None, cx.waker())?;

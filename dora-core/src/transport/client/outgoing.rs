@@ -12,6 +12,7 @@ use crate::call::dora_code;
 use crate::call::mode::{Mode, PacketKind};
 use crate::call::request::Request;
 use crate::call::status::Status;
+use crate::call::trace::Making;
 use crate::carry::outgoing::{Outgoing, write};
 use crate::guid::Guid;
 use crate::pack::compress;
@@ -39,6 +40,16 @@ pub(super) fn outgoing(request: Request, link: &Link) -> Result<Outgoing, Status
 }
 
 impl Outgoing {
+    /// Notes on the call's span where it goes, and as what it is packed.
+    #[inline]
+    pub(super) fn note(&self, making: Option<Making>, link: &Link) {
+        if let Some(making) = making {
+            let dynamic = link.endpoint.packer.is_none() && is_dynamic(&self.packet);
+            let speech = if dynamic { link.speech().in_php() } else { link.speech() };
+            making.goes(&link.peer, speech.packer);
+        }
+    }
+
     /// Packs the packet and hands it to the connection; the ticket for its answers,
     /// of which `waker` is told.
     pub(super) fn send(mut self, link: &Link, waker: &Waker) -> Result<Ticket, Status> {

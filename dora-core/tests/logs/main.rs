@@ -1,0 +1,4 @@
+//! What is logged, and the spans of calls.
+
+mod capture;
+mod spans;
