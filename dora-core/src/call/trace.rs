@@ -24,6 +24,8 @@ use super::status::Status;
 // Filters name these targets, and the docs list them: they are no module paths,
 // which move.
 
+/// What happens to a server, beside its calls.
+pub(crate) const SERVER: &str = "dora::server";
 /// The spans of calls that are served.
 const SERVED: &str = "dora::server::call";
 /// The spans of calls that are made.

@@ -4,15 +4,21 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
+use tracing::Level;
 
+use crate::call::head::RequestHead;
 use crate::call::method::Method;
+use crate::call::name::MethodName;
+use crate::call::origin::{Connection, Peer};
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
+use crate::call::trace::{SERVER, listens};
 
 /// Turns panics into [`Status`]es with `Code::Internal`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,18 +49,51 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         match catch_unwind(AssertUnwindSafe(|| self.inner.poll_ready(cx))) {
             Ok(ready) => ready.map_err(|error| Status::from_error(error.into())),
-            Err(panic) => Poll::Ready(Err(report(&*panic, None))),
+            Err(panic) => Poll::Ready(Err(report(&*panic, &Whose::default()))),
         }
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let method = request.descriptor();
+        let whose = Whose::of(request.head());
         // The handler is not used again after a panic: each call has its own state.
         let state = match catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) {
             Ok(future) => State::Running { future },
-            Err(panic) => State::Panicked { status: Some(report(&*panic, method)) },
+            Err(panic) => State::Panicked { status: Some(report(&*panic, &whose)) },
         };
-        CatchPanicFuture { state, method }
+        CatchPanicFuture { state, whose }
+    }
+}
+
+/// What the log says of a call that panicked; nothing while nobody reads it.
+#[derive(Default)]
+struct Whose {
+    method: Option<&'static Method>,
+    /// Of a call that no service declares.
+    name: Option<MethodName>,
+    /// `None` in this process.
+    connection: Option<Arc<Connection>>,
+}
+
+impl Whose {
+    fn of(head: &RequestHead) -> Self {
+        if !listens(Level::ERROR) {
+            return Self::default();
+        }
+        let method = head.descriptor();
+        Self {
+            method,
+            name: method.is_none().then(|| head.method().clone()),
+            connection: head.origin().map(|origin| Arc::clone(origin.connection())),
+        }
+    }
+
+    fn method(&self) -> MethodName {
+        let declared = self.method.map(|method| MethodName::from_static(method.path()));
+        declared.or_else(|| self.name.clone()).unwrap_or_default()
+    }
+
+    fn peer(&self) -> &Peer {
+        self.connection.as_ref().map_or(&Peer::InProcess, |connection| connection.peer())
     }
 }
 
@@ -63,7 +102,7 @@ pin_project! {
     pub struct CatchPanicFuture<F> {
         #[pin]
         state: State<F>,
-        method: Option<&'static Method>,
+        whose: Whose,
     }
 
     // A handler that is given up, at its deadline say, may panic in what it drops:
@@ -73,7 +112,7 @@ pin_project! {
             let this = this.project();
             let mut state = this.state;
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| state.set(State::Panicked { status: None }))) {
-                report(&*panic, *this.method);
+                report(&*panic, this.whose);
             }
         }
     }
@@ -99,7 +138,7 @@ where
         match this.state.project() {
             StateProjection::Running { future } => match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
                 Ok(poll) => poll.map_err(|error| Status::from_error(error.into())),
-                Err(panic) => Poll::Ready(Err(report(&*panic, *this.method))),
+                Err(panic) => Poll::Ready(Err(report(&*panic, this.whose))),
             },
             StateProjection::Panicked { status } => {
                 Poll::Ready(Err(status.take().unwrap_or_else(|| Status::internal("the handler panicked"))))
@@ -109,11 +148,16 @@ where
 }
 
 /// The panic's text goes to the log: it may hold what a caller must not see.
-fn report(panic: &(dyn Any + Send), method: Option<&'static Method>) -> Status {
+fn report(panic: &(dyn Any + Send), whose: &Whose) -> Status {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let method = method.map_or("of no service", Method::path);
-    tracing::error!(method, panic = text.unwrap_or("(no text)"), "a handler panicked");
+    tracing::error!(
+        target: SERVER,
+        method = %whose.method(),
+        peer = %whose.peer(),
+        panic = text.unwrap_or("(no text)"),
+        "a handler panicked"
+    );
     Status::internal("the handler panicked")
 }
 
