@@ -1,15 +1,18 @@
 //! Several channels behind tower's balancer.
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use dora_core::call::code::Code;
 use dora_core::call::request::Request;
 use dora_core::stub::caller::Caller;
 use dora_core::transport::client::channel::Channel;
+use dora_core::transport::client::endpoint::Endpoint;
 use dora_core::transport::client::state::ChannelState;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tower::balance::p2c::Balance;
 use tower::buffer::Buffer;
 use tower::discover::ServiceList;
@@ -21,8 +24,12 @@ use crate::support::{GET, PATIENCE, PUT, Work, all_well, batch, call, endpoint, 
 /// The channels of these servers as one service: of two picked at random, the
 /// one with fewer calls in flight.
 fn balanced(addresses: &[SocketAddr]) -> (Vec<Channel>, impl Caller<Future: Send> + Send + Sync + use<>) {
+    over(addresses.iter().map(|address| endpoint(*address)).collect())
+}
+
+fn over(endpoints: Vec<Endpoint>) -> (Vec<Channel>, impl Caller<Future: Send> + Send + Sync + use<>) {
     let channels: Vec<_> =
-        addresses.iter().map(|address| endpoint(*address).connect_lazy().expect("settings")).collect();
+        endpoints.into_iter().map(|endpoint| endpoint.connect_lazy().expect("settings")).collect();
     let loaded =
         channels.iter().map(|channel| PendingRequests::new(channel.clone(), CompleteOnResponse::default()));
     let balance = Balance::<_, Request>::new(ServiceList::new::<Request>(loaded.collect::<Vec<_>>()));
@@ -83,6 +90,75 @@ async fn an_endpoint_that_comes_to_life_is_given_calls_again() {
     }
     assert_eq!(channels[1].state(), ChannelState::Ready);
     assert_eq!(wave(&client, 64).await, 0);
+}
+
+/// An endpoint that is of no use, and how many connections to it were tried.
+fn counted(endpoint: Endpoint) -> (Endpoint, Arc<AtomicUsize>) {
+    let tried = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&tried);
+    let address = endpoint.address().to_string();
+    let endpoint = endpoint.connect_with(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        TcpStream::connect(address.clone())
+    });
+    (endpoint, tried)
+}
+
+/// Fifty waves of calls, every other one of batches, over a live endpoint and `dead`:
+/// each connection that is tried to the dead one may cost one call.
+async fn costs_a_handful((dead, tried): (Endpoint, Arc<AtomicUsize>)) {
+    const WAVES: usize = 50;
+    const WAVE: usize = 64;
+    let work = Arc::new(Work::default());
+    let live = endpoint(serve(&work, Identity::new()).await);
+    let (_channels, client) = over(vec![live, dead]);
+    let mut failed = 0;
+    for number in 0..WAVES {
+        let calls = (0..WAVE).map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                match number % 2 {
+                    0 => call(&client, &PUT, 0).await.map(drop),
+                    _ => batch(&client, &PUT, &[0]).await.map(drop),
+                }
+            })
+        });
+        for call in calls.collect::<Vec<_>>() {
+            if let Err(status) = call.await.expect("no panic") {
+                assert_eq!(status.code(), Code::Unavailable, "{status}");
+                failed += 1;
+            }
+        }
+    }
+    assert_eq!(work.started(), WAVES * WAVE - failed, "all others were served");
+    let tried = tried.load(Ordering::SeqCst);
+    assert!(tried > 0, "it was given a chance");
+    assert!(failed <= tried && failed < WAVE, "{failed} calls failed, {tried} connections were tried");
+}
+
+#[tokio::test]
+async fn an_endpoint_where_nothing_listens_costs_a_handful_of_calls() {
+    costs_a_handful(counted(endpoint(dead().await))).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_accepts_and_closes_costs_a_handful_of_calls() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    costs_a_handful(counted(endpoint(address))).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_swallows_connections_costs_a_handful_of_calls() {
+    let tried = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&tried);
+    let swallowed =
+        endpoint(dead().await).connect_timeout(Duration::from_millis(50)).connect_with(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+            pending::<std::io::Result<TcpStream>>()
+        });
+    costs_a_handful((swallowed, tried)).await;
 }
 
 #[tokio::test]

@@ -162,6 +162,7 @@ impl Connection {
             return said.map_or(Ok(()), |said| Err(self.mismatch(said)));
         }
         self.arrivals.acquaintance = Acquaintance::Answered;
+        self.link.prove();
         let packet = read(frame.body.clone(), Shape::Value, &self.link.endpoint.limits);
         let can = match packet {
             Ok(packet) if packet.can.is_some() => packet.can,

@@ -29,15 +29,20 @@ use super::exchange::Exchange;
 use super::future::CallFuture;
 use super::link::Link;
 use super::outgoing::outgoing;
+use super::readiness::Pass;
 use super::state::ChannelState;
 
 /// A multiplexed connection to one server, made when it is needed and made anew
 /// when it was lost. Cheap to clone; all clones share the connection, and it is
 /// closed when the last one is gone.
 ///
-/// As a tower service it is not ready while the server is known to be down: a
-/// call then waits for the next attempt to connect, and a balancer takes another
-/// channel. [`state`](Self::state) and [`in_flight`](Self::in_flight) say how it is.
+/// As a tower service it is not ready while it is in doubt whether the server is
+/// there: after an attempt to connect has failed, a call waits until the next one has
+/// ended, which is made for it, and is told if that failed too. Before the server has
+/// answered, each clone gets one call for each attempt. So a balancer, which has one
+/// clone, loses no more than that to a server that is gone, and takes others meanwhile.
+/// [`state`](Self::state) and [`in_flight`](Self::in_flight) say how it is.
+///
 /// ```
 /// use dora::{Channel, Endpoint, Status, Value, value};
 ///
@@ -57,8 +62,11 @@ use super::state::ChannelState;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
-pub struct Channel(Arc<Handle>);
+pub struct Channel {
+    handle: Arc<Handle>,
+    /// This clone's own.
+    pass: Pass,
+}
 
 pub(super) struct Handle {
     pub(super) link: Arc<Link>,
@@ -69,6 +77,19 @@ pub(super) struct Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.link.abandon();
+    }
+}
+
+/// A clone waits and calls for itself.
+impl Clone for Channel {
+    fn clone(&self) -> Self {
+        Self { handle: Arc::clone(&self.handle), pass: Pass::default() }
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.handle.link.leave(&mut self.pass);
     }
 }
 
@@ -90,7 +111,7 @@ impl Channel {
         let link = Arc::new(Link::new(endpoint));
         tokio::spawn(drive(Arc::clone(&link)));
         tokio::spawn(watch(Arc::clone(&link)));
-        Self(Arc::new(Handle { link, turn }))
+        Self { handle: Arc::new(Handle { link, turn }), pass: Pass::default() }
     }
 
     /// Waits until the connection stands.
@@ -98,32 +119,32 @@ impl Channel {
     /// # Errors
     /// `Code::Unavailable`: it cannot be made.
     pub(crate) async fn ready(&self) -> Result<(), Status> {
-        self.0.link.connected().await
+        self.handle.link.connected().await
     }
 
     /// The server's address, as it was given.
     #[must_use]
     pub fn peer(&self) -> &str {
-        &self.0.link.peer
+        &self.handle.link.peer
     }
 
     /// How the connection is at this moment.
     #[must_use]
     pub fn state(&self) -> ChannelState {
-        self.0.link.state()
+        self.handle.link.state()
     }
 
     /// Answers that are waited for at this moment: a deferred call counts until
     /// its result is there.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.0.link.in_flight()
+        self.handle.link.in_flight()
     }
 
     /// Answers that came for no waiting call.
     #[must_use]
     pub fn dropped_answers(&self) -> DroppedAnswers {
-        let (late, unknown) = self.0.link.dropped_answers();
+        let (late, unknown) = self.handle.link.dropped_answers();
         DroppedAnswers { late, unknown }
     }
 
@@ -139,39 +160,40 @@ impl Channel {
             calls: Calls::One(Call::new(command.to_owned(), param)),
             ..RequestPacket::default()
         };
-        let deadline = Deadline::after(self.0.link.endpoint.timeout);
+        let deadline = Deadline::after(self.handle.link.endpoint.timeout);
         let outgoing = Outgoing::of(packet, deadline);
         let turn = self.turn(deadline).await?;
-        let mut exchange = Exchange::begin(Arc::clone(&self.0), outgoing, turn).await?;
+        let mut exchange = Exchange::begin(Arc::clone(&self.handle), outgoing, turn).await?;
         match exchange.first(Shape::Value, dora_code::OK).await? {
             ResponseData::Value(value) => open(value),
-            _ => Err(unexpected(&self.0.link.peer)),
+            _ => Err(unexpected(&self.handle.link.peer)),
         }
     }
 
     /// Waits for this call's turn, where calls must take turns.
     async fn turn(&self, deadline: Deadline) -> Result<Option<OwnedSemaphorePermit>, Status> {
-        let Some(turn) = &self.0.turn else { return Ok(None) };
+        let Some(turn) = &self.handle.turn else { return Ok(None) };
         let permit = tokio::time::timeout_at(deadline.instant(), Arc::clone(turn).acquire_owned()).await;
         match permit {
             // Never closed.
             Ok(permit) => Ok(permit.ok()),
             Err(_) => {
                 let status = Status::raw(dora_code::TIMEOUT, "other calls took until the deadline");
-                Err(self.0.link.status(status).unsent())
+                Err(self.handle.link.status(status).unsent())
             }
         }
     }
 
     async fn in_turn(self, request: Request) -> Result<Response, Status> {
+        let link = &self.handle.link;
         let making = Making::of(&request);
-        let mut outgoing = outgoing(request, &self.0.link)?;
-        outgoing.note(making, &self.0.link);
-        let deadline = outgoing.deadline.unwrap_or_else(|| Deadline::after(self.0.link.endpoint.timeout));
+        let mut outgoing = outgoing(request, link)?;
+        outgoing.note(making, link);
+        let deadline = outgoing.deadline.unwrap_or_else(|| Deadline::after(link.endpoint.timeout));
         outgoing.deadline = Some(deadline);
         let kind = outgoing.packet.kind;
         let turn = self.turn(deadline).await?;
-        Exchange::begin(self.0, outgoing, turn).await?.response(kind).await
+        Exchange::begin(Arc::clone(&self.handle), outgoing, turn).await?.response(kind).await
     }
 }
 
@@ -187,16 +209,17 @@ impl Service<Request> for Channel {
     type Future = CallFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.0.link.poll_ready(cx.waker()).map(Ok)
+        self.handle.link.poll_ready(&mut self.pass, cx.waker()).map(Ok)
     }
 
     fn call(&mut self, request: Request) -> CallFuture {
-        match self.0.turn {
+        self.handle.link.spend(&mut self.pass);
+        match self.handle.turn {
             Some(_) => {
-                let kept = self.0.link.keeps_deadlines_here();
+                let kept = self.handle.link.keeps_deadlines_here();
                 CallFuture::in_turn(Box::pin(self.clone().in_turn(request)), kept)
             }
-            None => CallFuture::new(Arc::clone(&self.0), request),
+            None => CallFuture::new(Arc::clone(&self.handle), request),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::transport::io::stream::Stream;
 use super::connection::{Connection, End};
 use super::link::Link;
 use super::link_state::{Backoff, LinkState};
+use super::readiness::PROBATION;
 
 /// Runs until no channel is left.
 pub(super) async fn drive(link: Arc<Link>) {
@@ -26,7 +27,7 @@ pub(super) async fn drive(link: Arc<Link>) {
         match connect(&link).await {
             Ok(stream) => run(&link, stream, begun, &mut backoff).await,
             Err(status) => {
-                link.down(&status, backoff.failed(), begun);
+                link.failed(&status, Some(backoff.failed()), begun);
                 link.attempted(Some(status.clone()));
                 fail_current(&link, &status.unsent());
             }
@@ -70,8 +71,18 @@ fn fail_current(link: &Link, status: &Status) {
 /// Runs a connection until it ends, or takes no more calls.
 async fn run(link: &Arc<Link>, stream: Stream, begun: Instant, backoff: &mut Backoff) {
     let mut connection = Connection::new(Arc::clone(link), stream);
+    link.stands();
     link.attempted(None);
-    let end = connection.run().await;
+    let end = match link.is_proven() {
+        true => connection.run().await,
+        false => match timeout(PROBATION, connection.run()).await {
+            Ok(end) => end,
+            Err(_) => {
+                link.prove();
+                connection.run().await
+            }
+        },
+    };
     if connection.is_answered() {
         backoff.answered();
     }
@@ -86,11 +97,12 @@ async fn run(link: &Arc<Link>, stream: Stream, begun: Instant, backoff: &mut Bac
         }
         end => {
             let of_use = connection.is_answered() || matches!(end, End::LetGo | End::Spoiled(_));
+            let lost = matches!(end, End::Lost(_));
             let status = connection.close(end).await;
-            if let (false, Some(status)) = (of_use, status)
-                && let Some(pause) = backoff.unheard()
-            {
-                link.down(&status, pause, begun);
+            match status {
+                Some(status) if !of_use => link.failed(&status, backoff.unheard(), begun),
+                Some(_) if lost => link.lost(),
+                _ => {}
             }
         }
     }

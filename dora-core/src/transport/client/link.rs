@@ -1,9 +1,8 @@
 //! What the callers of a channel and the task of its connection share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Poll, Waker};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, Id};
@@ -22,6 +21,7 @@ use super::endpoint::Endpoint;
 use super::lane::Lane;
 use super::link_state::LinkState;
 use super::queue::Queue;
+use super::readiness::Readiness;
 use super::speech::Speech;
 use super::state::ChannelState;
 use super::table::{Answer, Leftover, Ticket};
@@ -39,6 +39,8 @@ pub(super) struct Link {
     runtime: Option<Id>,
     /// [`Speech`] of the current lane, to be read without the lock.
     speech: AtomicU8,
+    /// Calls need not wait for what becomes of others: to be read without the lock.
+    pub(super) proven: AtomicBool,
     /// How the last connection attempt ended.
     attempts: watch::Sender<Option<Status>>,
 }
@@ -56,8 +58,8 @@ pub(super) struct Core {
     former: Vec<Lane>,
     /// There while the connection stands and its task is not writing.
     pub(super) writer: Option<Writer>,
-    /// Who waits until the next attempt to connect may be made.
-    unready: Vec<Waker>,
+    /// Who may call before the endpoint has shown that it is of use.
+    pub(super) readiness: Readiness,
     /// The task that looks after the deadlines, when it waits.
     pub(super) watch: Option<Waker>,
     /// When that task wakes of itself.
@@ -137,7 +139,7 @@ impl Link {
             current: Lane::new(0),
             former: Vec::new(),
             writer: None,
-            unready: Vec::new(),
+            readiness: Readiness::default(),
             watch: None,
             watched: None,
         };
@@ -149,6 +151,7 @@ impl Link {
             core: Mutex::new(core),
             runtime: Handle::try_current().ok().map(|handle| handle.id()),
             speech: AtomicU8::new(0),
+            proven: AtomicBool::new(false),
             attempts: watch::Sender::new(None),
         };
         link.note_speech(&link.core.lock());
@@ -195,36 +198,9 @@ impl Link {
         core.former.iter().chain([&core.current]).map(|lane| lane.table.awaited()).sum()
     }
 
-    /// Ready unless an attempt to connect failed and the next is not due yet.
-    pub(super) fn poll_ready(&self, waker: &Waker) -> Poll<()> {
-        if self.core.lock().state.down_until().is_none() {
-            return Poll::Ready(());
-        }
-        let mine = waker.clone();
-        let mut core = self.core.lock();
-        if core.state.down_until().is_none() {
-            drop(core);
-            return Poll::Ready(());
-        }
-        if !core.unready.iter().any(|known| known.will_wake(&mine)) {
-            core.unready.push(mine);
-        }
-        Poll::Pending
-    }
-
-    /// The pause after a failed attempt is over.
-    pub(super) fn up(&self) {
-        let mut core = self.core.lock();
-        let wanted = self.is_waited_for() || !core.current.queue.is_empty();
-        core.state.up(wanted);
-        let unready = std::mem::take(&mut core.unready);
-        drop(core);
-        unready.into_iter().for_each(Waker::wake);
-    }
-
     /// Whether somebody waits for a connection without having sent anything.
-    pub(super) fn is_waited_for(&self) -> bool {
-        self.attempts.receiver_count() > 0
+    pub(super) fn is_waited_for(&self, core: &Core) -> bool {
+        self.attempts.receiver_count() > 0 || core.readiness.is_waited_for()
     }
 
     /// Tells whoever waits how a connection attempt ended.
@@ -341,7 +317,8 @@ impl Link {
         if core.current.id != id || !core.state.is_connected() {
             return None;
         }
-        core.state.gone(self.is_waited_for());
+        let wanted = self.is_waited_for(&core);
+        core.state.gone(wanted);
         let writer = core.writer.take();
         let next = Lane::new(id.wrapping_add(1));
         let lane = std::mem::replace(&mut core.current, next);
@@ -393,10 +370,10 @@ impl Link {
         let mut core = self.core.lock();
         core.state.end(status.clone());
         let id = core.current.id;
-        let unready = std::mem::take(&mut core.unready);
+        let waiting = core.readiness.take_all();
         let watch = core.watch.take();
         drop(core);
-        unready.into_iter().chain(watch).for_each(Waker::wake);
+        waiting.into_iter().chain(watch).for_each(Waker::wake);
         self.fail(id, status, &[]);
         self.attempted(Some(status.clone()));
     }
@@ -446,17 +423,13 @@ impl Link {
         let wanted = !lane.queue.is_empty();
         if current {
             outside.writer = core.writer.take();
-            core.state.gone(wanted || self.is_waited_for());
+            let wanted = wanted || self.is_waited_for(&core);
+            core.state.gone(wanted);
             self.note_speech(&core);
         }
         core.tidy(id, &mut outside);
         drop(core);
         outside.settle();
-    }
-
-    /// Nothing is tried for `pause`; calls fail with `status` meanwhile.
-    pub(super) fn down(&self, status: &Status, pause: Duration, now: Instant) {
-        self.core.lock().state.down(status.clone(), pause, now);
     }
 
     /// A status about a request that was never sent to this peer.

@@ -1,5 +1,6 @@
 //! The client's end: one endpoint, its connection, and the calls in flight on it.
 
+mod admission;
 mod arrival;
 pub mod channel;
 mod connection;
@@ -17,6 +18,7 @@ mod link_state;
 mod outgoing;
 mod queue;
 mod race;
+mod readiness;
 mod speech;
 pub mod state;
 mod submit;

@@ -15,7 +15,7 @@ pub enum ChannelState {
     /// The connection stands.
     Ready,
     /// The last attempt to connect failed; the next is made at this moment, if
-    /// somebody calls.
+    /// somebody waits for it.
     Down(Instant),
     /// The task of the connection has ended with its runtime: no call can be made.
     Closed,
