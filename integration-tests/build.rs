@@ -4,6 +4,9 @@
 use std::path::PathBuf;
 use std::{env, fs};
 
+#[path = "../dora-codegen/tests/random/protos.rs"]
+mod random_protos;
+
 fn main() -> Result<(), dora_codegen::Error> {
     dora_codegen::compile("proto/reference.proto")?;
     let mocked = || dora_codegen::Config::new().mocks(true);
@@ -11,6 +14,7 @@ fn main() -> Result<(), dora_codegen::Error> {
     mocked().compile(goldens())?;
     dora_codegen::Config::new().strict_reading(true).compile("proto/strict.proto")?;
     configured()?;
+    random();
     dora_codegen::Config::new().file_descriptor_set("nested.bin").compile("proto/nested/nested.proto")
 }
 
@@ -38,6 +42,29 @@ fn configured() -> Result<(), dora_codegen::Error> {
         .mock_mod_attribute(".", "#[cfg(test)]")
         .trait_attribute("configured.Store", "#[allow(clippy::pedantic)]")
         .compile("proto/configured.proto")
+}
+
+/// So many of the files at random are compiled as Rust, too.
+const RANDOM: usize = 24;
+
+/// For `src/random.rs`: of the files at random those that are not refused.
+fn random() {
+    let dir = PathBuf::from(env::var_os("OUT_DIR").expect("Cargo sets it")).join("random");
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).expect("a folder");
+    let file = dir.join("random.proto");
+    let seeds = 0..10 * RANDOM as u64;
+    let compiled = seeds.filter(|seed| {
+        fs::write(&file, random_protos::proto(*seed, &format!("p{seed}"))).expect("a file");
+        let config = dora_codegen::Config::new().out_dir(&dir).serde(true).mocks(true);
+        config
+            .btree_map(".")
+            .strict_reading(seed % 3 == 0)
+            .default_stubs(seed % 2 == 0)
+            .compile(&file)
+            .is_ok()
+    });
+    assert_eq!(compiled.take(RANDOM).count(), RANDOM, "the generator refuses nearly all");
 }
 
 fn goldens() -> Vec<PathBuf> {

@@ -1,5 +1,8 @@
 //! What the compiler of `.proto` files says, in our words.
 
+use std::fs;
+use std::path::Path;
+
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 
 use crate::error::{Error, Position, Problem};
@@ -45,6 +48,7 @@ pub(crate) fn protox(error: &protox::Error, includes: &Includes) -> Error {
             let source = found.source_code().or(error.source_code())?;
             position(source, &label, path)
         });
+        let at = at.or_else(|| in_map(&found.to_string(), &includes.find(name)?, path));
         let at = at.unwrap_or_else(|| Position { file: path.clone(), line: 0, column: 0 });
         problems.push(problem(found, name, at, error.source_code(), includes));
     }
@@ -78,6 +82,9 @@ fn problem(
         let help = import_help(import, file, includes);
         return Problem::new(message.clone()).at(&at).help(help);
     }
+    if let Some(problem) = shadowed(&message) {
+        return problem.at(&at);
+    }
     let unknown =
         quoted(&message, "name '", "' is not defined").or_else(|| quoted(&message, "'", "' resolves to"));
     if let Some(name) = unknown
@@ -98,6 +105,18 @@ fn problem(
     let help = help.or_else(|| options::help(&message));
     let help = help.or_else(|| found.help().map(|help| help.to_string()));
     helped(Problem::new(message).at(&at), help)
+}
+
+/// A name that something nearer than the one that is meant has the start of.
+fn shadowed(message: &str) -> Option<Problem> {
+    let (name, rest) = message.strip_prefix('\'')?.split_once("' resolves to '")?;
+    let (nearer, _) = rest.split_once('\'')?;
+    let scope = nearer.strip_suffix(name)?.strip_suffix('.')?;
+    let start = name.split('.').next().unwrap_or(name);
+    Some(
+        Problem::new(format!("`{name}` is looked for in `{scope}.{start}`, which has no such name"))
+            .help(format!("write `.{name}`, which starts at no package")),
+    )
 }
 
 fn syntax_help(message: &str) -> Option<&'static str> {
@@ -143,6 +162,17 @@ fn position(source: &dyn SourceCode, label: &LabeledSpan, path: &str) -> Option<
     Some(Position { file: path.to_owned(), line: found.line() + 1, column: found.column() + 1 })
 }
 
+/// Where the type that `message` says is not defined stands as the value of a
+/// map, of which the compiler keeps no place.
+fn in_map(message: &str, path: &Path, shown: &str) -> Option<Position> {
+    let name = quoted(message, "name '", "'").or_else(|| quoted(message, "'", "' resolves to"))?;
+    let text = fs::read_to_string(path).ok()?;
+    let words: Vec<(usize, &str)> = words(&text).collect();
+    let is_value = |window: &&[(usize, &str)]| matches!(window, [(_, "map"), (_, "<"), _, (_, ","), (_, value)] if *value == name);
+    let (at, _) = words.windows(5).find(is_value)?.last()?;
+    Some(place(&text[..*at], shown))
+}
+
 /// The string literal that `found` is about, as the file that it names.
 fn literal(source: &dyn SourceCode, found: &dyn Diagnostic) -> Option<String> {
     let label = found.labels()?.next()?;
@@ -166,9 +196,13 @@ fn within(source: &dyn SourceCode, option: &Position, inner: &dyn Diagnostic) ->
     let start: usize = whole.split_inclusive('\n').take(option.line - 1).map(str::len).sum();
     let mut words = words(&whole[start..]).skip_while(|(_, word)| *word != "{").skip(1);
     let (at, _) = words.nth(index)?;
-    let before = &whole[..start + at];
+    Some(place(&whole[..start + at], &option.file))
+}
+
+/// The place in `file` that `before` ends at.
+fn place(before: &str, file: &str) -> Position {
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    Some(Position { file: option.file.clone(), line: before.matches('\n').count() + 1, column })
+    Position { file: file.to_owned(), line: before.matches('\n').count() + 1, column }
 }
 
 /// The words, marks and strings of an option, with their offsets.

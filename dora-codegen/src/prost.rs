@@ -100,6 +100,9 @@ fn plain_debug(config: &Config, pool: &DescriptorPool, prost: &mut prost_build::
             for oneof in message.oneofs().filter(|oneof| !oneof.is_synthetic()) {
                 prost.enum_attribute(format!(".{}", oneof.full_name()), "#[derive(Debug)]");
             }
+            for enumeration in message.child_enums() {
+                prost.enum_attribute(format!(".{}", enumeration.full_name()), "#[derive(Debug)]");
+            }
         }
         paths.push(path);
     }

@@ -8,6 +8,7 @@ pub mod elsewhere;
 pub mod exact;
 pub mod php;
 pub mod process;
+pub mod random;
 pub mod raw;
 pub mod serialized;
 pub mod vectors;

@@ -70,6 +70,11 @@ fn indentation(line: &str) -> usize {
     line.len() - line.trim_start_matches(' ').len()
 }
 
+/// Whether a link leads out of the documentation.
+fn leads_out(to: &str) -> bool {
+    ["http://", "https://", "mailto:"].iter().any(|scheme| to.starts_with(scheme))
+}
+
 /// A block of text that nothing within can end.
 fn verbatim(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
@@ -126,6 +131,11 @@ impl<'a> Reading<'a> {
         // To rustdoc whatever stands in brackets may be an item.
         let mut item = |_: BrokenLink<'_>| Some((CowStr::from("item"), CowStr::from("")));
         let parser = Parser::new_with_broken_link_callback(self.text, options, Some(&mut item));
+        // `[a]: Page`, which rustdoc looks up whether anything refers to it or not.
+        let inner =
+            parser.reference_definitions().iter().filter(|(_, definition)| !leads_out(&definition.dest));
+        let starts: Vec<usize> = inner.map(|(_, definition)| definition.span.start).collect();
+        starts.into_iter().for_each(|start| self.insert(start, "\\"));
         for (event, range) in parser.into_offset_iter() {
             self.event(&event, range);
         }
@@ -214,7 +224,7 @@ impl<'a> Reading<'a> {
     /// Lets links lead out of the documentation only.
     fn link(&mut self, link_type: LinkType, to: &str, start: usize) {
         let is_mail = link_type == LinkType::Email;
-        if is_mail || ["http://", "https://", "mailto:"].iter().any(|scheme| to.starts_with(scheme)) {
+        if is_mail || leads_out(to) {
             return;
         }
         let is_image = self.text[start..].starts_with('!');
@@ -302,6 +312,8 @@ mod tests {
             ("Vec<User>, <br>, a < b", r"Vec\<User>, \<br>, a < b"),
             ("<div>\n<!-- a -->", "\\<div>\n\\<!-- a -->"),
             ("<foo:bar> [^1]", r"\<foo:bar> \[^1]"),
+            ("[a]: nowhere", r"\[a]: nowhere"),
+            ("[a]: Page\n\n[b]: https://a.b\n\n[a] [b]", "\\[a]: Page\n\n[b]: https://a.b\n\n\\[a] [b]"),
         ] {
             assert_eq!(text(comment), expected, "{comment}");
         }
