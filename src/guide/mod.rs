@@ -13,6 +13,7 @@
 //! | [`tls`] | encryption, and who the other end is |
 //! | [`php`] | the same service for PHP callers; PHP servers for Rust callers |
 //! | [`performance`] | what runs where; handlers that block or compute |
+//! | [`carry`] | over a queue or a WebSocket in place of TCP |
 //! | [`from_tonic`] | for those who know tonic |
 //! | [`from_php`] | one API at a time |
 //!
@@ -51,6 +52,9 @@ pub mod php {}
 
 #[doc = include_str!("performance.md")]
 pub mod performance {}
+
+#[doc = include_str!("carry.md")]
+pub mod carry {}
 
 #[doc = include_str!("from_tonic.md")]
 pub mod from_tonic {}
