@@ -66,9 +66,11 @@ pub use dora_core::call::observe::{Closed, Observer, Traffic};
 pub use dora_core::call::or_status::OrStatus;
 pub use dora_core::call::origin::{Connection, PacketOrigin, Peer, RequestOrigin};
 pub use dora_core::call::packer::Packer;
+pub use dora_core::call::pushback::Pushback;
 pub use dora_core::call::request::{IntoRequest, Request};
 pub use dora_core::call::response::{BatchResults, Reply, Response};
 pub use dora_core::call::status::{BoxError, Origin, Status};
+pub use dora_core::call::tried::Tried;
 pub use dora_core::generation::Generation;
 pub use dora_core::guid::Guid;
 pub use dora_core::middleware::breaker::circuit::{
@@ -77,6 +79,9 @@ pub use dora_core::middleware::breaker::circuit::{
 pub use dora_core::middleware::breaker::policy::{BreakerPolicy, Outcome};
 pub use dora_core::middleware::breaker::service::{Breaker, BreakerLayer};
 pub use dora_core::middleware::intercept::{Intercept, InterceptLayer};
+pub use dora_core::middleware::retry::budget::RetryBudget;
+pub use dora_core::middleware::retry::policy::RetryPolicy;
+pub use dora_core::middleware::retry::service::{Retry, RetryLayer};
 pub use dora_core::middleware::when::{When, WhenLayer};
 pub use dora_core::pack::limits::Limits;
 pub use dora_core::pack::message::Message;

@@ -22,10 +22,12 @@ pub mod or_status;
 pub mod origin;
 pub mod packed;
 pub mod packer;
+pub mod pushback;
 pub mod request;
 pub mod response;
 pub mod status;
 pub(crate) mod trace;
+pub mod tried;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -49,6 +49,7 @@ struct Inner {
     origin: Origin,
     peer: Option<Arc<str>>,
     unsent: bool,
+    attempts: u32,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -105,6 +106,7 @@ impl Status {
             origin: Origin::Local,
             peer: None,
             unsent: false,
+            attempts: 1,
             source: None,
         }))
     }
@@ -183,6 +185,12 @@ impl Status {
         self.0.unsent
     }
 
+    /// How often the call was made, where a layer tried it again; else 1.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
     /// The same with another canonical code; the raw one stays.
     #[must_use]
     pub fn with_code(mut self, code: Code) -> Self {
@@ -239,6 +247,18 @@ impl Status {
         self
     }
 
+    /// The same, for a call of which an earlier try may have reached a server.
+    pub(crate) fn maybe_sent(mut self) -> Self {
+        self.0.unsent = false;
+        self
+    }
+
+    /// The same, for a call that was made so often.
+    pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
     /// The same with the error that caused it.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
@@ -274,7 +294,7 @@ impl Status {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { code, raw, message, origin, peer, .. } = &*self.0;
+        let Inner { code, raw, message, origin, peer, attempts, .. } = &*self.0;
         write!(f, "{code} ({raw}): ")?;
         for letter in message.chars() {
             match letter {
@@ -290,10 +310,14 @@ impl fmt::Display for Status {
             Origin::Service => Some("service"),
         };
         match (origin, peer) {
-            (Some(origin), Some(peer)) => write!(f, " [{origin}, {peer}]"),
-            (Some(text), None) => write!(f, " [{text}]"),
-            (None, Some(peer)) => write!(f, " [{peer}]"),
-            (None, None) => Ok(()),
+            (Some(origin), Some(peer)) => write!(f, " [{origin}, {peer}]")?,
+            (Some(text), None) => write!(f, " [{text}]")?,
+            (None, Some(peer)) => write!(f, " [{peer}]")?,
+            (None, None) => {}
+        }
+        match attempts {
+            1 => Ok(()),
+            attempts => write!(f, " after {attempts} attempts"),
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod catch_panic;
 pub mod deadline;
 pub mod intercept;
 pub mod resolve;
+pub mod retry;
 pub mod route;
 mod sifted;
 pub mod stack;

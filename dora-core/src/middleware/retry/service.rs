@@ -1,0 +1,334 @@
+//! The layer that tries again.
+
+use std::collections::{HashMap, HashSet};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, sleep};
+use tower::{Layer, Service};
+
+use crate::call::BoxFuture;
+use crate::call::batch::CallKey;
+use crate::call::body::Body;
+use crate::call::code::Code;
+use crate::call::deadline::Deadline;
+use crate::call::pushback::Pushback;
+use crate::call::request::Request;
+use crate::call::response::{BatchResults, Reply, Response};
+use crate::call::status::{BoxError, Status};
+use crate::call::tried::Tried;
+
+use super::policy::RetryPolicy;
+
+/// Tries calls again that failed, where that is safe: those that surely never
+/// left, and those of idempotent methods.
+///
+/// Of a batch those calls are tried again that failed so and may be; when the
+/// batch failed as a whole it is tried again if that is safe for all of it. Of a
+/// deferred call it is the acceptance that is tried again, never what runs after.
+///
+/// The error of the last try is the caller's, with [`Status::attempts`]. The next
+/// choice of a server hears where the call was [`Tried`].
+///
+/// It stands outside of what chooses a server and of a circuit breaker, so that
+/// each try is one of theirs.
+///
+/// ```
+/// use dora::{RetryLayer, RetryPolicy};
+/// use tower::ServiceBuilder;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let channel = dora::Endpoint::new("127.0.0.1:1")?.connect_lazy()?;
+/// let layered = ServiceBuilder::new().layer(RetryLayer::new(RetryPolicy::new().attempts(2))).service(channel);
+///
+/// let client = dora::DynamicClient::new(layered);
+/// let error = client.call("/user/get", 7).await.expect_err("nothing listens there");
+/// assert_eq!(error.attempts(), 2);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct RetryLayer {
+    policy: Arc<RetryPolicy>,
+}
+
+impl RetryLayer {
+    /// Tries again as `policy` says. All services that the layer is put around
+    /// share its budget.
+    #[must_use]
+    pub fn new(policy: RetryPolicy) -> Self {
+        Self { policy: Arc::new(policy) }
+    }
+}
+
+impl<S> Layer<S> for RetryLayer {
+    type Service = Retry<S>;
+
+    fn layer(&self, inner: S) -> Retry<S> {
+        Retry { inner, policy: Arc::clone(&self.policy) }
+    }
+}
+
+/// A service whose calls are tried again.
+#[derive(Clone, Debug)]
+pub struct Retry<S> {
+    inner: S,
+    policy: Arc<RetryPolicy>,
+}
+
+impl<S> Service<Request> for Retry<S>
+where
+    S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+{
+    type Response = Response;
+    type Error = Status;
+    type Future = RetryFuture<S>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.inner.poll_ready(cx).map_err(|error| Status::from_error(error.into()))
+    }
+
+    fn call(&mut self, request: Request) -> RetryFuture<S> {
+        if let Some(budget) = &self.policy.budget {
+            budget.deposit();
+        }
+        let series = Series {
+            inner: self.inner.clone(),
+            policy: Arc::clone(&self.policy),
+            request: request.clone(),
+            tries: 1,
+            sent: false,
+        };
+        let first = self.inner.call(series.limited(request));
+        RetryFuture { state: State::First { first, series: Some(series) } }
+    }
+}
+
+pin_project! {
+    /// The future of [`Retry`].
+    pub struct RetryFuture<S: Service<Request>> {
+        #[pin]
+        state: State<S>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S: Service<Request>> {
+        First { #[pin] first: S::Future, series: Option<Series<S>> },
+        // Boxed: most calls never come here.
+        Again { future: BoxFuture<Response> },
+    }
+}
+
+impl<S> Future for RetryFuture<S>
+where
+    S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Send + 'static,
+{
+    type Output = Result<Response, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let future: BoxFuture<Response> = match state.as_mut().project() {
+                StateProjection::Again { future } => return future.as_mut().poll(cx),
+                StateProjection::First { first, series } => {
+                    let result = ready!(first.poll(cx)).map_err(|error| Status::from_error(error.into()));
+                    let went_well = match &result {
+                        Ok(response) => !has_failures(response),
+                        Err(_) => false,
+                    };
+                    match series.take() {
+                        Some(series) if !went_well => Box::pin(series.go_on(result)),
+                        _ => return Poll::Ready(result),
+                    }
+                }
+            };
+            state.set(State::Again { future });
+        }
+    }
+}
+
+fn has_failures(response: &Response) -> bool {
+    matches!(response.body(), Reply::Batch(results) if results.iter().any(|(_, result)| result.is_err()))
+}
+
+/// A call and its tries.
+struct Series<S> {
+    inner: S,
+    policy: Arc<RetryPolicy>,
+    /// What is sent the next time: of a batch, those calls that failed.
+    request: Request,
+    tries: u32,
+    /// Whether a try may have reached a server.
+    sent: bool,
+}
+
+impl<S> Series<S> {
+    /// `request` with the deadline of one try.
+    fn limited(&self, mut request: Request) -> Request {
+        if let Some(timeout) = self.policy.attempt_timeout
+            && request.is_idempotent()
+        {
+            let of_try = Deadline::after(timeout);
+            let deadline = request.deadline().map_or(of_try, |deadline| deadline.min(of_try));
+            request.head_mut().set_deadline(Some(deadline));
+        }
+        request
+    }
+
+    /// Whether `status` lets a call be made again, and is worth it.
+    fn lets_repeat(&self, status: &Status, idempotent: bool) -> bool {
+        let timed_out = self.policy.attempt_timeout.is_some()
+            && idempotent
+            && status.code() == Code::DeadlineExceeded
+            && !self.has_expired(Instant::now());
+        (status.is_unsent() || idempotent)
+            && status.pushback() != Some(Pushback::Never)
+            && (timed_out || self.policy.is_worth_it(status))
+    }
+
+    fn has_expired(&self, at: Instant) -> bool {
+        self.request.deadline().is_some_and(|deadline| deadline.has_passed(at))
+    }
+
+    /// The time to wait before the next try, if there is one.
+    fn leave(&self, pushback: Option<Pushback>) -> Option<Duration> {
+        if self.tries >= self.policy.attempts {
+            return None;
+        }
+        let wait = match pushback {
+            Some(Pushback::After(time)) => time,
+            _ => self.policy.wait(self.tries),
+        };
+        let now = Instant::now();
+        if now.checked_add(wait).is_none_or(|at| self.has_expired(at)) {
+            return None;
+        }
+        let affordable = self.policy.budget.as_ref().is_none_or(|budget| budget.withdraw(now));
+        affordable.then_some(wait)
+    }
+
+    /// Notes where it failed, for whoever chooses the next server.
+    fn note(&mut self, status: &Status) {
+        self.sent |= !status.is_unsent();
+        if let Some(peer) = status.peer() {
+            let extensions = self.request.extensions_mut();
+            let mut tried = extensions.remove::<Tried>().unwrap_or_default();
+            tried.add(peer);
+            extensions.insert(tried);
+        }
+    }
+
+    /// The error as its caller gets it.
+    fn last(&self, status: Status) -> Status {
+        let status = if self.sent { status.maybe_sent() } else { status };
+        status.with_attempts(self.tries)
+    }
+}
+
+impl<S> Series<S>
+where
+    S: Service<Request, Response = Response, Error: Into<BoxError>>,
+{
+    /// What follows a first try that failed, in part or as a whole.
+    async fn go_on(mut self, first: Result<Response, Status>) -> Result<Response, Status> {
+        let mut result = first;
+        loop {
+            match result {
+                Err(status) => {
+                    self.note(&status);
+                    let leave = match self.lets_repeat(&status, self.request.is_idempotent()) {
+                        true => self.leave(status.pushback()),
+                        false => None,
+                    };
+                    let Some(wait) = leave else { return Err(self.last(status)) };
+                    tracing::debug!(target: "dora::retry", tries = self.tries, ?wait, %status, "trying again");
+                    result = self.try_again(wait).await;
+                }
+                Ok(response) if has_failures(&response) => return Ok(self.mend(response).await),
+                Ok(response) => return Ok(response),
+            }
+        }
+    }
+
+    /// Tries those calls of a batch again that failed and may be.
+    async fn mend(mut self, mut response: Response) -> Response {
+        while let Reply::Batch(results) = response.body_mut() {
+            let failed = self.repeatable(results);
+            let pushback = failed.iter().filter_map(|(_, status)| match status.pushback() {
+                Some(Pushback::After(time)) => Some(time),
+                _ => None,
+            });
+            let pushback = pushback.max().map(Pushback::After);
+            if failed.is_empty() {
+                break;
+            }
+            let Some(wait) = self.leave(pushback) else { break };
+            failed.iter().for_each(|(_, status)| self.note(status));
+            let keys: HashSet<CallKey> = failed.into_iter().map(|(key, _)| key).collect();
+            self.keep(&keys);
+            let again = self.try_again(wait).await;
+            self.merge(results, &keys, again);
+        }
+        response
+    }
+
+    /// The calls of the last try that failed and may be made again.
+    fn repeatable(&self, results: &BatchResults) -> Vec<(CallKey, Status)> {
+        let Body::Batch(calls) = self.request.body() else { return Vec::new() };
+        let calls: HashMap<_, _> = calls.iter().map(|call| (&call.key, call.head.is_idempotent())).collect();
+        let failed = results.iter().filter_map(|(key, result)| Some((key, result.as_ref().err()?)));
+        failed
+            .filter(|(key, status)| {
+                calls.get(key).is_some_and(|idempotent| self.lets_repeat(status, *idempotent))
+            })
+            .map(|(key, status)| (key.clone(), status.clone()))
+            .collect()
+    }
+
+    /// Puts what another try of these calls brought in their places.
+    fn merge(&self, results: &mut BatchResults, keys: &HashSet<CallKey>, again: Result<Response, Status>) {
+        let mut ended: HashMap<CallKey, Result<Response, Status>> = match again.map(Response::into_body) {
+            Ok(Reply::Batch(again)) => again.into_iter().collect(),
+            Ok(other) => {
+                let status = Status::internal(format!("the reply to a batch is {other:?}"));
+                keys.iter().map(|key| (key.clone(), Err(status.clone()))).collect()
+            }
+            Err(status) => keys.iter().map(|key| (key.clone(), Err(status.clone()))).collect(),
+        };
+        for (key, result) in results {
+            if let Some(last) = ended.remove(key) {
+                *result = last.map_err(|status| self.last(status));
+            }
+        }
+    }
+
+    /// Sends only these calls of the batch from now on.
+    fn keep(&mut self, keys: &HashSet<CallKey>) {
+        if let Body::Batch(calls) = self.request.body_mut() {
+            calls.retain(|call| keys.contains(&call.key));
+            let idempotent = calls.iter().all(|call| call.head.is_idempotent());
+            self.request.head_mut().set_idempotent(idempotent);
+        }
+    }
+
+    async fn try_again(&mut self, wait: Duration) -> Result<Response, Status> {
+        sleep(wait).await;
+        self.tries += 1;
+        let request = self.limited(self.request.clone());
+        let inner = &mut self.inner;
+        let ready = poll_fn(|cx| inner.poll_ready(cx)).await;
+        ready.map_err(|error| Status::from_error(error.into()))?;
+        inner.call(request).await.map_err(|error| Status::from_error(error.into()))
+    }
+}
+
+#[cfg(test)]
+#[path = "service_tests.rs"]
+mod tests;
