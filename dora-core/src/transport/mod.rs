@@ -2,4 +2,5 @@
 
 pub mod client;
 pub mod io;
+mod log_limit;
 pub mod server;

@@ -71,6 +71,18 @@ impl Notes {
         self.spans.lock().iter().filter(|span| span.target == target).cloned().collect()
     }
 
+    /// Waits until so many events with this message were told.
+    pub(crate) async fn wait_for(&self, text: &str, count: usize) -> Vec<Note> {
+        for _ in 0..3000 {
+            let events = self.events(text);
+            if events.len() >= count {
+                return events;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{text:?} was not told {count} times: {:#?}", self.events.lock());
+    }
+
     /// Waits until so many spans of a target are over.
     pub(crate) async fn wait_for_spans(&self, target: &str, count: usize) -> Vec<Note> {
         for _ in 0..3000 {

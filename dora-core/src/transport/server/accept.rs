@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::net::UnixListener;
 
 use crate::call::status::BoxError;
+use crate::transport::io::address::Address;
 
 use super::incoming::Incoming;
 
@@ -17,6 +18,11 @@ use super::incoming::Incoming;
 pub trait Accept: Send {
     /// The next connection; `None` when there will be none any more.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Incoming>>>;
+
+    /// Where it listens, if that is an address.
+    fn address(&self) -> Option<Address> {
+        None
+    }
 
     /// Stops listening: what has connected already and was not accepted.
     fn close(self) -> Vec<Incoming>;
@@ -26,6 +32,10 @@ impl Accept for TcpListener {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Incoming>>> {
         let accepted = ready!(Self::poll_accept(self, cx));
         Poll::Ready(Some(accepted.map(|(stream, _)| stream.into())))
+    }
+
+    fn address(&self) -> Option<Address> {
+        self.local_addr().ok().map(Address::from)
     }
 
     fn close(self) -> Vec<Incoming> {
@@ -44,6 +54,11 @@ impl Accept for UnixListener {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Incoming>>> {
         let accepted = ready!(Self::poll_accept(self, cx));
         Poll::Ready(Some(accepted.map(|(stream, _)| stream.into())))
+    }
+
+    fn address(&self) -> Option<Address> {
+        let path = self.local_addr().ok()?;
+        path.as_pathname().map(|path| path.to_owned().into())
     }
 
     fn close(self) -> Vec<Incoming> {

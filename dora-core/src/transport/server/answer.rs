@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::call::packer::Packer;
 use crate::call::status::Status;
+use crate::call::trace::SERVER;
 use crate::carry::reply::write;
 use crate::generation::Generation;
 use crate::guid::Guid;
@@ -33,7 +34,7 @@ impl Manner {
             Ok(Err(error)) => Status::resource_exhausted(format!("the answer does not fit: {error}")),
             Err(_) => {
                 out.truncate(before);
-                tracing::error!("an answer panicked while it was packed");
+                tracing::error!(target: SERVER, guid = %self.guid, "an answer panicked while it was packed");
                 Status::internal("the answer could not be packed")
             }
         };

@@ -36,6 +36,14 @@ impl Accept for Bound {
         }
     }
 
+    fn address(&self) -> Option<Address> {
+        match self {
+            Self::Tcp(listener) => Accept::address(listener),
+            #[cfg(unix)]
+            Self::Unix(listener) => listener.address(),
+        }
+    }
+
     fn close(self) -> Vec<Incoming> {
         match self {
             Self::Tcp(listener) => listener.close(),

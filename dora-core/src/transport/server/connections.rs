@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tower::Service;
 
 use crate::call::request::Request;
@@ -20,6 +21,7 @@ use super::control::Control;
 use super::cost::{Costs, Execution};
 use super::incoming::Incoming;
 use super::ledger::Ledger;
+use super::log::{self, Log};
 use super::observers::Observers;
 use super::shared::Shared;
 use super::shutdown::{Phase, Shutdown};
@@ -95,7 +97,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Connections<S> {
     service: S,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     shutdown: Shutdown,
     pub(super) config: ServerConfig,
 }
@@ -115,6 +117,7 @@ where
             max_running: server.max_running,
             costs: Costs::new(server.execution, server.forced.clone()),
             ledger: Arc::new(Ledger::new(server.max_buffered)),
+            log: Log::default(),
         };
         Self { service, shared: Arc::new(shared), shutdown: Shutdown::new(), config: server }
     }
@@ -132,7 +135,7 @@ where
             let peer = incoming.peer.clone();
             match open(incoming, upgrade, shared.config.frame_timeout).await {
                 Ok(incoming) => connection::serve(incoming, service, shared, watcher).await,
-                Err(error) => tracing::debug!(%peer, %error, "connection lost before it began"),
+                Err(error) => shared.log.not_begun(&peer, &error),
             }
         }
     }
@@ -141,15 +144,18 @@ where
     /// which something still runs after the drain timeout. Those that are handed
     /// over from now on are told to go at once.
     pub fn drain(&self) -> impl Future<Output = ()> + Send + use<'_, S> {
-        let Self { shutdown, config, .. } = self;
+        let Self { shutdown, config, shared, .. } = self;
         async move {
-            tracing::info!("draining");
+            let (stats, begun) = (shared.observers.stats(), Instant::now());
+            log::draining(stats.running());
             shutdown.set(Phase::Draining);
+            let mut cancelled = 0;
             if tokio::time::timeout(config.drain_timeout, shutdown.ended()).await.is_err() {
-                tracing::warn!("calls still run at the end of the drain timeout: they are cancelled");
+                cancelled = stats.running();
+                log::cut_short(cancelled);
                 shutdown.set(Phase::Closing);
             }
-            tracing::info!("drained");
+            log::drained(begun.elapsed(), cancelled);
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use crate::call::body::Body;
 use crate::call::dora_code;
 use crate::call::status::Status;
+use crate::call::trace::SERVER;
 use crate::pack::value::Value;
 use crate::value;
 
@@ -65,6 +66,11 @@ impl Control {
         }
     }
 
+    /// Whether commands are answered.
+    pub(super) const fn answers(&self) -> bool {
+        self.answers
+    }
+
     pub(super) fn has_reload(&self) -> bool {
         self.reload.is_some()
     }
@@ -74,7 +80,7 @@ impl Control {
         let Some(reload) = &self.reload else { return };
         // It is the user's code, and stands where a connection or the server is driven.
         if catch_unwind(AssertUnwindSafe(|| reload())).is_err() {
-            tracing::error!("the reload hook panicked");
+            tracing::error!(target: SERVER, "the reload hook panicked");
         }
     }
 }

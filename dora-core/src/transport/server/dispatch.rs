@@ -348,7 +348,7 @@ where
 
     /// Refuses a packet as a whole.
     fn refuse(&mut self, reply: Reply, kind: Option<PacketKind>, status: Status) {
-        tracing::debug!(peer = %self.connection.peer(), %status, "packet refused");
+        self.shared.log.packet_refused(self.connection.peer(), &status);
         self.tell(|observer, connection| observer.packet_refused(connection, &status));
         self.answer_refusal(reply, kind, &status);
     }
@@ -367,7 +367,7 @@ where
     /// Answers what is no frame, where an answer can be framed at all.
     pub(super) fn refuse_frame(&mut self, error: &FrameError) {
         self.tell(|observer, connection| observer.frame_refused(connection, error));
-        tracing::debug!(peer = %self.connection.peer(), %error, "frame refused");
+        self.shared.log.frame_refused(self.connection.peer(), error);
         let config = &self.shared.config;
         let (status, kind, generation, guid) = match error {
             // Not a peer of ours: the first bytes of HTTP or TLS end here.
@@ -429,12 +429,7 @@ impl<S: Service<Request>> Drop for Dispatch<S> {
         self.tell_stats();
         let why = self.why.take();
         let why = why.unwrap_or_else(|| Closed::Lost("whoever served it has let it go".to_owned()));
-        match why {
-            Closed::Stalled | Closed::OverBudget => {
-                tracing::warn!(peer = %self.connection.peer(), %why, "connection closed");
-            }
-            _ => tracing::debug!(peer = %self.connection.peer(), %why, "connection closed"),
-        }
+        self.shared.log.closed(self.connection.peer(), &why);
         self.tell(|observer, connection| observer.connection_closed(connection, &why));
     }
 }

@@ -11,9 +11,11 @@ use tower::Service;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::BoxError;
+use crate::transport::log_limit::Pace;
 
 use super::accept::{Accept, is_the_peers};
 use super::connections::Connections;
+use super::log;
 
 impl<S> Connections<S>
 where
@@ -22,6 +24,7 @@ where
     /// Accepts connections until `signal` ends, then lets the running calls end
     /// and closes.
     pub async fn accept(mut self, mut listener: impl Accept, signal: impl Future<Output = ()>) {
+        log::listening(listener.address().as_ref(), &self.shared, &self.config);
         tokio::select! {
             biased;
             () = signal => {}
@@ -37,14 +40,14 @@ where
 
     async fn accept_all(&mut self, listener: &mut impl Accept) {
         let places = Arc::new(Semaphore::new(self.config.max_connections.min(Semaphore::MAX_PERMITS)));
-        let mut backoff = Backoff::default();
+        let (mut backoff, mut pace) = (Backoff::default(), Pace::default());
         loop {
             // Never closed, so there is always a place in the end.
             let place = Arc::clone(&places).acquire_owned().await;
             let incoming = match poll_fn(|cx| listener.poll_accept(cx)).await {
                 None => return,
                 Some(Err(error)) => {
-                    backoff.wait(&error).await;
+                    backoff.wait(&error, &mut pace).await;
                     continue;
                 }
                 Some(Ok(incoming)) => incoming,
@@ -65,11 +68,11 @@ where
 struct Backoff(Duration);
 
 impl Backoff {
-    async fn wait(&mut self, error: &io::Error) {
+    async fn wait(&mut self, error: &io::Error, pace: &mut Pace) {
         if is_the_peers(error) {
             return;
         }
-        tracing::warn!(%error, "cannot accept a connection");
+        log::not_accepted(pace, error);
         self.0 = (self.0 * 2).clamp(Duration::from_millis(5), Duration::from_secs(1));
         tokio::time::sleep(self.0).await;
     }

@@ -12,6 +12,7 @@ mod dispatch;
 pub mod incoming;
 mod ledger;
 mod listener;
+mod log;
 pub(crate) mod observers;
 mod packet;
 mod parked;
@@ -27,3 +28,4 @@ pub mod tls;
 mod turn;
 #[cfg(unix)]
 mod unix;
+mod wide;

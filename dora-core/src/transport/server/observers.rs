@@ -4,7 +4,12 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
 use crate::call::observe::Observer;
+use crate::call::trace::SERVER;
+use crate::transport::log_limit::Pace;
 
 use super::stats::Stats;
 
@@ -13,12 +18,14 @@ use super::stats::Stats;
 pub struct Observers {
     stats: Arc<Stats>,
     other: Option<Arc<dyn Observer>>,
+    /// How often it is said that they panic.
+    pace: Arc<Mutex<Pace>>,
 }
 
 impl Observers {
     /// The counters, and `other`.
     pub(crate) fn new(stats: Arc<Stats>, other: Option<Arc<dyn Observer>>) -> Self {
-        Self { stats, other }
+        Self { stats, other, pace: Arc::default() }
     }
 
     /// The counters.
@@ -31,7 +38,15 @@ impl Observers {
         event(&*self.stats);
         let Some(other) = &self.other else { return };
         if catch_unwind(AssertUnwindSafe(|| event(&**other))).is_err() {
-            tracing::error!("an observer panicked");
+            self.panicked();
+        }
+    }
+
+    /// It may do so at every packet.
+    #[cold]
+    fn panicked(&self) {
+        if let Some(left_out) = self.pace.lock().write(Instant::now()) {
+            tracing::error!(target: SERVER, left_out = (left_out > 0).then_some(left_out), "an observer panicked");
         }
     }
 }

@@ -8,6 +8,7 @@ use super::config::SessionConfig;
 use super::control::Control;
 use super::cost::Costs;
 use super::ledger::Ledger;
+use super::log::Log;
 use super::observers::Observers;
 
 /// What all connections of a server share.
@@ -21,4 +22,5 @@ pub(super) struct Shared {
     pub(super) max_running: usize,
     pub(super) ledger: Arc<Ledger>,
     pub(super) costs: Costs,
+    pub(super) log: Log,
 }

@@ -2,6 +2,8 @@
 
 use std::future::{Future, pending};
 
+use crate::call::trace::SERVER;
+
 use super::control::Control;
 
 /// Ends when the process is asked to end: by SIGTERM (an init system, `docker
@@ -33,7 +35,7 @@ pub fn shutdown_signal() -> impl Future<Output = ()> + Send + 'static {
     system::ignore_reload();
     async move {
         let signal = ends.next().await;
-        tracing::info!(signal, "the process is asked to end");
+        tracing::info!(target: SERVER, signal, "the process is asked to end");
     }
 }
 
@@ -52,7 +54,7 @@ async fn reload_at_signals(control: Control) {
         let mut reloads = system::Reloads::listen();
         loop {
             reloads.next().await;
-            tracing::info!("SIGUSR1: reloading");
+            tracing::info!(target: SERVER, "SIGUSR1: reloading");
             control.reload();
         }
     }
@@ -64,6 +66,8 @@ mod system {
     use std::future::pending;
 
     use tokio::signal::unix::{Signal, SignalKind, signal};
+
+    use crate::call::trace::SERVER;
 
     pub(super) struct Ends {
         terminate: Listener,
@@ -110,7 +114,7 @@ mod system {
         fn new(kind: SignalKind) -> Self {
             let listening = signal(kind);
             if let Err(error) = &listening {
-                tracing::warn!(?kind, %error, "cannot listen for a signal");
+                tracing::warn!(target: SERVER, ?kind, %error, "cannot listen for a signal");
             }
             Self(listening.ok())
         }
@@ -131,6 +135,8 @@ mod system {
     use std::io;
 
     use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlShutdown, ctrl_break, ctrl_c, ctrl_shutdown};
+
+    use crate::call::trace::SERVER;
 
     pub(super) struct Ends {
         c: Option<CtrlC>,
@@ -171,7 +177,7 @@ mod system {
 
     fn heard<T>(listening: io::Result<T>) -> Option<T> {
         if let Err(error) = &listening {
-            tracing::warn!(%error, "cannot listen for a signal");
+            tracing::warn!(target: SERVER, %error, "cannot listen for a signal");
         }
         listening.ok()
     }

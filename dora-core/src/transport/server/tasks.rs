@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::call::deadline::Deadline;
 use crate::call::dora_code;
 use crate::call::status::Status;
+use crate::call::trace::SERVER;
 use crate::pack::packet::ResponseData;
 
 use super::cost::Cost;
@@ -69,7 +70,7 @@ impl Future for Task {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ResponseData> {
         let ended = ready!(Pin::new(&mut self.0).poll(cx));
         Poll::Ready(ended.unwrap_or_else(|error| {
-            tracing::error!(%error, "a call's task did not end by itself");
+            tracing::error!(target: SERVER, %error, "a call's task did not end by itself");
             ResponseData::One(Err(Status::internal("the call was ended")))
         }))
     }

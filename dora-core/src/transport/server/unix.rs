@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 
 use tokio::net::UnixListener;
 
+use crate::transport::io::address::Address;
+
 use super::accept::Accept;
 use super::incoming::Incoming;
 
@@ -68,6 +70,10 @@ pub(super) fn bind(path: &Path, replace: bool) -> io::Result<UnixPath> {
 impl Accept for UnixPath {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Incoming>>> {
         Accept::poll_accept(&mut self.listener, cx)
+    }
+
+    fn address(&self) -> Option<Address> {
+        Some(self.path.path.clone().into())
     }
 
     fn close(self) -> Vec<Incoming> {
