@@ -9,7 +9,7 @@
 //! | [`layers`] | what holds for all calls, for one service, for one method |
 //! | [`testing`] | without a port: in process, with mocks |
 //! | [`shutdown`] | leaving without losing a call |
-//! | [`logging`] | what is logged, what is counted |
+//! | [`logging`] | logs and spans, what is counted |
 //! | [`tls`] | encryption, and who the other end is |
 //! | [`php`] | the same service for PHP callers; PHP servers for Rust callers |
 //! | [`performance`] | what runs where; handlers that block or compute |

@@ -26,6 +26,8 @@ use super::status::Status;
 
 /// What happens to a server, beside its calls.
 pub(crate) const SERVER: &str = "dora::server";
+/// What happens to a client's connections.
+pub(crate) const CLIENT: &str = "dora::client";
 /// The spans of calls that are served.
 const SERVED: &str = "dora::server::call";
 /// The spans of calls that are made.

@@ -72,6 +72,18 @@ pub(super) enum End {
     Lost(Status),
 }
 
+impl End {
+    /// How, in a word for a log.
+    pub(super) const fn word(&self) -> &'static str {
+        match self {
+            Self::LetGo => "not needed any more",
+            Self::Drained => "the server drains: it takes no more calls",
+            Self::Spoiled(_) => "a call was given up on it",
+            Self::Lost(_) => "lost",
+        }
+    }
+}
+
 /// What one turn may take, before others on the same worker, the deadlines and
 /// the writes have theirs.
 struct Budget {

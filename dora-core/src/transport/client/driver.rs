@@ -16,18 +16,21 @@ use crate::transport::io::stream::Stream;
 use super::connection::{Connection, End};
 use super::link::Link;
 use super::link_state::{Backoff, LinkState};
+use super::log::Log;
 use super::readiness::PROBATION;
 
 /// Runs until no channel is left.
 pub(super) async fn drive(link: Arc<Link>) {
     let _gone = Gone(&link);
-    let mut backoff = Backoff::default();
+    let (mut backoff, mut log) = (Backoff::default(), Log::default());
     while wanted(&link).await {
         let begun = Instant::now();
         match connect(&link).await {
-            Ok(stream) => run(&link, stream, begun, &mut backoff).await,
+            Ok(stream) => run(&link, stream, begun, &mut backoff, &mut log).await,
             Err(status) => {
-                link.failed(&status, Some(backoff.failed()), begun);
+                let pause = backoff.failed();
+                log.attempt_failed(&link, &status, begun, pause);
+                link.failed(&status, Some(pause), begun);
                 link.attempted(Some(status.clone()));
                 fail_current(&link, &status.unsent());
             }
@@ -69,8 +72,9 @@ fn fail_current(link: &Link, status: &Status) {
 }
 
 /// Runs a connection until it ends, or takes no more calls.
-async fn run(link: &Arc<Link>, stream: Stream, begun: Instant, backoff: &mut Backoff) {
+async fn run(link: &Arc<Link>, stream: Stream, begun: Instant, backoff: &mut Backoff, log: &mut Log) {
     let mut connection = Connection::new(Arc::clone(link), stream);
+    log.connected(link);
     link.stands();
     link.attempted(None);
     let end = match link.is_proven() {
@@ -86,12 +90,14 @@ async fn run(link: &Arc<Link>, stream: Stream, begun: Instant, backoff: &mut Bac
     if connection.is_answered() {
         backoff.answered();
     }
+    log.ended(link, connection.lane(), &end);
     match end {
         End::Drained => {
             let gone = FormerGone { link: Arc::clone(link), lane: connection.lane() };
             tokio::spawn(async move {
                 let _gone = gone;
                 let end = connection.run().await;
+                Log::default().ended(&connection.link, connection.lane(), &end);
                 connection.close(end).await;
             });
         }

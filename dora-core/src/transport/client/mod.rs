@@ -15,6 +15,7 @@ mod health;
 mod lane;
 mod link;
 mod link_state;
+mod log;
 mod outgoing;
 mod queue;
 mod race;
