@@ -164,7 +164,7 @@ async fn with_guids(packer: Packer, frame: Guid, body: Option<Guid>) -> (Guid, R
     let answer = server(UnpackLayer::new("a test")).oneshot(Frame::new(frame, out)).await;
     let (first, later) = answer.unwrap_or_else(|never| match never {}).into_parts();
     assert!(later.is_none());
-    let packet = decode_response(&first.body, Shape::One, &Limits::default()).expect("an answer");
+    let packet = decode_response(first.body, Shape::One, &Limits::default()).expect("an answer");
     (first.guid, packet)
 }
 
@@ -214,7 +214,7 @@ async fn what_is_no_request_is_answered() {
         assert_eq!(answer.first().guid, Guid::from_u128(7));
         let packet = dora_core::pack::compress::inflate(&answer.first().body, 1 << 16)
             .unwrap_or_else(|_| answer.first().body.clone());
-        let packet = decode_response(&packet, Shape::One, &Limits::default()).expect("an answer");
+        let packet = decode_response(packet, Shape::One, &Limits::default()).expect("an answer");
         assert_eq!(packet.code, code, "{}", body.escape_ascii());
     }
 }

@@ -46,7 +46,7 @@ pub(crate) fn read(body: Bytes, shape: Shape, limits: &Limits) -> Result<Respons
         })?,
         false => body,
     };
-    decode_response(&body, shape, limits)
+    decode_response(body, shape, limits)
 }
 
 /// The `data` of an answer to `guid` with code 0 (or, for an acknowledgement,

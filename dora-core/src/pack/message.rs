@@ -21,7 +21,7 @@ pub trait Message: PackMessage + Clone + Sized {
     /// # Errors
     /// `Code::InvalidArgument`: the bytes are no message of this type; the text
     /// names the field.
-    fn unpack(packed: &Packed) -> Result<Self, Status>;
+    fn unpack(packed: Packed) -> Result<Self, Status>;
 }
 
 /// The bytes were walked over within the limits of their connection when the
@@ -32,7 +32,12 @@ impl<T: prost::Message + Mapped + Clone + Default + 'static> PackMessage for T {
     fn pack(&self, packer: Packer, out: &mut Vec<u8>) -> Result<(), PackError> {
         let failed = |reason: String| PackError { packer, reason };
         match packer {
-            Packer::Protobuf => self.encode(out).map_err(|error| failed(error.to_string())),
+            Packer::Protobuf => {
+                // As `encode`, without measuring again what was measured for the
+                // frame: a vector has room for all that fits into memory.
+                self.encode_raw(out);
+                Ok(())
+            }
             Packer::Php => {
                 php::to_writer(&ToSerde::new(self), out).map_err(|error| failed(error.to_string()))
             }
@@ -53,21 +58,22 @@ impl<T: prost::Message + Mapped + Clone + Default + 'static> PackMessage for T {
 }
 
 impl<T: prost::Message + Mapped + Clone + Default + 'static> Message for T {
-    fn unpack(packed: &Packed) -> Result<Self, Status> {
-        let bytes = packed.bytes.clone();
-        match packed.packer {
-            Packer::Protobuf => Self::decode(bytes).map_err(|error| {
-                let hint = "; a dynamic value is no message in this packing: send it as PHP or JSON";
-                let hint = if looks_dynamic(&packed.bytes) { hint } else { "" };
-                wrong(packed.packer, format_args!("{error}{hint}")).with_source(error)
-            }),
-            Packer::Json => {
-                from_json(&bytes).map_err(|error| wrong(packed.packer, &error).with_source(error))
+    fn unpack(packed: Packed) -> Result<Self, Status> {
+        let Packed { packer, bytes } = packed;
+        match packer {
+            Packer::Protobuf => {
+                let dynamic = looks_dynamic(&bytes);
+                Self::decode(bytes).map_err(|error| {
+                    let hint = "; a dynamic value is no message in this packing: send it as PHP or JSON";
+                    let hint = if dynamic { hint } else { "" };
+                    wrong(packer, format_args!("{error}{hint}")).with_source(error)
+                })
             }
+            Packer::Json => from_json(&bytes).map_err(|error| wrong(packer, &error).with_source(error)),
             Packer::Php => from_php(&bytes, &WALKED).map_err(|error| {
                 let path = error.path().to_owned();
                 let error = PathError { path, error: error.with_path(String::new()) };
-                wrong(packed.packer, &error).with_source(error)
+                wrong(packer, &error).with_source(error)
             }),
         }
     }
@@ -104,7 +110,7 @@ impl PackMessage for Value {
 }
 
 impl Message for Value {
-    fn unpack(packed: &Packed) -> Result<Self, Status> {
+    fn unpack(packed: Packed) -> Result<Self, Status> {
         match packed.packer {
             Packer::Php => php::decode(&packed.bytes, &WALKED)
                 .map_err(|error| wrong(packed.packer, &error).with_source(error)),
@@ -137,7 +143,7 @@ fn wrong(packer: Packer, error: impl std::fmt::Display) -> Status {
 /// As [`Message::unpack`].
 pub fn open<M: Message>(body: Body) -> Result<M, Status> {
     match body {
-        Body::Packed(packed) => M::unpack(&packed),
+        Body::Packed(packed) => M::unpack(packed),
         Body::Message(message) => open_message(message),
         Body::Batch(_) => Err(Status::internal("a batch is no message: take it apart first")),
     }
@@ -155,7 +161,7 @@ fn open_message<M: Message>(message: Arc<dyn PackMessage>) -> Result<M, Status> 
     message
         .pack(Packer::Php, &mut bytes)
         .map_err(|error| Status::internal(error.to_string()).with_source(error))?;
-    M::unpack(&Packed { packer: Packer::Php, bytes: bytes.into() })
+    M::unpack(Packed { packer: Packer::Php, bytes: bytes.into() })
 }
 
 #[cfg(test)]

@@ -85,10 +85,12 @@ impl Decoder {
             None => 0,
         };
         let generation = detect(&rest);
-        let guid = generation
-            .has_guid()
-            .then(|| rest.split_to(Guid::LEN.min(rest.len())))
-            .and_then(|bytes| Guid::from_bytes(&bytes));
+        let mut guid = None;
+        if generation.has_guid() {
+            // Copied: another handle on the frame costs more than its 32 bytes.
+            guid = rest.first_chunk::<{ Guid::LEN }>().copied().map(Guid::from);
+            rest.advance(Guid::LEN.min(rest.len()));
+        }
         if let Some(salt) = &self.salt {
             let expected = salt.sign(&rest);
             if expected != found {

@@ -35,12 +35,12 @@ fn unpack(body: &Body) -> Value {
 }
 
 fn unpacked(packed: &Packed) -> Value {
-    Value::unpack(packed).expect("it is a value")
+    Value::unpack(packed.clone()).expect("it is a value")
 }
 
 /// A request packet that a peer writes as this array.
 fn read(packer: Packer, packet: &Value) -> Result<RequestPacket, Refused> {
-    decode_request(packer, &pack(packer, packet), &Limits::default())
+    decode_request(packer, pack(packer, packet), &Limits::default())
 }
 
 fn written(packer: Packer, packet: &RequestPacket) -> Bytes {

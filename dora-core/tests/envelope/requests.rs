@@ -47,7 +47,7 @@ fn a_word_we_write_is_the_word_we_read() {
     for word in ["W_S", "AN_S", "AM_S", "SSS", "SRS", "SC"] {
         for packer in ARRAYS {
             let packet = read(packer, &single(word)).expect(word);
-            let again = decode_request(packer, &written(packer, &packet), &Limits::default()).expect(word);
+            let again = decode_request(packer, written(packer, &packet), &Limits::default()).expect(word);
             assert_eq!(again.kind.word(), word);
         }
     }
@@ -97,7 +97,7 @@ fn results_of_no_calls_are_not_waited_for() {
             assert!(read(packer, &packet(word)).expect(word).calls.is_empty());
         }
     }
-    let bare = |kind| decode_request(Packer::Protobuf, &Bytes::from(vec![8, kind]), &Limits::default());
+    let bare = |kind| decode_request(Packer::Protobuf, Bytes::from(vec![8, kind]), &Limits::default());
     assert_eq!(refused(bare(2)), (100_003, "param api is empty".into()));
     assert!(bare(4).expect("no result is wanted").calls.is_empty());
     assert_eq!(refused(bare(1)).0, 100_003, "a single packet has one call");
@@ -167,7 +167,7 @@ fn of_equal_keys_the_last_stands_in_the_place_of_the_first() {
     let json = r#"{"type":"AN_M","type":"W_M","api":{"a":{"name":"/1"},"5":{"name":"/2"},"a":{"name":"/x","name":"/3"}}}"#;
     let php = r#"a:3:{s:4:"type";s:4:"AN_M";s:4:"type";s:3:"W_M";s:3:"api";a:3:{s:1:"a";a:1:{s:4:"name";s:2:"/1";}s:1:"5";a:1:{s:4:"name";s:2:"/2";}s:1:"a";a:2:{s:4:"name";s:2:"/x";s:4:"name";s:2:"/3";}}}"#;
     for (packer, body) in [(Packer::Json, json), (Packer::Php, php)] {
-        let packet = decode_request(packer, &Bytes::from(body), &Limits::default()).expect("it is valid");
+        let packet = decode_request(packer, Bytes::from(body), &Limits::default()).expect("it is valid");
         assert_eq!(packet.kind, PacketKind::calls(Mode::Wait, true));
         assert_eq!(names(&packet), [(CallKey::from("a"), "/3"), (CallKey::from(5), "/2")], "{packer}");
     }
@@ -177,7 +177,7 @@ fn of_equal_keys_the_last_stands_in_the_place_of_the_first() {
 fn many_equal_keys_are_found_too() {
     let pairs: String = (0..500).map(|n| format!(r#""k{}":{{"name":"/{n}"}},"#, n % 20)).collect();
     let body = format!(r#"{{"type":"W_M","api":{{{}}}}}"#, pairs.trim_end_matches(','));
-    let packet = decode_request(Packer::Json, &Bytes::from(body), &Limits::default()).expect("it is valid");
+    let packet = decode_request(Packer::Json, Bytes::from(body), &Limits::default()).expect("it is valid");
     let last: Vec<_> = (480..500).map(|n| format!("/{n}")).collect();
     assert_eq!(names(&packet).into_iter().map(|(_, name)| name).collect::<Vec<_>>(), last);
 }
@@ -185,14 +185,14 @@ fn many_equal_keys_are_found_too() {
 #[test]
 fn a_json_list_has_keys_from_zero() {
     let body = Bytes::from(r#"{"type":"W_M","api":[{"name":"/a"},{"name":"/b"}]}"#);
-    let packet = decode_request(Packer::Json, &body, &Limits::default()).expect("it is valid");
+    let packet = decode_request(Packer::Json, body, &Limits::default()).expect("it is valid");
     assert_eq!(names(&packet), [(CallKey::Int(0), "/a"), (CallKey::Int(1), "/b")]);
 }
 
 #[test]
 fn only_decimal_integers_are_integer_keys() {
     let body = r#"{"type":"W_M","api":{"-5":{},"05":{},"-0":{},"+1":{},"9223372036854775808":{},"":{}}}"#;
-    let packet = decode_request(Packer::Json, &Bytes::from(body), &Limits::default()).expect("it is valid");
+    let packet = decode_request(Packer::Json, Bytes::from(body), &Limits::default()).expect("it is valid");
     let keys: Vec<_> = names(&packet).into_iter().map(|(key, _)| key).collect();
     let text = ["05", "-0", "+1", "9223372036854775808", ""].map(CallKey::from);
     assert_eq!(keys[0], CallKey::Int(-5));
@@ -258,7 +258,7 @@ fn calls_are_counted_before_they_are_read() {
                 ),
                 ..Default::default()
             };
-            decode_request(packer, &written(packer, &packet), &limits)
+            decode_request(packer, written(packer, &packet), &limits)
         };
         assert_eq!(calls(3).expect("three may come").calls.len(), 3);
         assert_eq!(refused(calls(4)).0, 100_003, "{packer}");
@@ -283,7 +283,7 @@ fn bodies_that_do_not_decode_are_refused_and_name_the_reason() {
         (Packer::Protobuf, b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
     ];
     for (packer, body) in bodies {
-        let (code, message) = refused(decode_request(packer, &Bytes::from(body), &Limits::default()));
+        let (code, message) = refused(decode_request(packer, Bytes::from(body), &Limits::default()));
         assert_eq!(code, 100_003, "{}", body.escape_ascii());
         assert!(message.starts_with("param api is empty: "), "{message}");
     }
@@ -292,13 +292,13 @@ fn bodies_that_do_not_decode_are_refused_and_name_the_reason() {
 #[test]
 fn deep_json_is_refused_before_the_stack_is_used_up() {
     let body = format!(r#"{{"type":"W_S","api":{{"one":{{"param":{}"#, "[".repeat(200_000));
-    assert_eq!(refused(decode_request(Packer::Json, &body.into(), &Limits::default())).0, 100_003);
+    assert_eq!(refused(decode_request(Packer::Json, body.into(), &Limits::default())).0, 100_003);
 }
 
 #[test]
 fn a_reference_to_a_plain_value_is_resolved() {
     let body = r#"a:2:{s:4:"type";s:3:"W_M";s:3:"api";a:2:{s:1:"a";a:2:{s:4:"name";s:2:"/a";s:5:"param";i:7;}s:1:"b";a:2:{s:4:"name";s:2:"/b";s:5:"param";R:6;}}}"#;
-    let packet = decode_request(Packer::Php, &Bytes::from(body), &Limits::default()).expect("it is valid");
+    let packet = decode_request(Packer::Php, Bytes::from(body), &Limits::default()).expect("it is valid");
     let Calls::Many(calls) = packet.calls else { panic!("a multi packet") };
     assert_eq!(unpack(&calls[1].1.param), value!(7));
 }
@@ -310,7 +310,7 @@ fn protobuf_skips_fields_it_does_not_know() {
     body.extend_from_slice(b"\xfd\x01\x01\x02\x03\x04"); // fixed32, field 31
     body.extend_from_slice(b"\xf9\x01\x01\x02\x03\x04\x05\x06\x07\x08"); // fixed64, field 31
     body.extend_from_slice(b"\xfb\x01\x08\x01\xfc\x01"); // a group, field 31
-    let packet = decode_request(Packer::Protobuf, &body.into(), &Limits::default()).expect("it is valid");
+    let packet = decode_request(Packer::Protobuf, body.into(), &Limits::default()).expect("it is valid");
     assert_eq!(one(packet).name.as_str(), "/a");
 }
 
@@ -318,9 +318,9 @@ fn protobuf_skips_fields_it_does_not_know() {
 fn protobuf_calls_of_a_multi_packet_need_keys_unless_there_is_one() {
     let call = b"\x12\x04\x0a\x02/a";
     let body = |count: usize| Bytes::from([&[8, 2][..], &call.repeat(count)].concat());
-    let packet = decode_request(Packer::Protobuf, &body(1), &Limits::default()).expect("it is valid");
+    let packet = decode_request(Packer::Protobuf, body(1), &Limits::default()).expect("it is valid");
     assert_eq!(names(&packet), [(CallKey::Int(0), "/a")]);
-    assert_eq!(refused(decode_request(Packer::Protobuf, &body(2), &Limits::default())).0, 100_003);
+    assert_eq!(refused(decode_request(Packer::Protobuf, body(2), &Limits::default())).0, 100_003);
 }
 
 #[test]
@@ -332,8 +332,7 @@ fn a_duration_under_a_millisecond_is_still_a_deadline() {
             "/a",
             dora_core::call::body::Body::message(value!(1)),
         ));
-        let read =
-            decode_request(packer, &written(packer, &packet), &Limits::default()).expect("it is valid");
+        let read = decode_request(packer, written(packer, &packet), &Limits::default()).expect("it is valid");
         assert_eq!(read.timeout, Some(Duration::from_millis(1)));
     }
 }
@@ -342,7 +341,7 @@ fn a_duration_under_a_millisecond_is_still_a_deadline() {
 fn a_parameter_stays_a_slice_of_its_frame() {
     for packer in ARRAYS {
         let body = pack(packer, &single("W_S"));
-        let call = one(decode_request(packer, &body, &Limits::default()).expect("it is valid"));
+        let call = one(decode_request(packer, body.clone(), &Limits::default()).expect("it is valid"));
         let dora_core::call::body::Body::Packed(param) = &call.param else { panic!("it is packed") };
         assert!(body.as_ptr_range().contains(&param.bytes.as_ptr()));
     }
@@ -357,7 +356,7 @@ fn objects_in_one_call_take_nothing_from_the_others() {
         r#"s:1:"d";a:2:{s:4:"name";s:2:"/d";s:5:"param";E:7:"Suit:Up";}}"#,
     );
     let body = format!(r#"a:3:{{s:4:"type";s:3:"W_M";s:5:"other";O:1:"X":0:{{}}s:3:"api";{calls}}}"#);
-    let packet = decode_request(Packer::Php, &Bytes::from(body), &Limits::default()).expect("it is valid");
+    let packet = decode_request(Packer::Php, Bytes::from(body), &Limits::default()).expect("it is valid");
     assert_eq!(
         names(&packet).into_iter().map(|(_, name)| name).collect::<Vec<_>>(),
         ["/a", "/b", "/c", "/d"]

@@ -29,12 +29,12 @@ fn ok(value: Value) -> CallResult {
 
 #[track_caller]
 fn again(packer: Packer, packet: &ResponsePacket, shape: Shape) -> ResponsePacket {
-    decode_response(&answered(packer, packet), shape, &Limits::default()).expect("it is valid")
+    decode_response(answered(packer, packet), shape, &Limits::default()).expect("it is valid")
 }
 
 /// An answer as a PHP peer writes it.
 fn read(packet: &Value, shape: Shape) -> Result<ResponsePacket, Status> {
-    decode_response(&pack(Packer::Php, packet), shape, &Limits::default())
+    decode_response(pack(Packer::Php, packet), shape, &Limits::default())
 }
 
 #[track_caller]
@@ -230,7 +230,7 @@ fn results_are_counted() {
     for packer in PACKERS {
         let decode = |count: i64| {
             let results = (0..count).map(|key| (CallKey::from(key), ok(value!(1)))).collect();
-            decode_response(&answered(packer, &answer(ResponseData::Many(results))), Shape::Many, &limits)
+            decode_response(answered(packer, &answer(ResponseData::Many(results))), Shape::Many, &limits)
         };
         assert_eq!(many(decode(2).expect("two may come")).len(), 2);
         assert_eq!(decode(3).expect_err("three may not").code(), Code::DataLoss);
@@ -253,12 +253,12 @@ fn answers_that_do_not_decode_say_so() {
         b"\x08\x00\x22\x02\x22\x05",
     ];
     for body in bodies {
-        let status = decode_response(&Bytes::from(body), Shape::One, &Limits::default());
+        let status = decode_response(Bytes::from(body), Shape::One, &Limits::default());
         let status = status.expect_err(&body.escape_ascii().to_string());
         assert_eq!((status.code(), status.origin()), (Code::DataLoss, Origin::Connection));
     }
     for body in [&b""[..], b"HTTP/1.1", b"\x1f\x8b"] {
-        let status = decode_response(&Bytes::from(body), Shape::One, &Limits::default());
+        let status = decode_response(Bytes::from(body), Shape::One, &Limits::default());
         let status = status.expect_err("unknown packing");
         assert_eq!((status.code(), status.origin()), (Code::DataLoss, Origin::Connection));
     }
@@ -306,7 +306,7 @@ fn what_cannot_be_read_in_a_result_fails_alone() {
         // Behind the payload no number is sure.
         "a:1:{i:0;r:40;}",
     ]);
-    let read = many(decode_response(&body, Shape::Many, &Limits::default()).expect("a packet"));
+    let read = many(decode_response(body, Shape::Many, &Limits::default()).expect("a packet"));
     let values: Vec<_> = read
         .into_iter()
         .map(|(_, result)| {
@@ -334,7 +334,7 @@ fn a_result_that_is_no_packet_fails_alone() {
         let good = value!({ "code" => 0, "msg" => "OK", "data" => 1 });
         let results = value!({ "a" => good.clone(), "b" => null, "c" => { "msg" => "OK" }, "d" => good });
         let body = pack(packer, &value!({ "code" => 0, "msg" => "OK", "data" => results }));
-        let read = many(decode_response(&body, Shape::Many, &Limits::default()).expect("a packet"));
+        let read = many(decode_response(body, Shape::Many, &Limits::default()).expect("a packet"));
         let well: Vec<_> = read.iter().map(|(_, result)| result.is_ok()).collect();
         assert_eq!(well, [true, false, false, true], "{packer}");
         assert_eq!(read[1].1.as_ref().expect_err("null").code(), Code::DataLoss);

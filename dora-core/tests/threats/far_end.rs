@@ -61,8 +61,9 @@ impl Far {
             }
         };
         let packer = detect(&frame.body);
-        let packet = packer
-            .map(|packer| decode_request(packer, &frame.body, &Limits::default()).expect("good requests"));
+        let packet = packer.map(|packer| {
+            decode_request(packer, frame.body.clone(), &Limits::default()).expect("good requests")
+        });
         Some(Came { guid: frame.guid.expect("the generation has guids"), packer, packet })
     }
 

@@ -249,7 +249,7 @@ pub(crate) fn open_answer(body: &Bytes, shape: Shape) -> ResponsePacket {
         true => compress::inflate(body, 32 << 20).expect("inflates"),
         false => body.clone(),
     };
-    decode_response(&body, shape, &Limits::default()).expect("an answer")
+    decode_response(body, shape, &Limits::default()).expect("an answer")
 }
 
 /// A packet of one waited call.

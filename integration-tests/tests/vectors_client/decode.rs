@@ -54,7 +54,7 @@ fn check(recording: &Recording, sent: &Sent, shape: Shape, name: &str) {
     let guid = frame.guid.expect("a guid in the header");
     assert_eq!(guid.as_bytes(), &sent.decoded.guid[..], "{name}");
     let wanted = value_of(sent).expect("a recorded value");
-    let packet = decode_response(&body_of(&frame), shape, &limits());
+    let packet = decode_response(body_of(&frame), shape, &limits());
     let packet = packet.unwrap_or_else(|status| panic!("{name}: {status}"));
     let ResponsePacket { guid, code, message, is_result, data, can } = packet;
     assert_eq!(can, None, "{name}: PHP does not say what it can");

@@ -53,7 +53,7 @@ fn write_again(recording: &Recording, sent: &Sent, name: &str) {
     let dialect = dialect_of(recording);
     let frame = cut(&dialect, &sent.bytes);
     let body = body_of(&frame);
-    let mut packet = decode_request(Packer::Php, &body, &limits()).expect(name);
+    let mut packet = decode_request(Packer::Php, body.clone(), &limits()).expect(name);
     // Parameters are unpacked and packed again; else they go on as they came.
     // Before 7.1 PHP wrote floats with 17 digits, which we do not.
     if !recording.file.contains("precision17") {

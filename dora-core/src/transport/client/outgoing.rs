@@ -186,7 +186,7 @@ pub(super) fn restate(link: &Link, frame: &[u8], until: Instant, now: Instant, o
             false => body,
         };
         let packer = detect(&body)?;
-        let mut packet = decode_request(packer, &body, &link.endpoint.limits).ok()?;
+        let mut packet = decode_request(packer, body, &link.endpoint.limits).ok()?;
         let claimed = packet.timeout?;
         let left = until.saturating_duration_since(now);
         let waited = claimed.saturating_sub(left);
@@ -257,7 +257,7 @@ mod tests {
                 false => frame.body,
             };
             let packer = detect(&body).expect("packed");
-            let packet = decode_request(packer, &body, &link.endpoint.limits).expect("good");
+            let packet = decode_request(packer, body, &link.endpoint.limits).expect("good");
             assert_eq!(packet.timeout, Some(Duration::from_secs(40)));
             let Calls::One(Call { param: Body::Packed(param), .. }) = packet.calls else { panic!("one") };
             let text = crate::pack::message::open::<Value>(Body::Packed(param)).expect("a value");

@@ -1,5 +1,7 @@
 //! Fields of protobuf messages, by hand.
 
+use std::ops::Range;
+
 use bytes::{Buf, Bytes};
 use prost::encoding::{
     self, DecodeContext, WireType, encode_key, encode_varint, encoded_len_varint, key_len,
@@ -115,6 +117,29 @@ pub(super) fn each_field(mut bytes: Bytes, mut visit: impl FnMut(u32, Field) -> 
         visit(tag, field)?;
     }
     Ok(())
+}
+
+/// The key of a varint field, of those whose key has one byte.
+pub(super) const fn varint_key(tag: u32) -> u8 {
+    (tag << 3) as u8 | WireType::Varint as u8
+}
+
+/// The same of a length-delimited field.
+pub(super) const fn bytes_key(tag: u32) -> u8 {
+    (tag << 3) as u8 | WireType::LengthDelimited as u8
+}
+
+/// What a length says it is long, and what follows.
+pub(super) fn split_length(mut bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let len = encoding::decode_varint(&mut bytes).ok()?;
+    bytes.split_at_checked(usize::try_from(len).ok()?)
+}
+
+/// Where in `whole` its part `part` stands.
+pub(super) fn range_in(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
+    let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+    let end = start.checked_add(part.len())?;
+    (end <= whole.len()).then_some(start..end)
 }
 
 pub(super) fn put_varint(tag: u32, value: u64, out: &mut Vec<u8>) {

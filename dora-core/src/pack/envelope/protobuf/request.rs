@@ -1,8 +1,10 @@
 //! Request packets.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
+use prost::encoding;
 
 use crate::call::batch::CallKey;
 use crate::call::body::Body;
@@ -41,16 +43,67 @@ const KINDS: [(u64, PacketKind); 7] = [
     (7, PacketKind::Control),
 ];
 
+fn kind(number: u64) -> Option<PacketKind> {
+    KINDS.iter().find(|(known, _)| *known == number).map(|(_, kind)| *kind)
+}
+
+/// A packet of one call that says nothing beyond its name, its parameter and the
+/// packet's timeout, in the order in which they are written here: what nearly
+/// every request is, and recognized without taking it apart.
+struct Plain {
+    kind: PacketKind,
+    timeout: Option<Duration>,
+    /// Where they stand in the body.
+    name: Range<usize>,
+    param: Range<usize>,
+}
+
+impl Plain {
+    fn of(body: &[u8]) -> Option<Self> {
+        const KIND: u8 = varint_key(REQUEST_KIND);
+        const CALLS: u8 = bytes_key(REQUEST_CALLS);
+        let [KIND, number, CALLS, rest @ ..] = body else { return None };
+        let kind =
+            kind((*number).into()).filter(|kind| matches!(kind, PacketKind::Calls { multi: false, .. }))?;
+        let (call, rest) = split_length(rest)?;
+        let (name, param) = split_length(call.strip_prefix(&[bytes_key(CALL_NAME)])?)?;
+        let (param, []) = split_length(param.strip_prefix(&[bytes_key(CALL_PARAM)])?)? else { return None };
+        let timeout = match rest {
+            [] => None,
+            [key, ms @ ..] if *key == varint_key(REQUEST_TIMEOUT_MS) => {
+                let mut left = ms;
+                let ms = encoding::decode_varint(&mut left).ok()?;
+                left.is_empty().then(|| timeout(ms))?
+            }
+            _ => return None,
+        };
+        Some(Self { kind, timeout, name: range_in(body, name)?, param: range_in(body, param)? })
+    }
+
+    fn packet(self, mut body: Bytes) -> RequestPacket {
+        let Self { kind, timeout, name, param } = self;
+        let name = MethodName::from_bytes(body.slice(name));
+        // What is left of the body is the parameter: one handle less on the frame.
+        body.truncate(param.end);
+        body.advance(param.start);
+        let call = Call::new(name, Body::packed(Packer::Protobuf, body));
+        RequestPacket { kind, calls: Calls::One(call), timeout, ..RequestPacket::default() }
+    }
+}
+
 pub(in crate::pack::envelope) fn decode_request(
-    body: &Bytes,
+    body: Bytes,
     limits: &Limits,
 ) -> Result<RequestPacket, Refused> {
+    if let Some(plain) = Plain::of(&body) {
+        return Ok(plain.packet(body));
+    }
     let mut packet = RequestPacket::default();
-    let mut kind = None;
+    let mut number = None;
     let mut calls = None;
-    let result = each_field(body.clone(), |tag, field| {
+    let result = each_field(body, |tag, field| {
         match (tag, field) {
-            (REQUEST_KIND, Field::Varint(number)) => kind = Some(number),
+            (REQUEST_KIND, Field::Varint(kind)) => number = Some(kind),
             (REQUEST_CALLS, Field::Bytes(bytes)) => add_call(&mut calls, bytes, limits)?,
             (REQUEST_TIMEOUT_MS, Field::Varint(ms)) => packet.timeout = timeout(ms),
             (REQUEST_METADATA, Field::Bytes(bytes)) => add_pair(&mut packet.metadata, bytes)?,
@@ -60,8 +113,7 @@ pub(in crate::pack::envelope) fn decode_request(
         Ok(())
     });
     result.map_err(|Malformed(reason)| undecodable(reason))?;
-    let known = KINDS.iter().find(|(number, _)| Some(*number) == kind);
-    let Some(&(_, kind)) = known else {
+    let Some(kind) = number.and_then(kind) else {
         return Err(Refused::new(Status::raw(dora_code::UNKNOWN_TYPE, dora_code::UNKNOWN_TYPE_MESSAGE)));
     };
     packet.kind = kind;
@@ -173,4 +225,64 @@ fn encode_call(key: Option<&CallKey>, call: &Call, out: &mut Vec<u8>) -> Result<
     }
     encode_metadata(CALL_METADATA, &call.metadata, out);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(mode: Mode, name: &str, param: &[u8], timeout: Option<u64>) -> Vec<u8> {
+        let param = Body::packed(Packer::Protobuf, Bytes::copy_from_slice(param));
+        let packet = RequestPacket {
+            kind: PacketKind::calls(mode, false),
+            calls: Calls::One(Call::new(name.to_owned(), param)),
+            timeout: timeout.map(Duration::from_millis),
+            ..RequestPacket::default()
+        };
+        let mut out = Vec::new();
+        encode_request(&packet, &mut out).expect("it can be packed");
+        out
+    }
+
+    fn decoded(body: Vec<u8>) -> Option<String> {
+        decode_request(body.into(), &Limits::default()).ok().map(|packet| format!("{packet:?}"))
+    }
+
+    /// Recognized or taken apart, a packet says the same.
+    #[test]
+    fn a_plain_request_is_what_taking_it_apart_finds() {
+        // A field that nobody knows.
+        let stranger = [varint_key(15), 1];
+        for mode in [Mode::Wait, Mode::NoResult, Mode::Deferred] {
+            for (name, param) in [("/a.B/C", &b"param"[..]), ("", b""), ("/a.B/C", &[7; 300])] {
+                for timeout in [None, Some(1), Some(u64::from(u32::MAX))] {
+                    let plain = packet(mode, name, param, timeout);
+                    assert!(Plain::of(&plain).is_some());
+                    let other = [&plain[..], &stranger].concat();
+                    assert!(Plain::of(&other).is_none());
+                    assert_eq!(decoded(plain.clone()), decoded(other));
+                    for len in 0..plain.len() {
+                        let cut = &plain[..len];
+                        let whole = Plain::of(cut).is_some();
+                        assert!(!whole || len == packet(mode, name, param, None).len(), "{len}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_says_more_is_taken_apart() {
+        let one = packet(Mode::Wait, "/a", b"x", Some(9));
+        let several = packet(Mode::Wait, "/a", b"x", None);
+        let mut multi = several.clone();
+        multi[1] = 2;
+        let twice = [&several[..], &several[2..]].concat();
+        let forever = [&several[..], &[varint_key(REQUEST_TIMEOUT_MS), 0xff]].concat();
+        for body in [multi, twice, forever, one[1..].to_vec()] {
+            assert!(Plain::of(&body).is_none(), "{}", body.escape_ascii());
+        }
+        let never = [&several[..], &[varint_key(REQUEST_TIMEOUT_MS), 0]].concat();
+        assert_eq!(Plain::of(&never).map(|plain| plain.timeout), Some(None), "0 is no timeout");
+    }
 }

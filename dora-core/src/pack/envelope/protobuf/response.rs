@@ -1,7 +1,6 @@
 //! Response packets.
 
-use bytes::Bytes;
-use prost::encoding::{self, WireType};
+use bytes::{Buf, Bytes};
 
 use crate::call::batch::CallKey;
 use crate::call::body::Body;
@@ -34,30 +33,24 @@ const RESULT_KEY: Keys = Keys { index: 7, name: 8 };
 
 /// The result of a single call that went well and has nothing but data: what
 /// nearly every answer is, and recognized without taking it apart.
-fn plain_success(body: &Bytes) -> Option<Bytes> {
-    const HEAD: &[u8] =
-        &[(RESPONSE_CODE << 3) as u8, 0, (RESPONSE_RESULTS << 3) as u8 | WireType::LengthDelimited as u8];
-    const DATA: u8 = (RESULT_DATA << 3) as u8 | WireType::LengthDelimited as u8;
-    let result = rest_of_length(body.strip_prefix(HEAD)?)?;
-    let data = rest_of_length(result.strip_prefix(&[DATA])?)?;
-    Some(body.slice_ref(data))
-}
-
-/// What follows a length, if it is exactly as long.
-fn rest_of_length(mut bytes: &[u8]) -> Option<&[u8]> {
-    let len = encoding::decode_varint(&mut bytes).ok()?;
-    (usize::try_from(len) == Ok(bytes.len())).then_some(bytes)
+/// The data are the end of the body: how many bytes of it.
+fn plain_success(body: &[u8]) -> Option<usize> {
+    const HEAD: [u8; 3] = [varint_key(RESPONSE_CODE), 0, bytes_key(RESPONSE_RESULTS)];
+    let (result, []) = split_length(body.strip_prefix(&HEAD)?)? else { return None };
+    let (data, []) = split_length(result.strip_prefix(&[bytes_key(RESULT_DATA)])?)? else { return None };
+    Some(data.len())
 }
 
 pub(in crate::pack::envelope) fn decode_response(
-    body: &Bytes,
+    mut body: Bytes,
     shape: Shape,
     limits: &Limits,
 ) -> Result<ResponsePacket, Status> {
     if shape == Shape::One
-        && let Some(data) = plain_success(body)
+        && let Some(data) = plain_success(&body)
     {
-        let data = ResponseData::One(Ok(Response::new(Body::packed(Packer::Protobuf, data))));
+        body.advance(body.len().saturating_sub(data));
+        let data = ResponseData::One(Ok(Response::new(Body::packed(Packer::Protobuf, body))));
         let message = dora_code::OK_MESSAGE.into();
         let (guid, code, can) = (None, dora_code::OK, None);
         return Ok(ResponsePacket { guid, code, message, is_result: false, data, can });
@@ -72,7 +65,7 @@ pub(in crate::pack::envelope) fn decode_response(
     };
     let mut one = None;
     let mut many = Vec::new();
-    let result = each_field(body.clone(), |tag, field| {
+    let result = each_field(body, |tag, field| {
         match (tag, field) {
             (RESPONSE_CODE, Field::Varint(code)) => packet.code = zigzag(code),
             (RESPONSE_MESSAGE, Field::Bytes(text)) => packet.message = text_of(&text).into(),
