@@ -47,7 +47,7 @@ pub(crate) fn unpack(
     }
     let packer = detect(&body);
     let packet = match packer.filter(|packer| packers.contains(*packer)) {
-        Some(packer) => decode_request(packer, &body, limits),
+        Some(packer) => decode_request(packer, body, limits),
         None => {
             let message = dora_code::UNKNOWN_PACKING_MESSAGE;
             let (guid, kind) = glimpse(&body);
@@ -75,20 +75,19 @@ pub(crate) fn request(packet: RequestPacket, arrival: Arrival) -> Request {
     let origin = RequestOrigin::new(connection, begun).with_packet(PacketOrigin::new(guid, kind));
     let mut request = match calls {
         Calls::One(call) => {
-            let (head, body) = part(call, kind, &origin, received);
+            let (head, body) = part(call, kind, origin, received);
             Request::from_parts(head, body)
         }
-        Calls::Many(calls) => Request::batch_of(
-            calls
-                .into_iter()
-                .map(|(key, call)| {
-                    let (head, body) = part(call, kind, &origin, received);
-                    BatchCall::new(key, head, body)
-                })
-                .collect(),
-        ),
+        Calls::Many(calls) => {
+            let calls = calls.into_iter().map(|(key, call)| {
+                let (head, body) = part(call, kind, origin.clone(), received);
+                BatchCall::new(key, head, body)
+            });
+            let mut batch = Request::batch_of(calls.collect());
+            batch.head_mut().set_origin(origin);
+            batch
+        }
     };
-    let is_batch = request.is_batch();
     let head = request.head_mut();
     let timeout = timeout.map(|timeout| Deadline::from_instant(received, timeout));
     head.set_deadline(head.deadline().into_iter().chain(timeout).min());
@@ -98,21 +97,22 @@ pub(crate) fn request(packet: RequestPacket, arrival: Arrival) -> Request {
     } else {
         head.metadata_mut().inherit(&metadata);
     }
-    if is_batch {
-        head.set_origin(origin);
-    }
     request
 }
 
 /// What one call of a packet says for itself.
-fn part(call: Call, kind: PacketKind, origin: &RequestOrigin, received: Instant) -> (Box<RequestHead>, Body) {
+fn part(
+    call: Call,
+    kind: PacketKind,
+    mut origin: RequestOrigin,
+    received: Instant,
+) -> (Box<RequestHead>, Body) {
     let Call { name, param, timeout, metadata, raw } = call;
     let mut head = Box::<RequestHead>::default();
     head.set_method(name);
     head.set_mode(kind.mode());
     head.set_deadline(timeout.map(|timeout| Deadline::from_instant(received, timeout)));
     *head.metadata_mut() = metadata;
-    let mut origin = origin.clone();
     if let Some(packet) = origin.packet_mut() {
         packet.raw = raw;
     }

@@ -41,7 +41,7 @@ impl<S> Layer<S> for ResolveLayer {
     type Service = Resolve<S>;
 
     fn layer(&self, inner: S) -> Resolve<S> {
-        Resolve { inner, router: self.router.clone() }
+        Resolve { inner, router: self.router.clone(), last: None }
     }
 }
 
@@ -50,6 +50,8 @@ impl<S> Layer<S> for ResolveLayer {
 pub struct Resolve<S> {
     inner: S,
     router: Router,
+    /// Where the method stands that was called last: mostly it is called again.
+    last: Option<u32>,
 }
 
 impl<S> Service<Request> for Resolve<S>
@@ -65,7 +67,7 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        request.calls_mut().for_each(|call| self.router.resolve(call));
+        request.calls_mut().for_each(|call| self.last = self.router.resolve(call, self.last));
         let state = match request.take_apart() {
             Err(single) => State::One { call: self.inner.call(single) },
             Ok(calls) => {

@@ -115,12 +115,21 @@ impl RouterBuilder {
 }
 
 impl Router {
-    /// Says which method is called, if one has that name.
-    pub(super) fn resolve(&self, head: &mut RequestHead) {
-        let Some(&place) = self.0.names.get(head.method().as_bytes()) else { return };
-        let Some(route) = self.0.methods.get(place as usize) else { return };
+    /// Says which method is called, if one has that name, and where it stands;
+    /// `guess`: where it may stand.
+    pub(super) fn resolve(&self, head: &mut RequestHead, guess: Option<u32>) -> Option<u32> {
+        let name = head.method().as_bytes();
+        let guess = guess.and_then(|place| Some((place, self.0.methods.get(place as usize)?)));
+        let (place, route) = match guess.filter(|(_, route)| route.method.path().as_bytes() == name) {
+            Some(found) => found,
+            None => {
+                let &place = self.0.names.get(name)?;
+                (place, self.0.methods.get(place as usize)?)
+            }
+        };
         head.resolve(route.method);
         head.set_route(place);
+        Some(place)
     }
 
     fn route(&self, head: &RequestHead) -> Option<&Route> {

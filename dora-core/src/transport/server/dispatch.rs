@@ -62,9 +62,15 @@ pub(super) struct Dispatch<S: Service<Request>> {
     peer_can: Capabilities,
     /// Whether there are several cores to run on.
     parallel: bool,
-    /// The method that was called last, whether with a large body, and what it
-    /// costs: mostly it is called again.
-    last: Option<(MethodName, bool, Arc<Cost>)>,
+    /// What was called last: mostly it is called again.
+    last: Option<Learned>,
+}
+
+/// What the calls of a method cost, with large bodies or with small ones.
+struct Learned {
+    name: MethodName,
+    large: bool,
+    cost: Arc<Cost>,
 }
 
 /// When a packet came, and how large it is.
@@ -273,16 +279,17 @@ where
         if mode != Mode::Wait {
             self.acknowledge(reply);
         }
-        let cost = match &packet.calls {
-            Calls::One(call) if mode == Mode::Wait => Some(self.cost(&call.name, received.bytes)),
+        let learned = match &packet.calls {
+            Calls::One(call) if mode == Mode::Wait => Some(self.learned(&call.name, received.bytes)),
             _ => None,
         };
         let request = request(packet, arrival);
         let deadline = request.deadline();
         let run = run(&mut self.service, request, cx);
+        let cost = learned.as_ref().map(|learned| &learned.cost);
         match cost {
             Some(cost) if cost.is_spawned(self.parallel) => {
-                let dear = Dear { run: Box::pin(run), calls, deadline, cost };
+                let dear = Dear { run: Box::pin(run), calls, deadline, cost: Arc::clone(cost) };
                 self.work.start_task(dear, reply);
             }
             cost if mode == Mode::Wait => self.start(run, (calls, reply), cost, cx),
@@ -291,18 +298,18 @@ where
                 self.work.spawn(run, calls, push, self.watcher.clone());
             }
         }
+        self.last = learned.or_else(|| self.last.take());
     }
 
-    fn cost(&mut self, name: &MethodName, bytes: usize) -> Arc<Cost> {
+    /// What is known of the method `name`. Taken out, so that its count of owners,
+    /// which all connections share, is left alone.
+    fn learned(&mut self, name: &MethodName, bytes: usize) -> Learned {
         let large = bytes >= LARGE;
-        match &self.last {
-            Some((last, was_large, cost)) if *was_large == large && last == name => Arc::clone(cost),
-            _ => {
-                let cost = self.shared.costs.of(name.as_bytes(), large);
-                self.last = Some((name.clone(), large, Arc::clone(&cost)));
-                cost
-            }
-        }
+        let last = self.last.take().filter(|last| last.large == large && last.name == *name);
+        last.unwrap_or_else(|| {
+            let cost = self.shared.costs.of(name.as_bytes(), large);
+            Learned { name: name.clone(), large, cost }
+        })
     }
 
     /// Polls once; most handlers are done then and need not be parked.
@@ -310,7 +317,7 @@ where
         &mut self,
         run: Run<S>,
         (calls, reply): (usize, Reply),
-        cost: Option<Arc<Cost>>,
+        cost: Option<&Arc<Cost>>,
         cx: &mut Context<'_>,
     ) {
         // The box of a run that was done at once serves the next one.

@@ -139,7 +139,7 @@ where
         &mut self,
         mut run: Pin<Box<Run<S>>>,
         (calls, reply): (usize, Reply),
-        cost: Option<Arc<Cost>>,
+        cost: Option<&Arc<Cost>>,
         cx: &mut Context<'_>,
     ) -> Started<S> {
         if calls > 1 {
@@ -149,7 +149,7 @@ where
         let parked = self.parked.as_deref_mut();
         // Where others wait already it is told the waker that it will be woken by.
         let knows_its_waker = parked.is_some();
-        let mut poll = |cx: &mut Context<'_>| match &cost {
+        let mut poll = |cx: &mut Context<'_>| match cost {
             Some(cost) => cost.measure(true, || run.as_mut().poll(cx)),
             None => run.as_mut().poll(cx),
         };
@@ -162,7 +162,7 @@ where
             Poll::Pending => {
                 self.parked_calls += calls;
                 self.stats.calls_started(calls);
-                let waited = Waited { reply, calls, place: Where::Here { run, cost } };
+                let waited = Waited { reply, calls, place: Where::Here { run, cost: cost.cloned() } };
                 self.parked.get_or_insert_default().park(waited, knows_its_waker);
                 Started::Parked
             }
