@@ -15,8 +15,10 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// A light client on the same worker waits so long for each busy one.
-    pub(super) const TURN: Self = Self { frames: 256, bytes: 1 << 20, time: Duration::from_micros(500) };
+    /// A light client on the same worker waits so long for each busy one. The time
+    /// is what bounds it: the frames are as many as fit into it where calls cost
+    /// next to nothing, so that one write carries as many answers as it may.
+    pub(super) const TURN: Self = Self { frames: 1024, bytes: 1 << 20, time: Duration::from_micros(500) };
 }
 
 /// The turn that a connection has now.
