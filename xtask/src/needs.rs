@@ -18,8 +18,14 @@ struct Need {
     used_by: &'static str,
 }
 
-const NEEDS: &[Need] =
-    &[Need { program: "php", packages: &["php-cli"], used_by: "the tests against PHP peers" }];
+const NEEDS: &[Need] = &[
+    Need { program: "php", packages: &["php-cli"], used_by: "the tests against PHP peers" },
+    Need {
+        program: "protoc",
+        packages: &["protobuf-compiler"],
+        used_by: "the tests that share .proto files with it",
+    },
+];
 
 /// Tries per apt command: another installer may hold the lists, which apt does
 /// not wait for, and mirrors hiccup.
