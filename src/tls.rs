@@ -2,7 +2,7 @@
 
 pub use dora_core::transport::client::tls::ClientTls;
 pub use dora_core::transport::io::tls::ALPN;
-pub use dora_core::transport::io::tls::error::TlsError;
+pub use dora_core::transport::io::tls::error::{PemContent, TlsError};
 pub use dora_core::transport::io::tls::identity::Identity;
 pub use dora_core::transport::io::tls::trust::Trust;
 pub use dora_core::transport::server::tls::{ClientIdentity, ServerTls};

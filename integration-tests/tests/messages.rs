@@ -62,7 +62,7 @@ async fn a_packet_that_is_too_large_names_the_setting() {
     let long = || Value::from("x".repeat(5000));
     let channel = connect(echo(), |endpoint| endpoint.max_packet(1000)).await;
     let status = channel.dynamic().call("/echo", long()).await.expect_err("too large to send");
-    assert_says(&status, &["over the limit of 1000 bytes", "max_packet"]);
+    assert_says(&status, &["over this client's limit of 1000", "`Endpoint::max_packet`"]);
     assert!(status.is_unsent());
 
     let server = Server::builder()
@@ -70,7 +70,7 @@ async fn a_packet_that_is_too_large_names_the_setting() {
         .dynamic(|_: dora::Request<Value>| async { Ok::<Value, Status>("x".repeat(5000).into()) });
     let channel = connect(server, |endpoint| endpoint).await;
     let status = channel.dynamic().call("/big", value!(null)).await.expect_err("too large to answer");
-    assert_says(&status, &["over the limit of 1000 bytes", "max_packet"]);
+    assert_says(&status, &["over this server's limit of 1000", "`Server::max_packet`"]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::origin::Connection;
+use super::origin::{Connection, Peer};
 use super::status::Status;
 
 /// Hears what happens on a server beside its calls: what layers cannot see. All
@@ -21,6 +21,10 @@ use super::status::Status;
 /// }
 /// ```
 pub trait Observer: Send + Sync + 'static {
+    /// A connection was lost before it began: the other end does not speak TLS, or
+    /// one of them does not believe the other. `reason` is for people.
+    fn handshake_failed(&self, _peer: &Peer, _reason: &dyn fmt::Display) {}
+
     /// A connection was accepted.
     fn connection_accepted(&self, _connection: &Connection) {}
 

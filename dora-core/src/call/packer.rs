@@ -47,6 +47,17 @@ impl PackerSet {
     }
 }
 
+/// As a list: `php, json, protobuf`.
+impl fmt::Display for PackerSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = [Packer::Php, Packer::Json, Packer::Protobuf];
+        for (index, packer) in known.into_iter().filter(|packer| self.contains(*packer)).enumerate() {
+            write!(f, "{}{packer}", if index == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
 impl From<Packer> for PackerSet {
     fn from(packer: Packer) -> Self {
         Self::NONE.with(packer)

@@ -49,12 +49,24 @@ pub(crate) fn unpack(
     let packet = match packer.filter(|packer| packers.contains(*packer)) {
         Some(packer) => decode_request(packer, body, limits),
         None => {
-            let message = dora_code::UNKNOWN_PACKING_MESSAGE;
             let (guid, kind) = glimpse(&body);
+            let message = unknown_packing(packer, packers);
             Err(Refused::new(Status::raw(dora_code::UNKNOWN_PACKING, message)).of(guid, kind))
         }
     };
     (packer.unwrap_or(Packer::Php), packet)
+}
+
+/// Why a packet is refused that is packed as `packer`, and who takes which.
+fn unknown_packing(packer: Option<Packer>, packers: PackerSet) -> String {
+    let wrong = dora_code::UNKNOWN_PACKING_MESSAGE;
+    match packer {
+        Some(packer) => format!(
+            "{wrong}: {packer} is not taken here, only: {packers}; give the endpoint `.packer(..)` of one of them, or \
+             add it to `Server::packers`"
+        ),
+        None => format!("{wrong}: it begins as no packing does; taken here: {packers}"),
+    }
 }
 
 /// When a packet came, over which connection, and what it says for all its calls.

@@ -137,7 +137,7 @@ async fn what_no_server_could_take_is_not_sent() {
         let call = channel.dynamic().call("/t/echo", vec![b'x'; MAX_PACKET]);
         let status = call.await.expect_err("over the limit");
         assert_eq!(status.code(), Code::InvalidArgument, "{status}");
-        assert!(status.is_unsent() && status.message().contains("does not fit"), "{status}");
+        assert!(status.is_unsent() && status.message().contains("over this client's limit"), "{status}");
         // The original never answers a packet without calls.
         let batch = channel.clone().oneshot(Request::batch_of(Vec::new())).await;
         let status = batch.expect_err("no calls");

@@ -141,6 +141,14 @@ fn undecodable(reason: impl Display) -> Refused {
     Refused::new(Status::raw(dora_code::NO_CALLS, format!("{}: {reason}", dora_code::NO_CALLS_MESSAGE)))
 }
 
+/// A request of more calls than a packet may have.
+fn too_many_calls(limits: &Limits) -> Refused {
+    Refused::new(Status::resource_exhausted(format!(
+        "more than {} calls in one packet: send them in several, or raise `Limits::calls` by `Server::limits`",
+        limits.calls
+    )))
+}
+
 /// The status of an answer that does not decode.
 fn unreadable(reason: impl Display) -> Status {
     Status::data_loss(format!("the answer does not decode: {reason}"))

@@ -10,6 +10,7 @@ use crate::call::status::Status;
 use crate::guid::Guid;
 use crate::pack::envelope::Shape;
 use crate::pack::packet::ResponsePacket;
+use crate::transport::io::diagnose::{Begun, is_unsigned};
 use crate::wire::decoder::Frame;
 use crate::wire::error::FrameError;
 use crate::wire::notice::Notice;
@@ -79,10 +80,14 @@ impl Connection {
     fn collect(&mut self, most: usize) -> Result<(), Status> {
         while self.arrivals.answers.len() < most {
             match self.inbox.next_frame() {
-                Ok(None) => return Ok(()),
+                Ok(None) => return self.expect_dora(),
                 Ok(Some(frame)) => self.collect_frame(frame)?,
-                Err(FrameError::Signature { guid, .. }) if self.may_be_ours(guid) => {
-                    let status = Status::raw(dora_code::SIGNATURE, "the answer's signature is wrong");
+                Err(ref error @ FrameError::Signature { guid, .. }) if self.may_be_ours(error, guid) => {
+                    let said = match self.arrivals.acquaintance {
+                        Acquaintance::Stranger => diagnose::signature(),
+                        _ => "the answer's signature is wrong: it was changed on its way",
+                    };
+                    let status = Status::raw(dora_code::SIGNATURE, said);
                     let addressee = match guid {
                         Some(guid) => Addressee::Guid(guid),
                         None if self.link.endpoint.is_serial() => Addressee::Only,
@@ -90,28 +95,52 @@ impl Connection {
                     };
                     self.arrivals.answers.push((addressee, Err(self.link.status(status))));
                 }
-                Err(error) => {
-                    let said = match self.arrivals.acquaintance {
-                        Acquaintance::Stranger => {
-                            diagnose::stranger(self.inbox.peek()).or_else(|| diagnose::framing(&error))
-                        }
-                        _ => None,
-                    };
-                    return Err(said.map_or_else(
-                        || self.lost(&error.to_string()).with_source(error.clone()),
-                        |said| self.mismatch(&said),
-                    ));
-                }
+                Err(error) => return Err(self.refused(error)),
             }
         }
         Ok(())
     }
 
+    /// What bytes mean that are no frame, and end the connection.
+    fn refused(&mut self, error: FrameError) -> Status {
+        let said = match self.arrivals.acquaintance {
+            Acquaintance::Stranger => {
+                diagnose::stranger(self.inbox.peek()).or_else(|| diagnose::framing(&error))
+            }
+            _ => None,
+        };
+        match (said, &error) {
+            (Some(said), _) => self.mismatch(&said),
+            (None, FrameError::TooLong { len, max }) => {
+                let said = diagnose::answer_too_long(*len, *max);
+                // Its caller is told by itself: another attempt would not do better.
+                let begun = Begun::of(self.inbox.peek(), self.link.layout.signed);
+                if let Some(Begun { guid: Some(guid), .. }) = begun {
+                    let status = self.link.status(Status::resource_exhausted(said.clone()));
+                    self.arrivals.answers.push((Addressee::Guid(guid), Err(status)));
+                }
+                self.lost(&said).with_source(error)
+            }
+            (None, _) => self.lost(&error.to_string()).with_source(error),
+        }
+    }
+
+    /// A frame has begun, or nothing has come.
+    ///
+    /// # Errors
+    /// It is known already that it will be no Dora server's.
+    fn expect_dora(&self) -> Result<(), Status> {
+        let stranger = self.arrivals.acquaintance == Acquaintance::Stranger;
+        let said = stranger.then(|| diagnose::stranger_so_far(self.inbox.peek())).flatten();
+        said.map_or(Ok(()), |said| Err(self.mismatch(&said)))
+    }
+
     /// Whether an answer that is not signed well may be one to a call of this
     /// connection, and not that of a server with other settings.
-    fn may_be_ours(&self, guid: Option<Guid>) -> bool {
+    fn may_be_ours(&self, error: &FrameError, guid: Option<Guid>) -> bool {
         match guid {
             _ if self.arrivals.acquaintance != Acquaintance::Stranger => true,
+            _ if is_unsigned(error) => false,
             Some(guid) => self.is_awaited(&guid),
             None => self.link.endpoint.is_serial(),
         }

@@ -199,7 +199,7 @@ impl Connection {
             Err(status) => return Poll::Ready(End::Lost(status)),
         };
         if let Err(error) = self.write(&mut budget, cx) {
-            return Poll::Ready(End::Lost(self.lost(&error.to_string()).with_source(error)));
+            return Poll::Ready(End::Lost(self.broken(error)));
         }
         if std::mem::take(&mut self.drained)
             && let Some(writer) = self.link.drain(self.id)
@@ -228,13 +228,13 @@ impl Connection {
                 return Ok(true);
             }
             let ready = self.reader.poll_read_ready(cx);
-            if ready.map_err(|error| self.lost(&error.to_string()).with_source(error))?.is_pending() {
+            if ready.map_err(|error| self.broken(error))?.is_pending() {
                 self.inbox.release();
                 return Ok(false);
             }
             match self.inbox.poll_read(&mut self.reader, cx) {
                 Poll::Pending => return Ok(false),
-                Poll::Ready(Err(error)) => return Err(self.lost(&error.to_string()).with_source(error)),
+                Poll::Ready(Err(error)) => return Err(self.broken(error)),
                 Poll::Ready(Ok(0)) => return Err(self.ended()),
                 Poll::Ready(Ok(count)) => {
                     self.now = Instant::now();
@@ -451,7 +451,18 @@ impl Connection {
                 silent.as_secs()
             ));
         }
-        self.lost("closed by the server")
+        self.lost(&format!("closed by the server{}", self.hint()))
+    }
+
+    /// The stream has failed.
+    fn broken(&self, error: io::Error) -> Status {
+        self.lost(&format!("{error}{}", self.hint())).with_source(error)
+    }
+
+    /// Why the server may have ended a connection without a word.
+    fn hint(&self) -> String {
+        let largest = self.link.core().lane(self.id).map_or(0, |lane| lane.largest);
+        diagnose::unsaid(largest, self.arrivals.acquaintance == Acquaintance::Stranger).unwrap_or_default()
     }
 
     pub(super) fn lost(&self, reason: &str) -> Status {

@@ -2,52 +2,93 @@
 
 use bytes::Bytes;
 
-use crate::call::packer::Packer;
 use crate::generation::Generation;
-use crate::pack::compress;
-use crate::pack::detect::detect;
+use crate::transport::io::diagnose::{Stranger, begins_http2, is_packed, is_signed, is_unsigned};
 use crate::wire::decoder::Frame;
 use crate::wire::error::FrameError;
+use crate::wire::header::DEFAULT_MAX_PACKET;
 
 /// Who speaks, by the first bytes that came where a frame should begin.
 pub(super) fn stranger(first: &[u8]) -> Option<String> {
-    let http2 = matches!(first, [0, 0, _, 4, _, 0, 0, 0, 0, ..]);
-    Some(match first {
-        [b'H', b'T', b'T', b'P', ..] => "this is an HTTP server".to_owned(),
-        _ if http2 => "this is an HTTP/2 (gRPC) server".to_owned(),
-        [20..=23, 3, 0..=4, ..] => {
+    let who = Stranger::of(first)?;
+    Some(match who {
+        Stranger::Http1 | Stranger::Http2 => {
+            format!("this is an {who} server: Dora is no HTTP, give the endpoint the port of a Dora server")
+        }
+        Stranger::Tls => {
             "this is a TLS server: give the endpoint `.tls(..)`, of the feature `tls`".to_owned()
         }
-        [a, b, c, d, ..] if [a, b, c, d].into_iter().all(|byte| matches!(byte, b' '..=b'~')) => {
-            let shown = first.get(..first.len().min(16)).unwrap_or_default();
-            format!("this is no Dora server: it begins with \"{}\"", shown.escape_ascii())
-        }
-        _ => return None,
+        Stranger::Text(_) => format!(
+            "this is no Dora server, it begins with {who}: give the endpoint the address of a Dora server"
+        ),
     })
 }
 
-/// What a frame error at the very start of a connection means; `max` is the
-/// largest packet.
+/// The same for bytes that may yet become a frame: a server that says this says
+/// no more until it has heard what no Dora client says.
+pub(super) fn stranger_so_far(first: &[u8]) -> Option<String> {
+    begins_http2(first).then(|| stranger(first)).flatten()
+}
+
+/// What a frame error at the very start of a connection means.
 pub(super) fn framing(error: &FrameError) -> Option<String> {
     match error {
-        FrameError::TooLong { len, .. } => {
-            let field = u32::try_from(len.checked_sub(4)?).ok()?;
-            stranger(&field.to_be_bytes())
+        FrameError::Signature { .. } if is_unsigned(error) => {
+            let said =
+                "the server does not sign its frames: take `.signed()`, or `.salt(..)`, off the endpoint";
+            Some(said.to_owned())
         }
-        FrameError::TooShort { .. } => None,
-        FrameError::Signature { .. } => Some(
-            "the server does not sign its frames, or with another salt: take `.signed()` off the endpoint, \
-             or set `.salt(..)`"
-                .to_owned(),
-        ),
+        FrameError::Signature { .. } => Some(signature().to_owned()),
+        FrameError::TooLong { .. } | FrameError::TooShort { .. } => None,
     }
+}
+
+/// A wrong signature in the first answer of a connection.
+pub(super) const fn signature() -> &'static str {
+    "the answer's signature is wrong: the server signs with another salt, so give the endpoint the server's by \
+     `.salt(..)`; or the answer was changed on its way"
+}
+
+/// A request that is longer than this end sends.
+pub(super) fn request_too_long(error: &FrameError) -> String {
+    match error {
+        FrameError::TooLong { len, max } => format!(
+            "the request has {len} bytes, over this client's limit of {max}: raise `Endpoint::max_packet`, and the \
+             server's, or send less"
+        ),
+        other => other.to_string(),
+    }
+}
+
+/// An answer that is longer than this end takes.
+pub(super) fn answer_too_long(len: u64, max: usize) -> String {
+    format!(
+        "the server's answer has {len} bytes, over this client's limit of {max}: raise `Endpoint::max_packet`, or \
+         ask for less"
+    )
+}
+
+/// Why a server that says nothing of it may have closed a connection on which it
+/// was sent a request of so many bytes, perhaps without having answered anything.
+pub(super) fn unsaid(largest: usize, stranger: bool) -> Option<String> {
+    let suspect = largest > if stranger { 0 } else { DEFAULT_MAX_PACKET };
+    suspect.then(|| {
+        format!(
+            "{}, with a request of {largest} bytes: does it take one that large? (`Server::max_packet`; of a PHP \
+             server, `package_max_length`)",
+            if stranger { " before it answered anything" } else { "" }
+        )
+    })
 }
 
 /// What the first frame of a connection means that is nobody's, to an end that
 /// takes frames of `generation` and, as it could be read, without a signature.
 pub(super) fn frame(frame: &Frame, generation: Generation) -> Option<&'static str> {
-    if !is_packed(&frame.body) && frame.body.get(4..).is_some_and(is_packed) {
-        return Some("the server signs its frames (SW_DATASIGEN_FLAG): give the endpoint `.signed()`");
+    if is_signed(frame.guid.as_ref(), &frame.body) {
+        return Some(
+            "the server signs its frames (SW_DATASIGEN_FLAG): give the endpoint `.signed()`, or `.salt(..)` if the \
+             server's is its own",
+        );
     }
     match (generation.has_guid(), frame.generation.has_guid()) {
         (true, false) => Some(
@@ -63,10 +104,6 @@ pub(super) fn frame(frame: &Frame, generation: Generation) -> Option<&'static st
 /// that request, taken for a guid and sent back.
 pub(super) fn echoes_guid(body: &Bytes) -> bool {
     body.get(32..).is_some_and(|rest| body.starts_with(b"a:") && is_packed(rest))
-}
-
-fn is_packed(body: &[u8]) -> bool {
-    compress::is_gzip(body) || detect(body).is_some_and(|packer| packer != Packer::Protobuf || body.len() > 4)
 }
 
 #[cfg(test)]
@@ -94,13 +131,13 @@ mod tests {
     #[test]
     fn strangers_are_named() {
         let named = |first: &[u8]| stranger(first).expect("no Dora server");
+        assert!(stranger_so_far(b"\0\0\x12\x04\0\0\0\0\0").expect("HTTP/2").contains("gRPC"));
+        assert_eq!(stranger_so_far(b"HTTP"), None, "too long for a frame, which is told at once");
         assert!(named(b"HTTP/1.1 400 Bad Request").contains("HTTP server"));
         assert!(named(b"\0\0\x12\x04\0\0\0\0\0\0\x03").contains("gRPC"));
         assert!(named(&[21, 3, 1, 0, 2]).contains("TLS server"));
         assert!(named(b"SSH-2.0-OpenSSH_9.2p1 Debian").contains("begins with \"SSH-2.0-OpenSSH_\""));
         assert_eq!(stranger(&[0, 0, 0, 40, b'a']), None);
-        let error = FrameError::TooLong { len: u64::from(u32::from_be_bytes(*b"HTTP")) + 4, max: 1 };
-        assert!(framing(&error).expect("HTTP").contains("HTTP server"));
     }
 
     #[test]
@@ -110,8 +147,11 @@ mod tests {
         assert!(super::frame(&signed, Generation::Guid).expect("odd").contains("signs its frames"));
         let good = read((None, Generation::Guid), None).expect("good");
         assert_eq!(super::frame(&good, Generation::Guid), None);
-        let error = read((None, Generation::Guid), salt).expect_err("no signature");
+        let error = read((None, Generation::Guid), salt.clone()).expect_err("no signature");
         assert!(framing(&error).expect("odd").contains("does not sign"));
+        let forged = (Some(Salt::new(b"another")), Generation::Guid);
+        let error = read(forged, Some(Salt::default())).expect_err("another salt");
+        assert!(framing(&error).expect("odd").contains("another salt"));
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub(super) struct Lane {
     pub(super) owed: Option<Instant>,
     /// When bytes were written last.
     pub(super) wrote: Option<Instant>,
+    /// The bytes of the largest request that a peer was sent of which is not known
+    /// that it says what is too large.
+    pub(super) largest: usize,
     /// The request that keeps a PHP server from closing.
     pub(super) keeper: Option<Guid>,
 }
@@ -52,6 +55,7 @@ impl Lane {
             burst: false,
             owed: None,
             wrote: None,
+            largest: 0,
             keeper: None,
         }
     }
@@ -75,6 +79,13 @@ impl Lane {
     pub(super) fn wrote(&mut self, now: Instant) {
         self.owed.get_or_insert(now);
         self.wrote = Some(now);
+    }
+
+    /// Notes that a request of so many bytes is sent.
+    pub(super) fn sends(&mut self, bytes: usize) {
+        if !self.can.is_some_and(|can| can.contains(Capabilities::NOTICES)) {
+            self.largest = self.largest.max(bytes);
+        }
     }
 
     /// The task to wake, if it would wake of itself only after `due`.
@@ -111,6 +122,7 @@ impl Lane {
         self.burst = false;
         self.owed = None;
         self.wrote = None;
+        self.largest = 0;
         self.keeper = None;
     }
 }

@@ -21,6 +21,7 @@ use crate::pack::envelope::{Format, decode_request};
 use crate::pack::packet::{Call, Calls, RequestPacket};
 use crate::pack::value::Value;
 
+use super::diagnose;
 use super::link::Link;
 use super::speech::Speech;
 use super::submit::Sent;
@@ -154,9 +155,9 @@ fn encode(
     let frame = encoder.begin(endpoint.generation, guid, out);
     let format = Format { packer: speech.packer, generation: endpoint.generation };
     write(packet, format, endpoint.gzip, out)?;
-    encoder.finish(&frame, out).map_err(|error| {
-        Status::invalid_argument(format!("the request does not fit: {error}")).with_source(error)
-    })
+    encoder
+        .finish(&frame, out)
+        .map_err(|error| Status::invalid_argument(diagnose::request_too_long(&error)).with_source(error))
 }
 
 /// The frame of a request that costs a server nothing and keeps it from closing

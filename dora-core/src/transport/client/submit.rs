@@ -100,6 +100,7 @@ impl Link {
             return Ok(());
         };
         self.check_room(lane, frame)?;
+        lane.sends(frame.len());
         let other = lane.table.submitted(ticket, waker);
         let task = Self::put(&mut core, ticket.lane, frame, now);
         drop(core);

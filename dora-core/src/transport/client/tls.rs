@@ -1,14 +1,19 @@
 //! TLS on the client's end.
 
 use std::io;
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::pki_types::{IpAddr, ServerName};
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
 
 use crate::transport::io::address::Address;
 use crate::transport::io::stream::Stream;
@@ -138,10 +143,38 @@ async fn handshake(
     let connector = TlsConnector::from(made.map_err(io::Error::other)?);
     let name = tls.name(address).map_err(io::Error::other)?;
     let stream = connector.connect(name, stream).await.map_err(explain)?;
-    Ok(Stream::Other(Box::new(stream)))
+    Ok(Stream::Other(Box::new(Shaken(stream))))
 }
 
-/// A failed handshake, and what it means.
+/// A stream whose handshake is done on this end. The server may still refuse it,
+/// which the first read tells: a client's certificate is looked at last.
+struct Shaken(TlsStream<Stream>);
+
+impl AsyncRead for Shaken {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf).map_err(alerted)
+    }
+}
+
+impl AsyncWrite for Shaken {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// A failed handshake, and what would mend it.
 #[derive(Debug, thiserror::Error)]
 #[error("TLS: {source}{hint}")]
 struct HandshakeError {
@@ -151,11 +184,61 @@ struct HandshakeError {
 
 fn explain(source: io::Error) -> io::Error {
     let cause = source.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
-    let hint = match cause {
-        Some(rustls::Error::InvalidMessage(_)) => " (the server does not speak TLS on this port)",
-        _ => "",
+    let closed = " (the server closed in place of its part of the handshake: it may not speak TLS on this port; take \
+                  `.tls(..)` off the endpoint, or give the server one)";
+    let hint = match (cause, source.kind()) {
+        (Some(cause), _) => mend(cause),
+        (None, UnexpectedEof | ConnectionReset | BrokenPipe) => closed,
+        (None, _) => "",
     };
     io::Error::new(source.kind(), HandshakeError { source, hint })
+}
+
+/// What the server said after the handshake, if it was about that.
+fn alerted(source: io::Error) -> io::Error {
+    let cause = source.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    match cause {
+        Some(rustls::Error::AlertReceived(_)) => explain(source),
+        _ => source,
+    }
+}
+
+fn mend(cause: &rustls::Error) -> &'static str {
+    use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage};
+    match cause {
+        InvalidMessage(_) => {
+            " (the server does not speak TLS on this port: take `.tls(..)` off the endpoint, or give the server one)"
+        }
+        InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            " (no authority of the endpoint's `Trust` has signed the server's certificate: add the one that has)"
+        }
+        InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => {
+            " (the endpoint's host is no name of the server's certificate: say one that is by \
+             `ClientTls::server_name`, or have a certificate made for the host)"
+        }
+        InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            " (the server needs a new certificate, or a clock is wrong)"
+        }
+        AlertReceived(AlertDescription::CertificateRequired) => {
+            " (the server asks clients for a certificate: give `ClientTls` an `.identity(..)`)"
+        }
+        AlertReceived(
+            AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::DecryptError,
+        ) => {
+            " (the server does not believe this client's certificate: the `Trust` of `ServerTls::clients` needs the \
+             authority that signed it)"
+        }
+        AlertReceived(AlertDescription::NoApplicationProtocol) => {
+            " (the server speaks none of the protocols that were offered: set `ClientTls::alpn`, or \
+             `ServerTls::alpn`, so that they share one)"
+        }
+        _ => "",
+    }
 }
 
 #[cfg(test)]

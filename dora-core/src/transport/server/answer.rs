@@ -12,6 +12,8 @@ use crate::pack::envelope::Format;
 use crate::pack::packet::{ResponseData, ResponsePacket};
 use crate::wire::encoder::Encoder;
 
+use super::diagnose;
+
 /// How a peer is spoken to: the generation, packing and compression it spoke,
 /// and the guid it waits for.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +33,7 @@ impl Manner {
         let before = out.len();
         let status = match catch_unwind(AssertUnwindSafe(|| self.frame(encoder, &packet, out))) {
             Ok(Ok(())) => return,
-            Ok(Err(error)) => Status::resource_exhausted(format!("the answer does not fit: {error}")),
+            Ok(Err(error)) => Status::resource_exhausted(diagnose::answer_too_long(&error)),
             Err(_) => {
                 out.truncate(before);
                 tracing::error!(target: SERVER, guid = %self.guid, "an answer panicked while it was packed");

@@ -252,7 +252,9 @@ where
                     turn.count(bytes, Instant::now);
                 }
                 Next::Refused(error) => {
-                    self.dispatch.refuse_frame(&error);
+                    if self.dispatch.refuse_frame(&error, self.session.inbox.peek()) {
+                        self.session.last_word();
+                    }
                     turn.count(0, Instant::now);
                 }
             }

@@ -135,7 +135,10 @@ where
             let peer = incoming.peer.clone();
             match open(incoming, upgrade, shared.config.frame_timeout).await {
                 Ok(incoming) => connection::serve(incoming, service, shared, watcher).await,
-                Err(error) => shared.log.not_begun(&peer, &error),
+                Err(error) => {
+                    shared.log.not_begun(&peer, &error);
+                    shared.observers.tell(|observer| observer.handshake_failed(&peer, &error));
+                }
             }
         }
     }

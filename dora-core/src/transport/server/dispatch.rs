@@ -31,6 +31,7 @@ use crate::wire::notice::Notice;
 
 use super::answer::Manner;
 use super::cost::{Cost, LARGE};
+use super::diagnose::{self, Refusal};
 use super::packet::{Run, run};
 use super::running::{Finished, Reply, Started, Work};
 use super::session::Load;
@@ -38,6 +39,7 @@ use super::shared::Shared;
 use super::shutdown::Watcher;
 use super::tasks::Dear;
 use super::turn::Turn;
+use crate::transport::io::diagnose::{Begun, is_signed};
 use crate::transport::io::outbox::Outbox;
 use crate::transport::io::stream::Stream;
 
@@ -213,6 +215,8 @@ where
             guid: frame.guid.unwrap_or(Guid::ZERO),
         };
         let config = &self.shared.config;
+        // Enough to tell a signed frame by, should the packet be refused.
+        let head = frame.body.first_chunk::<16>().copied();
         let (packer, packet) = unpack(frame.body, config.packers, &config.limits);
         manner.packer = packer;
         match packet {
@@ -225,6 +229,12 @@ where
                 self.begin(packet, received, reply, cx);
             }
             Err(Refused { guid, kind, status }) => {
+                let foreign = status.raw_code() == dora_code::UNKNOWN_PACKING && config.salt.is_none();
+                let head = head.filter(|_| foreign);
+                let status = match head.is_some_and(|head| is_signed(frame.guid.as_ref(), &head)) {
+                    true => diagnose::signed(),
+                    false => status,
+                };
                 if let Some(kind) = kind {
                     manner.generation = kind.generation(frame.generation);
                 }
@@ -371,14 +381,24 @@ where
         }
     }
 
-    /// Answers what is no frame, where an answer can be framed at all.
-    pub(super) fn refuse_frame(&mut self, error: &FrameError) {
-        self.tell(|observer, connection| observer.frame_refused(connection, error));
-        self.shared.log.frame_refused(self.connection.peer(), error);
+    /// Answers what is no frame, where an answer can be framed at all, and says
+    /// whether it did; `first`: what is not read yet.
+    pub(super) fn refuse_frame(&mut self, error: &FrameError, first: &[u8]) -> bool {
+        let reason = Refusal::new(error, first);
+        self.tell(|observer, connection| observer.frame_refused(connection, &reason));
+        self.shared.log.frame_refused(self.connection.peer(), &reason);
         let config = &self.shared.config;
         let (status, kind, generation, guid) = match error {
-            // Not a peer of ours: the first bytes of HTTP or TLS end here.
-            FrameError::TooLong { .. } => return,
+            FrameError::TooLong { len, max } => {
+                // The first bytes of HTTP or TLS end here, and PHP's clients are not
+                // answered as its servers do not. A Dora client is told.
+                let begun = Begun::of(first, config.salt.is_some());
+                let of_ours = |begun: &Begun| {
+                    begun.packer == Some(Packer::Protobuf) || self.peer_can != Capabilities::NONE
+                };
+                let Some(begun) = begun.filter(of_ours) else { return false };
+                (diagnose::too_long(*len, *max), None, begun.generation, begun.guid)
+            }
             FrameError::TooShort { .. } => {
                 let status = Status::raw(dora_code::WRONG_LENGTH, dora_code::WRONG_LENGTH_MESSAGE);
                 (status, None, Generation::Guid, Some(Guid::ZERO))
@@ -406,6 +426,7 @@ where
         let manner =
             Manner { generation, packer: Packer::Php, gzip: config.gzip, guid: guid.unwrap_or(Guid::ZERO) };
         self.answer_refusal(Reply { manner, guid, asks: false }, kind, &status);
+        true
     }
 
     fn answer(&mut self, reply: Reply, packet: ResponsePacket) {

@@ -15,9 +15,9 @@ use crate::call::status::Status;
 use crate::call::trace::SERVER;
 use crate::transport::io::address::Address;
 use crate::transport::log_limit::{LogLimit, Pace};
-use crate::wire::error::FrameError;
 
 use super::connections::ServerConfig;
+use super::diagnose::Refusal;
 use super::shared::Shared;
 use super::wide;
 
@@ -32,9 +32,9 @@ pub(super) struct Log {
 
 impl Log {
     /// Bytes came that are no frame.
-    pub(super) fn frame_refused(&self, peer: &Peer, error: &FrameError) {
+    pub(super) fn frame_refused(&self, peer: &Peer, reason: &Refusal<'_>) {
         if let Some(left_out) = due(&self.frames, peer) {
-            warn!(target: SERVER, %peer, reason = %error, left_out, "a frame is refused");
+            warn!(target: SERVER, %peer, %reason, left_out, "a frame is refused");
         }
     }
 

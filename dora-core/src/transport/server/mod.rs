@@ -8,6 +8,7 @@ mod connection;
 pub mod connections;
 pub mod control;
 pub mod cost;
+mod diagnose;
 mod dispatch;
 pub mod incoming;
 mod ledger;

@@ -203,6 +203,13 @@ impl Session {
         })
     }
 
+    /// Something was said to a peer that is out of step: it is to hear it.
+    pub(super) fn last_word(&mut self) {
+        if let State::Closing(leave) = &mut self.state {
+            *leave = Leave::AfterLastWord;
+        }
+    }
+
     /// Bytes have come into the inbox.
     pub(super) fn received(&mut self, count: usize, now: Instant) {
         self.arrivals.add(count, now);

@@ -2,14 +2,16 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, join, split};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, join, split};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
-use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{self, AlertDescription, CertificateError, RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 use webpki::EndEntityCert;
 
@@ -120,15 +122,39 @@ async fn handshake(
     let acceptor = TlsAcceptor::from(made.map_err(io::Error::other)?);
     let Incoming { stream, first, peer, mut values } = incoming;
     let stream = match first.is_empty() {
-        true => boxed(acceptor.accept(stream).await.map_err(|error| explain(&error))?, &mut values),
+        true => boxed(accept(acceptor, stream).await?, &mut values),
         // The beginning of the handshake was read by whoever accepted.
         false => {
             let (reader, writer) = split(stream);
             let whole = join(io::Cursor::new(first).chain(reader), writer);
-            boxed(acceptor.accept(whole).await.map_err(|error| explain(&error))?, &mut values)
+            boxed(accept(acceptor, whole).await?, &mut values)
         }
     };
     Ok(Incoming { stream, first: Bytes::new(), peer, values })
+}
+
+/// How long a client that is refused may take to hear why.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+async fn accept<T: AsyncRead + AsyncWrite + Unpin>(
+    acceptor: TlsAcceptor,
+    stream: T,
+) -> io::Result<TlsStream<T>> {
+    let (error, mut stream) = match acceptor.accept(stream).into_fallible().await {
+        Ok(stream) => return Ok(stream),
+        Err(refused) => refused,
+    };
+    // A client may have sent its first requests by now: closed with them unread,
+    // the connection is reset, and the reset eats the alert.
+    let heard = async {
+        stream.shutdown().await?;
+        let mut junk = [0; 1024];
+        while stream.read(&mut junk).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // Whatever comes of it, the connection is over.
+    let _ = timeout(FAREWELL, heard).await;
+    Err(explain(&error))
 }
 
 /// Adds what the client has proved to the connection's values.
@@ -193,14 +219,41 @@ impl ClientIdentity {
     }
 }
 
-/// What a failed handshake means, in words.
+/// What a failed handshake means, and what would mend it.
 fn explain(error: &io::Error) -> io::Error {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
-    let hint = match cause {
-        Some(rustls::Error::InvalidMessage(_)) => " (the client does not speak TLS; this port does)",
+    io::Error::new(error.kind(), format!("TLS: {error}{}", cause.map_or("", mend)))
+}
+
+fn mend(cause: &rustls::Error) -> &'static str {
+    use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage, NoCertificatesPresented};
+    match cause {
+        InvalidMessage(_) => {
+            " (the client does not speak TLS, and this port does: give its endpoint `.tls(..)`, or take it off the \
+             server)"
+        }
+        NoCertificatesPresented => {
+            " (clients must show a certificate here: give the client's `ClientTls` an `.identity(..)`, or take \
+             `ServerTls::optional_clients`)"
+        }
+        InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            " (no authority of `ServerTls::clients` has signed the client's certificate: add the one that has)"
+        }
+        AlertReceived(
+            AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::DecryptError,
+        ) => {
+            " (the client does not believe this server's certificate: its `Trust` needs the authority that signed \
+             it, and its endpoint a name that the certificate is for)"
+        }
+        rustls::Error::NoApplicationProtocol => {
+            " (the client offers none of this port's protocols: set `ClientTls::alpn`, or `ServerTls::alpn`, so that \
+             they share one)"
+        }
         _ => "",
-    };
-    io::Error::new(error.kind(), format!("TLS: {error}{hint}"))
+    }
 }
 
 #[cfg(test)]

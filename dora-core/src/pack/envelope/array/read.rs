@@ -16,7 +16,7 @@ use crate::call::packed::Packed;
 use crate::call::response::Response;
 use crate::call::status::{Origin, Status};
 use crate::guid::Guid;
-use crate::pack::envelope::{Shape, undecodable, unreadable};
+use crate::pack::envelope::{Shape, too_many_calls, undecodable, unreadable};
 use crate::pack::limits::Limits;
 use crate::pack::packet::{Call, CallResult, Calls, Refused, RequestPacket, ResponseData, ResponsePacket};
 
@@ -53,7 +53,7 @@ pub(in crate::pack::envelope) fn decode_request<F: ArrayFormat>(
     let guid = packet.guid;
     let refuse = |code, message: &'static str| Refused::new(Status::raw(code, message)).of(guid, kind);
     let calls = match api {
-        Some(api) => read_calls::<F>(&api, limits).map_err(|reason| undecodable(reason).of(guid, kind))?,
+        Some(api) => read_calls::<F>(&api, limits).map_err(|refused| refused.of(guid, kind))?,
         None => None,
     };
     let calls = calls.ok_or_else(|| refuse(dora_code::NO_CALLS, dora_code::NO_CALLS_MESSAGE))?;
@@ -105,24 +105,22 @@ fn read_capabilities<F: ArrayFormat>(value: &Bytes) -> Option<Capabilities> {
 }
 
 /// The calls of `api`; `None` when it is no array.
-fn read_calls<F: ArrayFormat>(api: &Bytes, limits: &Limits) -> Result<Option<Vec<(CallKey, Call)>>, String> {
-    let Some(pairs) = F::pairs(api, limits)? else { return Ok(None) };
+fn read_calls<F: ArrayFormat>(api: &Bytes, limits: &Limits) -> Result<Option<Vec<(CallKey, Call)>>, Refused> {
+    let Some(pairs) = F::pairs(api, limits).map_err(undecodable)? else { return Ok(None) };
     if pairs.len() > limits.calls {
-        return Err(format!(
-            "{} calls are over the limit of {} in one packet (Limits::calls)",
-            pairs.len(),
-            limits.calls
-        ));
+        return Err(too_many_calls(limits));
     }
     let mut calls = Vec::with_capacity(pairs.len());
     for (key, raw) in pairs {
         let mut call = Call::new(MethodName::default(), null::<F>());
-        for (field, value) in F::pairs(&raw, limits)?.unwrap_or_default() {
+        for (field, value) in F::pairs(&raw, limits).map_err(undecodable)?.unwrap_or_default() {
             match field {
                 CallKey::Str(field) if field == "name" => call.name = read_name::<F>(&value),
                 CallKey::Str(field) if field == "param" => call.param = Body::packed(F::PACKER, value),
                 CallKey::Str(field) if field == "timeout" => call.timeout = read_timeout::<F>(&value),
-                CallKey::Str(field) if field == "meta" => call.metadata = read_metadata::<F>(&value, limits)?,
+                CallKey::Str(field) if field == "meta" => {
+                    call.metadata = read_metadata::<F>(&value, limits).map_err(undecodable)?;
+                }
                 _ => {}
             }
         }

@@ -14,7 +14,7 @@ use crate::call::name::MethodName;
 use crate::call::packed::PackError;
 use crate::call::packer::Packer;
 use crate::call::status::Status;
-use crate::pack::envelope::{body_len, pack_body, undecodable};
+use crate::pack::envelope::{body_len, pack_body, too_many_calls, undecodable};
 use crate::pack::limits::Limits;
 use crate::pack::packet::{Call, Calls, Refused, RequestPacket};
 
@@ -100,11 +100,14 @@ pub(in crate::pack::envelope) fn decode_request(
     }
     let mut packet = RequestPacket::default();
     let mut number = None;
-    let mut calls = None;
+    let (mut calls, mut full) = (None, false);
     let result = each_field(body, |tag, field| {
         match (tag, field) {
             (REQUEST_KIND, Field::Varint(kind)) => number = Some(kind),
-            (REQUEST_CALLS, Field::Bytes(bytes)) => add_call(&mut calls, bytes, limits)?,
+            (REQUEST_CALLS, Field::Bytes(bytes)) => {
+                full = calls.as_ref().is_some_and(|calls: &Calls| calls.len() >= limits.calls);
+                add_call(&mut calls, bytes, full)?;
+            }
             (REQUEST_TIMEOUT_MS, Field::Varint(ms)) => packet.timeout = timeout(ms),
             (REQUEST_METADATA, Field::Bytes(bytes)) => add_pair(&mut packet.metadata, bytes)?,
             (REQUEST_CAN, Field::Varint(bits)) => packet.can = Some(capabilities(bits)),
@@ -112,7 +115,7 @@ pub(in crate::pack::envelope) fn decode_request(
         }
         Ok(())
     });
-    result.map_err(|Malformed(reason)| undecodable(reason))?;
+    result.map_err(|Malformed(reason)| if full { too_many_calls(limits) } else { undecodable(reason) })?;
     let Some(kind) = number.and_then(kind) else {
         return Err(Refused::new(Status::raw(dora_code::UNKNOWN_TYPE, dora_code::UNKNOWN_TYPE_MESSAGE)));
     };
@@ -133,16 +136,17 @@ pub(in crate::pack::envelope) fn decode_request(
     Ok(packet)
 }
 
-/// Adds a call: the first one without a key stays alone, without a list.
-fn add_call(calls: &mut Option<Calls>, bytes: Bytes, limits: &Limits) -> Decoded<()> {
+/// Adds a call, if there are not as many as there may be: the first one without a
+/// key stays alone, without a list.
+fn add_call(calls: &mut Option<Calls>, bytes: Bytes, full: bool) -> Decoded<()> {
+    if full {
+        return Err(Malformed("too many calls in one packet".to_owned()));
+    }
     let (key, call) = decode_call(bytes)?;
     *calls = Some(match (calls.take(), key) {
         (None, None) => Calls::One(call),
         (None, Some(key)) => Calls::Many(vec![(key, call)]),
         (Some(Calls::Many(mut list)), Some(key)) => {
-            if list.len() >= limits.calls {
-                return Err(Malformed(format!("over {} calls in one packet (Limits::calls)", limits.calls)));
-            }
             list.push((key, call));
             Calls::Many(list)
         }

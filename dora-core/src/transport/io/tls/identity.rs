@@ -9,7 +9,7 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::CertifiedKey;
 
-use super::error::{TlsError, read};
+use super::error::{PemContent, TlsError, read};
 use super::provider;
 
 /// A certificate chain and its private key. Clones share them: what
@@ -31,9 +31,12 @@ impl Identity {
     /// stands: at a start or reload, not between calls.
     ///
     /// # Errors
-    /// As [`from_pem`](Self::from_pem), or a file cannot be read.
+    /// As [`from_pem`](Self::from_pem), with the file that it is about, or a file
+    /// cannot be read.
     pub fn from_files(chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self, TlsError> {
-        Self::from_pem(read(chain.into())?, read(key.into())?)
+        let (chain, key) = (chain.into(), key.into());
+        let (chain_pem, key_pem) = (read(chain.clone())?, read(key.clone())?);
+        Self::from_pem(chain_pem, key_pem).map_err(|error| error.of_identity(&chain, &key))
     }
 
     /// Shows what `newer` holds from now on, on new connections; those that stand
@@ -56,14 +59,14 @@ impl fmt::Debug for Identity {
     }
 }
 
-fn certified(chain: &[u8], key: &[u8]) -> Result<Arc<CertifiedKey>, TlsError> {
-    let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>();
+fn certified(chain_pem: &[u8], key: &[u8]) -> Result<Arc<CertifiedKey>, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(chain_pem).collect::<Result<Vec<_>, _>>();
     let chain = chain.map_err(TlsError::Pem)?;
     if chain.is_empty() {
-        return Err(TlsError::NoCertificate);
+        return Err(TlsError::NoCertificate { instead: PemContent::in_pem(chain_pem) });
     }
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
-        pem::Error::NoItemsFound => TlsError::NoKey,
+        pem::Error::NoItemsFound => TlsError::NoKey { instead: PemContent::in_pem(key) },
         error => TlsError::Pem(error),
     })?;
     Ok(Arc::new(CertifiedKey::from_der(chain, key, &provider())?))

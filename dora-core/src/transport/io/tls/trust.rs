@@ -9,7 +9,7 @@ use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
-use super::error::{TlsError, read};
+use super::error::{PemContent, TlsError, read};
 
 /// The authorities whose certificates are believed. Clones share them: what
 /// [`reload`](Self::reload) brings holds for all connections made from then on.
@@ -23,11 +23,12 @@ impl Trust {
     /// There is none in it, or one is no good.
     pub fn from_pem(authorities: impl AsRef<[u8]>) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(authorities.as_ref()) {
+        let authorities = authorities.as_ref();
+        for certificate in CertificateDer::pem_slice_iter(authorities) {
             roots.add(certificate.map_err(TlsError::Pem)?)?;
         }
         if roots.is_empty() {
-            return Err(TlsError::NoCertificate);
+            return Err(TlsError::NoCertificate { instead: PemContent::in_pem(authorities) });
         }
         Ok(Self(Arc::new(RwLock::new(Arc::new(roots)))))
     }
@@ -37,7 +38,8 @@ impl Trust {
     /// # Errors
     /// As [`from_pem`](Self::from_pem), or the file cannot be read.
     pub fn from_file(authorities: impl Into<PathBuf>) -> Result<Self, TlsError> {
-        Self::from_pem(read(authorities.into())?)
+        let path = authorities.into();
+        Self::from_pem(read(path.clone())?).map_err(|error| error.of_file(&path))
     }
 
     /// Believes what `newer` holds from now on, on new connections; those that

@@ -1,0 +1,81 @@
+//! What it means when a client speaks otherwise than its server, in words for
+//! whoever runs the server.
+
+use std::fmt;
+
+use crate::call::dora_code;
+use crate::call::status::Status;
+use crate::transport::io::diagnose::{Stranger, is_unsigned};
+use crate::wire::error::FrameError;
+
+/// A frame that is refused: what it is, and what would mend it.
+pub(super) struct Refusal<'a> {
+    error: &'a FrameError,
+    stranger: Option<Stranger<'a>>,
+}
+
+impl<'a> Refusal<'a> {
+    /// Refused by `error`, with `first` not read yet.
+    pub(super) fn new(error: &'a FrameError, first: &'a [u8]) -> Self {
+        // A wrong signature is cut off the stream: what follows is another frame.
+        let unread = error.is_fatal().then_some(first);
+        Self { error, stranger: unread.and_then(Stranger::of) }
+    }
+}
+
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.stranger, self.error) {
+            (Some(Stranger::Tls), _) => f.write_str(
+                "a TLS client, and this port is plain: give the server `.tls(..)`, or take it off the client",
+            ),
+            (Some(who @ Stranger::Text(_)), _) => {
+                write!(f, "no Dora client, it begins with {who}: give it another port")
+            }
+            (Some(who), _) => write!(f, "an {who} client: Dora is no HTTP, give it another port"),
+            (None, FrameError::Signature { .. }) if is_unsigned(self.error) => f.write_str(
+                "the client does not sign its frames, and this port's are signed: give the client `.signed()` \
+                 (PHP: SW_DATASIGEN_FLAG), or take `.signed()`, or `.salt(..)`, off the server",
+            ),
+            (None, FrameError::Signature { .. }) => write!(
+                f,
+                "{}: the client signs with another salt, so set the same `.salt(..)` on both ends; or the frame was \
+                 changed on its way",
+                self.error
+            ),
+            (None, FrameError::TooLong { len, max }) => f.write_str(&over(*len, *max)),
+            (None, FrameError::TooShort { .. }) => self.error.fmt(f),
+        }
+    }
+}
+
+/// What a client is told of a packet that is longer than this end takes.
+pub(super) fn too_long(len: u64, max: usize) -> Status {
+    let said = over(len, max);
+    Status::raw(dora_code::WRONG_LENGTH, format!("{}: {said}", dora_code::WRONG_LENGTH_MESSAGE))
+}
+
+fn over(len: u64, max: usize) -> String {
+    format!(
+        "a packet of {len} bytes is over this server's limit of {max}: raise `Server::max_packet`, or send less"
+    )
+}
+
+/// What a client is told whose answer is longer than this end sends.
+pub(super) fn answer_too_long(error: &FrameError) -> String {
+    match error {
+        FrameError::TooLong { len, max } => format!(
+            "the answer has {len} bytes, over this server's limit of {max}: raise `Server::max_packet`, and the \
+             client's, or answer less"
+        ),
+        other => other.to_string(),
+    }
+}
+
+/// A packet that does not decode because its frame is signed, on a port whose
+/// frames are not. The client cannot read it; whoever hears of refused packets can.
+pub(super) fn signed() -> Status {
+    let said = "the client signs its frames, and this port's are not signed: give the server `.signed()`, or take \
+                it off the client";
+    Status::raw(dora_code::UNKNOWN_PACKING, format!("{}: {said}", dora_code::UNKNOWN_PACKING_MESSAGE))
+}
