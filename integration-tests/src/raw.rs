@@ -12,7 +12,7 @@ use flate2::Compression;
 use flate2::read::{GzDecoder, GzEncoder};
 
 /// How long a peer may take for anything.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The salt that PHP systems are deployed with.
 pub const DEFAULT_SALT: &[u8] = b"=&$*#@(*&%(@";
