@@ -1,6 +1,7 @@
 //! A call on its way to a handler.
 
 use std::fmt;
+use std::slice;
 use std::sync::Arc;
 
 use super::batch::{BatchEntry, BatchPart, CallKey};
@@ -230,12 +231,11 @@ impl Request {
 
     /// The heads of its calls: those of a batch that is not taken apart, else its
     /// own. A rule that is asked of them holds on both ends.
-    pub fn calls(&self) -> impl Iterator<Item = &RequestHead> {
-        let (single, calls): (_, &[BatchCall]) = match &self.body {
-            Body::Batch(calls) => (None, calls),
-            _ => (Some(&*self.head), &[]),
-        };
-        single.into_iter().chain(calls.iter().map(|call| &*call.head))
+    pub fn calls(&self) -> Calls<'_> {
+        match &self.body {
+            Body::Batch(calls) => Calls { single: None, batch: calls.iter() },
+            _ => Calls { single: Some(&self.head), batch: Default::default() },
+        }
     }
 
     /// The heads of its calls, to change: those of a batch, else its own.
@@ -268,6 +268,31 @@ impl Request {
         Ok(parts.collect())
     }
 }
+
+/// The heads of a request's calls: of a batch in their order, else the one.
+///
+/// A type of its own, and not an opaque one: it drops nothing, so that what a rule
+/// says of the calls of a request may be followed by moving the request.
+#[derive(Clone, Debug)]
+pub struct Calls<'a> {
+    single: Option<&'a RequestHead>,
+    batch: slice::Iter<'a, BatchCall>,
+}
+
+impl<'a> Iterator for Calls<'a> {
+    type Item = &'a RequestHead;
+
+    fn next(&mut self) -> Option<&'a RequestHead> {
+        self.single.take().or_else(|| self.batch.next().map(|call| &*call.head))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let calls = usize::from(self.single.is_some()) + self.batch.len();
+        (calls, Some(calls))
+    }
+}
+
+impl ExactSizeIterator for Calls<'_> {}
 
 /// Never the body: it is an application's, and `Debug` ends up in logs.
 impl<T> fmt::Debug for Request<T> {
