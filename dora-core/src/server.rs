@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::Stream;
+use tower::Layer;
 use tower::layer::util::{Identity, Stack};
-use tower::{Layer, Service};
 
 use crate::call::mount::Mount;
 use crate::call::observe::Observer;
@@ -19,6 +19,7 @@ use crate::call::request::Request;
 use crate::call::response::{Reply, Response};
 use crate::call::status::{BoxError, Status};
 use crate::middleware::route::{DuplicateName, Router, RouterBuilder};
+use crate::middleware::serves::Serves;
 use crate::middleware::stack::{Stacked, stack};
 use crate::pack::limits::Limits;
 use crate::pack::message::open;
@@ -292,10 +293,7 @@ impl<L> Server<L> {
     pub fn into_service<S>(self) -> Result<InProcess<Stacked<S>>, ServeError>
     where
         L: Layer<Router, Service = S> + 'static,
-        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
-            + Clone
-            + Send
-            + 'static,
+        S: Serves,
     {
         let Self { router, layer, call_timeout, .. } = self;
         Ok(InProcess::new(stack(router.build()?, &layer, call_timeout)))
@@ -334,10 +332,7 @@ impl<L> Server<L> {
     ) -> Result<(), ServeError>
     where
         L: Layer<Router, Service = S> + 'static,
-        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
-            + Clone
-            + Send
-            + 'static,
+        S: Serves,
     {
         self.serve_with_shutdown(address, pending()).await
     }
@@ -354,10 +349,7 @@ impl<L> Server<L> {
     ) -> Result<(), ServeError>
     where
         L: Layer<Router, Service = S> + 'static,
-        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
-            + Clone
-            + Send
-            + 'static,
+        S: Serves,
     {
         let address = address.try_into().map_err(Into::into)?;
         let listener = bind(&address, self.share_address).await?;
@@ -376,10 +368,7 @@ impl<L> Server<L> {
     ) -> Result<(), ServeError>
     where
         L: Layer<Router, Service = S> + 'static,
-        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
-            + Clone
-            + Send
-            + 'static,
+        S: Serves,
     {
         let signal = until(signal, self.control.clone());
         self.connections()?.accept(listener, signal).await;
@@ -401,10 +390,7 @@ impl<L> Server<L> {
         C: Into<Incoming>,
         E: Into<BoxError>,
         L: Layer<Router, Service = S> + 'static,
-        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
-            + Clone
-            + Send
-            + 'static,
+        S: Serves,
     {
         self.serve_with_listener(Stood(incoming), signal).await
     }
@@ -431,10 +417,7 @@ impl<L> Server<L> {
     pub fn connections<S>(self) -> Result<Connections<Stacked<S>>, ServeError>
     where
         L: Layer<Router, Service = S> + 'static,
-        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
-            + Clone
-            + Send
-            + 'static,
+        S: Serves,
     {
         let mut server = self.server;
         server.forced = server

@@ -1,5 +1,6 @@
 //! Packages outside of the workspace, built there as a user would.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -95,18 +96,51 @@ pub fn build(package: &Path, name: &str) -> PathBuf {
     let renamed = text.replacen(&format!("name = \"{name}\""), &format!("name = \"copy-of-{name}\""), 1);
     assert_ne!(renamed, text, "the package is not called {name}");
     fs::write(manifest, renamed).expect("it can be written");
-    // This test runs as <target>/<profile>/deps/<name>.
-    let test = env::current_exe().expect("this test");
-    let target = test.ancestors().nth(3).expect("a target folder");
-    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
-        .args(["build", "--offline", "--target-dir"])
-        .arg(target)
-        .args(patches(package))
-        .current_dir(package)
-        .output()
-        .expect("cargo runs");
+    let output = cargo_build(package).output().expect("cargo runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}:\n{said}", package.display());
     assert!(!said.contains("warning"), "{}:\n{said}", package.display());
-    target.join("debug").join(format!("copy-of-{name}{}", env::consts::EXE_SUFFIX))
+    target().join("debug").join(format!("copy-of-{name}{}", env::consts::EXE_SUFFIX))
+}
+
+/// Builds `package`, of which much is not expected to compile, with the versions of
+/// the workspace, and returns the errors, as the compiler shows them, by the name of
+/// the library or program.
+///
+/// # Panics
+///
+/// When the package cannot be read at all.
+#[must_use]
+pub fn errors(package: &Path) -> BTreeMap<String, Vec<String>> {
+    fs::copy(repository().join("Cargo.lock"), package.join("Cargo.lock")).expect("a lock file");
+    let output =
+        cargo_build(package).args(["--keep-going", "--message-format=json"]).output().expect("cargo runs");
+    let mut errors = BTreeMap::<String, Vec<String>>::new();
+    let mut read = 0;
+    for line in output.stdout.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+        let line: serde_json::Value = serde_json::from_slice(line).expect("a line of Cargo's");
+        read += 1;
+        let (name, message) = (&line["target"]["name"], &line["message"]);
+        if let (Some(name), "error") = (name.as_str(), message["level"].as_str().unwrap_or_default()) {
+            let text = message["rendered"].as_str().unwrap_or_default();
+            errors.entry(name.to_owned()).or_default().push(text.to_owned());
+        }
+    }
+    assert!(read > 0, "{}", String::from_utf8_lossy(&output.stderr));
+    errors
+}
+
+/// Where the workspace is built to: this test runs as
+/// `<target>/<profile>/deps/<name>`.
+fn target() -> PathBuf {
+    let test = env::current_exe().expect("this test");
+    test.ancestors().nth(3).expect("a target folder").to_owned()
+}
+
+/// Cargo about to build `package`, which need not be of the workspace.
+fn cargo_build(package: &Path) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    cargo.args(["build", "--offline", "--target-dir"]).arg(target());
+    cargo.args(patches(package)).current_dir(package);
+    cargo
 }

@@ -8,6 +8,7 @@ pub mod intercept;
 pub mod resolve;
 pub mod retry;
 pub mod route;
+pub mod serves;
 mod sifted;
 pub mod stack;
 pub mod trace;

@@ -1,8 +1,14 @@
 //! Several typed calls in one packet.
 
 use std::fmt;
+use std::future::Future;
 use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tower::Service;
 
 use crate::call::batch::CallKey;
 use crate::call::body::BatchCall;
@@ -14,12 +20,11 @@ use crate::call::response::{Reply, Response};
 use crate::call::status::Status;
 use crate::pack::message::Message;
 
-use super::awaited::Wait;
-use super::call::Call;
 use super::called::Called;
 use super::caller::Caller;
+use super::joins::Joins;
 use super::pending::Pending;
-use super::results::{Append, Ended, Results};
+use super::results::{Ended, Results};
 
 /// Calls that travel in one packet and run concurrently on the server.
 ///
@@ -30,7 +35,9 @@ use super::results::{Append, Ended, Results};
 ///
 /// What is said on a call (timeout, metadata, idempotent) holds for that call;
 /// what is said on the batch holds for all, and its timeout for the whole. The
-/// calls go through the service of the batch, which is of the same type as theirs.
+/// calls go through the service of the batch, which is of the same type as theirs:
+/// a client on layers makes its batches on the same layers, or begins one with a
+/// call ([`Call::batch`](crate::stub::call::Call::batch)).
 ///
 /// ```
 /// use dora::{Batch, DynamicClient, Request, Server, Status, Value};
@@ -81,6 +88,16 @@ impl<S> Batch<S> {
     }
 }
 
+impl<S, R> Batch<S, (Result<R, Status>,)> {
+    /// A batch of one call.
+    pub(super) fn begun(service: S, request: Request) -> Self {
+        let (head, body) = request.into_parts();
+        let mut batch = Batch::new(service);
+        batch.calls.push(BatchCall::new(CallKey::Int(0), head, body));
+        batch.growing()
+    }
+}
+
 impl<S, T> Batch<S, T> {
     /// How long the caller waits for the whole. Default: the channel's timeout.
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -115,19 +132,14 @@ impl<S, T> Batch<S, T> {
 
     /// Adds a call. Its mode is the batch's: of a method whose calls wait for no
     /// result by default, say `wait()`.
-    pub fn call<Req: Message, R>(mut self, call: Call<S, Req, R, Wait>) -> Batch<S, T::Next>
-    where
-        T: Append<R>,
-        R: Message,
-    {
+    pub fn call<C: Joins<S, T>>(mut self, call: C) -> Batch<S, C::Next> {
         self.add(call);
         self.growing()
     }
 
-    fn add<Req: Message, R: Message>(&mut self, call: Call<S, Req, R, Wait>) {
+    fn add(&mut self, call: impl Joins<S, T>) {
         let key = CallKey::Int(i64::try_from(self.calls.len()).unwrap_or(i64::MAX));
-        let (head, body) = call.into_request().1.into_parts();
-        self.calls.push(BatchCall::new(key, head, body));
+        self.calls.push(call.join(key));
     }
 
     fn growing<N>(self) -> Batch<S, N> {
@@ -138,32 +150,38 @@ impl<S, T> Batch<S, T> {
 
 impl<S, R: Message> Batch<S, Vec<Result<R, Status>>> {
     /// Adds a call to a batch of any length.
-    pub fn push<Req: Message>(&mut self, call: Call<S, Req, R, Wait>) {
+    pub fn push(&mut self, call: impl Joins<S, Vec<Result<R, Status>>>) {
         self.add(call);
     }
 }
 
-impl<S, Req: Message, R: Message> Extend<Call<S, Req, R, Wait>> for Batch<S, Vec<Result<R, Status>>> {
-    fn extend<I: IntoIterator<Item = Call<S, Req, R, Wait>>>(&mut self, calls: I) {
+impl<S, R: Message, C: Joins<S, Vec<Result<R, Status>>>> Extend<C> for Batch<S, Vec<Result<R, Status>>> {
+    fn extend<I: IntoIterator<Item = C>>(&mut self, calls: I) {
         calls.into_iter().for_each(|call| self.push(call));
     }
 }
 
-impl<S: Caller, T: Results> Batch<S, T> {
-    /// Sends the calls and waits for all results. A batch without calls is not
-    /// sent.
+impl<S: Caller, T> Batch<S, T> {
+    /// Sends the calls, when what it gives is awaited, and waits for all results. A
+    /// list without calls is not sent.
     ///
     /// # Errors
     /// The packet as a whole failed; what came of each call is in the results.
-    pub async fn send(self) -> Result<T, Status> {
+    pub fn send(self) -> BatchFuture<S, T> {
         let (service, request, calls) = self.into_request(Mode::Wait);
-        if calls.is_empty() {
-            return T::open(&mut Ended::default());
-        }
-        let response = Called::new(service, request).await?;
-        T::open(&mut Ended::new(response, calls)?)
+        let response = (!calls.is_empty()).then(|| Called::new(service, request));
+        BatchFuture { response, calls, results: PhantomData }
     }
 
+    /// The service, the request for it, and the names of its calls.
+    fn into_request(self, mode: Mode) -> (S, Request, Vec<MethodName>) {
+        let Self { service, calls, head, timeout, results: _ } = self;
+        let names = calls.iter().map(|call| call.head.method().clone()).collect();
+        (service, batch(calls, head, timeout, mode), names)
+    }
+}
+
+impl<S: Caller, T: Results> Batch<S, T> {
     /// Sends the calls and waits for the acknowledgement alone.
     ///
     /// # Errors
@@ -189,12 +207,30 @@ impl<S: Caller, T: Results> Batch<S, T> {
         let response = Called::new(service, request).await?;
         Ok(Pending::new(async move { T::open(&mut Ended::new(settled(response).await?, calls)?) }))
     }
+}
 
-    /// The service, the request for it, and the names of its calls.
-    fn into_request(self, mode: Mode) -> (S, Request, Vec<MethodName>) {
-        let Self { service, calls, head, timeout, results: _ } = self;
-        let names = calls.iter().map(|call| call.head.method().clone()).collect();
-        (service, batch(calls, head, timeout, mode), names)
+pin_project! {
+    /// The future of [`Batch::send`].
+    #[must_use = "a batch is sent when this is awaited"]
+    pub struct BatchFuture<S: Service<Request>, T> {
+        // None of a batch without calls.
+        #[pin]
+        response: Option<Called<S>>,
+        calls: Vec<MethodName>,
+        results: PhantomData<fn() -> T>,
+    }
+}
+
+impl<S: Caller, T: Results> Future for BatchFuture<S, T> {
+    type Output = Result<T, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut ended = match this.response.as_pin_mut() {
+            None => Ended::default(),
+            Some(response) => Ended::new(ready!(response.poll(cx))?, std::mem::take(this.calls))?,
+        };
+        Poll::Ready(T::open(&mut ended))
     }
 }
 

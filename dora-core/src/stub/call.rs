@@ -1,5 +1,6 @@
 //! A typed call that is being put together.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
@@ -21,6 +22,7 @@ use crate::call::status::Status;
 use crate::pack::message::Message;
 
 use super::awaited::{Awaited, Deferred, NoResult, Wait, result};
+use super::batch::Batch;
 use super::called::Called;
 use super::caller::Caller;
 
@@ -164,6 +166,29 @@ impl<S, Req: Message, Resp, M: Awaited<Resp>> Call<S, Req, Resp, M> {
     }
 }
 
+impl<S, Req: Message, Resp: Message> Call<S, Req, Resp, Wait> {
+    /// Begins a batch with this call, through the service that it is made through:
+    /// that of a client, layers and all.
+    ///
+    /// ```
+    /// use dora::{DynamicClient, Request, Server, Status, Value};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let echo = |request: Request<Value>| async move { Ok::<Value, Status>(request.into_body()) };
+    /// # let php = DynamicClient::new(Server::builder().dynamic(echo).into_service()?);
+    /// let (user, orders) =
+    ///     php.call("/user/get", 7).batch().call(php.call("/order/list", 8)).send().await?;
+    /// assert_eq!((user?, orders?), (Value::from(7), Value::from(8)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn batch(self) -> Batch<S, (Result<Resp, Status>,)> {
+        let (service, request) = self.into_request();
+        Batch::begun(service, request)
+    }
+}
+
 impl<S: Caller, Req: Message, Resp: Message> Call<S, Req, Resp, Wait> {
     /// Makes the call for the whole response, with its metadata.
     ///
@@ -227,5 +252,30 @@ impl<S: Caller, Resp, M: Awaited<Resp>> Future for CallFuture<S, Resp, M> {
         let this = self.project();
         let response = ready!(this.response.poll(cx));
         Poll::Ready(response.and_then(|response| M::output(response, this.method)))
+    }
+}
+
+/// What no call is.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a call becomes a future when it is awaited",
+    label = "a call that is not made yet",
+    note = "`client.method(request).spawn()` makes it in a task of its own",
+    note = "where a future is expected, as by `join!`, `select!` and `tokio::spawn`: \
+            `client.method(request).into_future()`, with `use std::future::IntoFuture`"
+)]
+pub trait NotBegun {}
+
+/// A call is no future before it is awaited. This impl never holds; it is there for
+/// what the compiler says to who spawns or joins a call as one.
+#[doc(hidden)]
+impl<S, Req, Resp, M> Future for Call<S, Req, Resp, M>
+where
+    Self: NotBegun,
+{
+    type Output = Infallible;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Infallible> {
+        Poll::Pending
     }
 }

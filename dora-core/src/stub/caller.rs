@@ -42,8 +42,11 @@ use crate::call::status::BoxError;
     message = "calls cannot be made through `{Self}`",
     note = "a caller is a `tower::Service<dora::Request, Response = dora::Response>` that is `Clone`, with an \
             error that turns into a boxed one: a `dora::Channel`, layers over one, or a generated server",
-    note = "a service that is not `Clone` becomes one with `tower::buffer::Buffer`"
+    note = "an `Endpoint` gives a channel by `.connect().await?` or `.connect_lazy()?`",
+    note = "layers that are not `Clone`, such as a `RateLimit`, become so within a `tower::buffer::BufferLayer`, \
+            added before them"
 )]
 pub trait Caller: Service<Request, Response = Response, Error: Into<BoxError>> + Clone {}
 
+#[diagnostic::do_not_recommend]
 impl<S> Caller for S where S: Service<Request, Response = Response, Error: Into<BoxError>> + Clone {}

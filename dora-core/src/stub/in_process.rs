@@ -8,7 +8,8 @@ use tower::util::Oneshot;
 use crate::call::BoxFuture;
 use crate::call::request::Request;
 use crate::call::response::Response;
-use crate::call::status::{BoxError, Status};
+use crate::call::status::Status;
+use crate::middleware::serves::Serves;
 
 use super::local;
 
@@ -27,7 +28,7 @@ impl<S> InProcess<S> {
 
 impl<S> Service<Request> for InProcess<S>
 where
-    S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+    S: Serves,
 {
     type Response = Response;
     type Error = Status;

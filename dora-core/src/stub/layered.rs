@@ -11,7 +11,8 @@ use crate::call::method::ServiceDescriptor;
 use crate::call::mount::Mount;
 use crate::call::request::Request;
 use crate::call::response::Response;
-use crate::call::status::{BoxError, Status};
+use crate::call::status::Status;
+use crate::middleware::serves::Serves;
 
 use super::local;
 use super::serve::call_by_name;
@@ -61,11 +62,7 @@ impl<M: Mount> Service<Request> for Methods<M> {
 
 impl<S> Mount for Layered<S>
 where
-    S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
+    S: Serves + Sync,
 {
     fn descriptor(&self) -> &'static ServiceDescriptor {
         self.descriptor
@@ -84,11 +81,7 @@ where
 
 impl<S> Service<Request> for Layered<S>
 where
-    S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
+    S: Serves + Sync,
 {
     type Response = Response;
     type Error = Status;

@@ -27,14 +27,25 @@ pub struct Expectations(Arc<Mutex<Script>>);
 
 /// What an expectation answers with: `Ok(message)`, `Err(status)`, or
 /// `Box::pin(async { .. })`, whose output is as a handler's: a response or a
-/// status.
+/// status. Nobody implements it but this crate.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no answer",
     note = "answer with `Ok(message)`, `Err(status)`, or `Box::pin(async move {{ Ok(message.into()) }})`"
 )]
-pub trait IntoAnswer<T> {
+pub trait IntoAnswer<T>: sealed::Sealed<T> {
     /// The answer, when it comes.
     fn into_answer(self) -> BoxFuture<Response<T>>;
+}
+
+mod sealed {
+    pub trait Sealed<T> {}
+}
+
+impl<T: Send + 'static> sealed::Sealed<T> for Result<T, Status> {}
+
+impl<T, F> sealed::Sealed<T> for Pin<Box<F>> where
+    F: Future<Output = Result<Response<T>, Status>> + Send + 'static
+{
 }
 
 impl<T: Send + 'static> IntoAnswer<T> for Result<T, Status> {

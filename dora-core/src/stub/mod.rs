@@ -8,6 +8,7 @@ mod called;
 pub mod caller;
 pub mod dynamic;
 pub mod in_process;
+pub mod joins;
 pub mod layered;
 pub(crate) mod local;
 pub mod mock;

@@ -10,6 +10,7 @@ use super::awaited::result;
 
 /// How the calls of a batch ended, in their order.
 #[derive(Debug, Default)]
+#[doc(hidden)]
 pub struct Ended {
     calls: std::vec::IntoIter<(MethodName, Result<Response, Status>)>,
 }
@@ -45,7 +46,15 @@ impl Ended {
 }
 
 /// What the results of a batch come as: a tuple of `Result`s, or a `Vec` of them.
-pub trait Results: Sized {
+/// Nobody implements it but this crate.
+#[diagnostic::on_unimplemented(
+    message = "a batch without calls is not sent",
+    label = "this batch has no calls",
+    note = "add calls of any types by `.call(client.method(request))`",
+    note = "or begin with `.list()` a batch of any length, to which `push` adds calls, and which may stay empty"
+)]
+pub trait Results: sealed::Results + Sized {
+    #[doc(hidden)]
     /// The results in the order of the calls.
     ///
     /// # Errors
@@ -53,14 +62,28 @@ pub trait Results: Sized {
     fn open(ended: &mut Ended) -> Result<Self, Status>;
 }
 
-/// A tuple of results with one more at its end.
+/// A tuple of results with one more at its end, or a `Vec` that grows. Nobody implements it but this crate.
 #[diagnostic::on_unimplemented(
-    message = "no call can be added to a batch with these results",
+    message = "a call with results of `{R}` cannot be added to this batch",
+    label = "a tuple has 16 results at most, and a list results of one type",
     note = "a batch of up to 16 calls of any types grows by `call`; one of any length, after `list`, by `push`"
 )]
-pub trait Append<R> {
-    /// The longer tuple.
+pub trait Append<R>: sealed::Append<R> {
+    /// The longer one.
     type Next;
+}
+
+mod sealed {
+    pub trait Results {}
+    pub trait Append<R> {}
+}
+
+impl<R: Message> sealed::Results for Vec<Result<R, Status>> {}
+
+impl<R> sealed::Append<R> for Vec<Result<R, Status>> {}
+
+impl<R> Append<R> for Vec<Result<R, Status>> {
+    type Next = Self;
 }
 
 impl<R: Message> Results for Vec<Result<R, Status>> {
@@ -77,8 +100,15 @@ macro_rules! tuples {
     ($($name:ident)*) => { tuples!(@ () $($name)*); };
     (@ ($($name:ident)*)) => {};
     (@ ($($name:ident)*) $new:ident $($rest:ident)*) => {
+        impl<$($name,)* $new> sealed::Append<$new> for ($(Result<$name, Status>,)*) {}
+
         impl<$($name,)* $new> Append<$new> for ($(Result<$name, Status>,)*) {
             type Next = ($(Result<$name, Status>,)* Result<$new, Status>,);
+        }
+
+        impl<$($name: Message,)* $new: Message> sealed::Results
+            for ($(Result<$name, Status>,)* Result<$new, Status>,)
+        {
         }
 
         impl<$($name: Message,)* $new: Message> Results for ($(Result<$name, Status>,)* Result<$new, Status>,) {

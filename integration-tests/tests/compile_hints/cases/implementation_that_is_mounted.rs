@@ -1,0 +1,7 @@
+//~ `Directory` cannot be mounted on a server
+//~ mount the generated server around your implementation: `UsersServer::new(Directory)`
+use compile_hints::Directory;
+
+fn main() {
+    drop(dora::Server::builder().add_service(Directory));
+}
