@@ -37,6 +37,7 @@ mod include;
 pub mod schema;
 #[cfg(feature = "tls")]
 pub mod tls;
+pub mod value;
 
 /// What generated code uses; not for anyone else.
 #[doc(hidden)]
@@ -59,15 +60,19 @@ pub use dora_core::call::extensions::Extensions;
 pub use dora_core::call::head::RequestHead;
 pub use dora_core::call::metadata::Metadata;
 pub use dora_core::call::method::{Method, ServiceDescriptor};
-pub use dora_core::call::mode::Mode;
+pub use dora_core::call::mode::{Mode, PacketKind};
 pub use dora_core::call::mount::Mount;
 pub use dora_core::call::name::MethodName;
 pub use dora_core::call::observe::{Closed, Observer, Traffic};
 pub use dora_core::call::or_status::OrStatus;
 pub use dora_core::call::origin::{Connection, PacketOrigin, Peer, RequestOrigin};
+pub use dora_core::call::packed::{PackError, PackMessage, Packed};
 pub use dora_core::call::packer::Packer;
 pub use dora_core::call::pushback::Pushback;
-pub use dora_core::call::request::{IntoRequest, Request};
+pub use dora_core::call::request::{Calls, IntoRequest, Request};
+/// A response that comes later, as layers meet it in a [`Reply`]. What a call that
+/// is not waited for gives its caller is a [`Pending`].
+pub use dora_core::call::response::Deferred as DeferredResponse;
 pub use dora_core::call::response::{BatchResults, Reply, Response};
 pub use dora_core::call::status::{BoxError, Origin, Status};
 pub use dora_core::call::tried::Tried;
@@ -82,23 +87,29 @@ pub use dora_core::middleware::intercept::{Intercept, InterceptLayer};
 pub use dora_core::middleware::retry::budget::RetryBudget;
 pub use dora_core::middleware::retry::policy::RetryPolicy;
 pub use dora_core::middleware::retry::service::{Retry, RetryLayer};
+pub use dora_core::middleware::route::{DuplicateName, Router};
+pub use dora_core::middleware::serves::Serves;
+pub use dora_core::middleware::stack::Stacked;
 pub use dora_core::middleware::when::{When, WhenLayer};
 pub use dora_core::pack::limits::Limits;
 pub use dora_core::pack::message::Message;
 pub use dora_core::pack::value::{Array, Key, Object, Value};
 pub use dora_core::server::{ServeError, Server};
-pub use dora_core::stub::awaited::{Deferred, NoResult, Wait};
-pub use dora_core::stub::batch::Batch;
+pub use dora_core::stub::awaited::{Awaited, Deferred, NoResult, Wait};
+pub use dora_core::stub::batch::{Batch, BatchFuture};
 pub use dora_core::stub::call::{Call, CallFuture};
 pub use dora_core::stub::caller::Caller;
-pub use dora_core::stub::dynamic::{DynamicClient, Multi};
+pub use dora_core::stub::dynamic::{DynamicClient, Multi, MultiResults};
 pub use dora_core::stub::in_process::InProcess;
+pub use dora_core::stub::joins::Joins;
 pub use dora_core::stub::layered::{Layered, Methods};
 pub use dora_core::stub::pending::Pending;
+pub use dora_core::stub::results::{Append, Results};
 pub use dora_core::transport::client::channel::Channel;
 pub use dora_core::transport::client::endpoint::Endpoint;
 pub use dora_core::transport::client::state::ChannelState;
 pub use dora_core::transport::io::address::{Address, AddressError};
+pub use dora_core::transport::server::accept::Accept;
 pub use dora_core::transport::server::bind::ListenError;
 pub use dora_core::transport::server::connections::Connections;
 pub use dora_core::transport::server::control::Control;

@@ -81,7 +81,7 @@ fn responses() -> Vec<Vec<u8>> {
 /// Unpacks `body` in every way, down to the values.
 fn unpack(body: Vec<u8>) {
     let body = Bytes::from(body);
-    let small = Limits { depth: 5, nodes: 20, bytes: 100, calls: 1 };
+    let small = Limits::default().with_depth(5).with_nodes(20).with_bytes(100).with_calls(1);
     for limits in [Limits::default(), small] {
         for packer in PACKERS {
             let Ok(packet) = decode_request(packer, body.clone(), &limits) else { continue };

@@ -66,7 +66,7 @@ impl Body {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Packed(packed) => write!(f, "Packed({}, {} bytes)", packed.packer, packed.bytes.len()),
+            Self::Packed(packed) => packed.fmt(f),
             Self::Message(_) => f.write_str("Message"),
             Self::Batch(calls) => f.debug_tuple("Batch").field(calls).finish(),
         }

@@ -1,18 +1,27 @@
 //! Messages as bytes, and what can become them.
 
 use std::any::Any;
+use std::fmt;
 
 use bytes::Bytes;
 
 use super::packer::Packer;
 
 /// Bytes and how they were packed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Packed {
     /// How the bytes were packed.
     pub packer: Packer,
     /// The bytes of one value.
     pub bytes: Bytes,
+}
+
+/// Never the bytes: they are an application's, and `Debug` ends up in logs.
+impl fmt::Debug for Packed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Packed({}, {} bytes)", self.packer, self.bytes.len())
+    }
 }
 
 /// A message that can be packed in every way: what `pack::message` makes of
@@ -39,9 +48,17 @@ pub trait PackMessage: Any + Send + Sync {
 /// A message that cannot be packed, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot pack as {packer}: {reason}")]
+#[non_exhaustive]
 pub struct PackError {
     /// The packing that was asked for.
     pub packer: Packer,
     /// What could not be packed, and where in the message.
     pub reason: String,
+}
+
+impl PackError {
+    /// A message cannot be packed as `packer` for this `reason`.
+    pub fn new(packer: Packer, reason: impl Into<String>) -> Self {
+        Self { packer, reason: reason.into() }
+    }
 }

@@ -26,6 +26,7 @@ pub struct Router(Arc<Routes>);
 /// Two services claim one name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{first} and {second} are both called {name:?}")]
+#[non_exhaustive]
 pub struct DuplicateName {
     /// The name that is claimed twice.
     pub name: String,

@@ -6,7 +6,15 @@
 /// The defaults are in proportion to the largest packet, so that what PHP takes is
 /// taken, and what a packet can be made to cost stays bounded: the worst body of
 /// a 2 MiB packet, held as a dynamic value, takes some 290 MiB.
+///
+/// ```
+/// use dora::{Limits, Server};
+///
+/// let server = Server::builder().limits(Limits::default().with_depth(64).with_calls(50));
+/// # drop(server);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Levels of arrays and objects within one another. Default and largest value:
     /// 512 ([`Limits::MAX_DEPTH`]); in JSON, values nest up to 127 levels.
@@ -43,6 +51,24 @@ impl Limits {
     #[must_use]
     pub fn with_depth(self, depth: usize) -> Self {
         Self { depth: depth.min(Self::MAX_DEPTH), ..self }
+    }
+
+    /// The same limits with another number of values in one body.
+    #[must_use]
+    pub const fn with_nodes(self, nodes: usize) -> Self {
+        Self { nodes, ..self }
+    }
+
+    /// The same limits with another size of an inflated body, in bytes.
+    #[must_use]
+    pub const fn with_bytes(self, bytes: usize) -> Self {
+        Self { bytes, ..self }
+    }
+
+    /// The same limits with another number of calls, or results, in one packet.
+    #[must_use]
+    pub const fn with_calls(self, calls: usize) -> Self {
+        Self { calls, ..self }
     }
 
     /// The same limits for packets of `new` bytes in place of `old`: those that

@@ -245,7 +245,7 @@ fn too_much_metadata_is_refused() {
 
 #[test]
 fn calls_are_counted_before_they_are_read() {
-    let limits = Limits { calls: 3, ..Limits::default() };
+    let limits = Limits::default().with_calls(3);
     for packer in PACKERS {
         let calls = |count: i64| {
             let packet = dora_core::pack::packet::RequestPacket {

@@ -168,7 +168,7 @@ struct Unpackable;
 impl PackMessage for Unpackable {
     fn pack(&self, packer: Packer, out: &mut Vec<u8>) -> Result<(), PackError> {
         out.extend_from_slice(b"half of it");
-        Err(PackError { packer, reason: "field shape has no form".into() })
+        Err(PackError::new(packer, "field shape has no form"))
     }
 
     fn packed_len(&self, _: Packer) -> usize {
@@ -226,7 +226,7 @@ fn a_control_commands_value_is_the_data_itself() {
 
 #[test]
 fn results_are_counted() {
-    let limits = Limits { calls: 2, ..Limits::default() };
+    let limits = Limits::default().with_calls(2);
     for packer in PACKERS {
         let decode = |count: i64| {
             let results = (0..count).map(|key| (CallKey::from(key), ok(value!(1)))).collect();

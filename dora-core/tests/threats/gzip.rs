@@ -29,7 +29,7 @@ async fn a_bomb_is_refused_and_the_connection_usable() {
 
 #[tokio::test]
 async fn the_limit_is_the_one_that_was_set() {
-    let limits = Limits { bytes: 1000, ..Limits::default() };
+    let limits = Limits::default().with_bytes(1000);
     let server = serve(echo().limits(limits)).await;
     let mut raw = server.raw().await;
     raw.send(&frame_of(&zipped(&[b'a'; 1001]))).await;

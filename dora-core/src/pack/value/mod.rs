@@ -35,6 +35,9 @@ pub use string::PhpString;
 ///
 /// Equality tells `1` from `1.0`, and holds floats equal when they are the
 /// same number or both not a number, so `0.0 == -0.0` and `NAN == NAN`.
+///
+/// These are all kinds of values that PHP can send, and it has had no other since
+/// its third version: a `match` on them needs no arm for what may come.
 #[derive(Clone, Default)]
 pub enum Value {
     /// PHP `null`.

@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 
 /// Where the handlers of a method run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Execution {
     /// As tasks of the runtime, on any core, once they have shown to cost more than
     /// about 50 us of computing at a time; else where their request is read. On a

@@ -20,6 +20,7 @@ pub enum Visibility {
 
 /// A property of an [`Object`](super::Object).
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Field<'a> {
     /// Its plain name. One such as `"5"` is the integer, as in arrays.
     pub name: KeyRef<'a>,
