@@ -281,7 +281,7 @@ proptest! {
     #[test]
     fn requests_of_the_schema_are_read(packet in any_request()) {
         let body = Bytes::from(packet.encode_to_vec());
-        let read = decode_request(Packer::Protobuf, &body, &Limits::default()).expect("it is valid");
+        let read = decode_request(Packer::Protobuf, body, &Limits::default()).expect("it is valid");
         prop_assert_eq!(their_request(&read), packet);
     }
 
@@ -296,7 +296,7 @@ proptest! {
     #[test]
     fn responses_of_the_schema_are_read((packet, shape) in any_response()) {
         let body = Bytes::from(packet.encode_to_vec());
-        let read = decode_response(&body, shape, &Limits::default()).expect("it is valid");
+        let read = decode_response(body, shape, &Limits::default()).expect("it is valid");
         prop_assert_eq!(their_response(&read), packet);
     }
 
