@@ -5,12 +5,14 @@ use std::future::pending;
 use std::sync::LazyLock;
 
 use dora_core::call::BoxFuture;
+use dora_core::call::batch::CallKey;
+use dora_core::call::body::{BatchCall, Body};
 use dora_core::call::code::Code;
 use dora_core::call::method::{Method, ServiceDescriptor};
 use dora_core::call::mount::Mount;
 use dora_core::call::packer::Packer;
 use dora_core::call::request::Request;
-use dora_core::call::response::Response;
+use dora_core::call::response::{Reply, Response};
 use dora_core::call::status::{Origin, Status};
 use dora_core::pack::value::Value;
 use dora_core::server::Server;
@@ -20,7 +22,9 @@ use dora_core::transport::client::channel::Channel;
 use dora_core::transport::client::endpoint::Endpoint;
 use dora_core::value;
 use prost_types::{Duration, Timestamp};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tower::ServiceExt;
 
 static CLOCK: ServiceDescriptor = ServiceDescriptor::new("t.Clock", &[&TYPED, &ANY]);
 static TYPED: Method = Method::new(&CLOCK, "Typed", "/t.Clock/Typed");
@@ -87,15 +91,62 @@ async fn a_dynamic_call_of_a_typed_method_over_protobuf_says_what_to_use() {
     assert!(status.message().contains("call with PHP or JSON packing"), "{status}");
 }
 
+/// A server that answers each request with `body`, under its guid.
+async fn answering(body: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound").to_string();
+    tokio::spawn(async move {
+        let (mut peer, _) = listener.accept().await.expect("a client");
+        loop {
+            // A length, and behind it a guid and the body.
+            let length = peer.read_u32().await.expect("a frame");
+            let mut frame = vec![0; length as usize];
+            peer.read_exact(&mut frame).await.expect("a frame");
+            peer.write_u32(32 + body.len() as u32).await.expect("a client");
+            peer.write_all(&frame[..32]).await.expect("a client");
+            peer.write_all(body).await.expect("a client");
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_packet_that_does_not_decode_says_what_it_should_have_answered() {
+    for body in [&b"a:3:{broken"[..], b"nothing that is known", b"{\"code\":0,", b"\x1f\x8bno gzip"] {
+        let channel = Endpoint::new(answering(body).await).expect("host:port").php().connect_lazy();
+        let channel = channel.expect("settings");
+        let status = channel.dynamic().call("/user/get", 7).await.expect_err("that is no answer");
+        assert_eq!((status.code(), status.origin()), (Code::DataLoss, Origin::Connection), "{status}");
+        assert!(status.message().starts_with("/user/get: the answer "), "{status}");
+        assert_eq!(status.peer(), Some(channel.peer()));
+        assert!(!status.is_unsent());
+    }
+}
+
+#[tokio::test]
+async fn a_batch_with_a_key_twice_is_refused_before_it_is_sent() {
+    for packer in [Packer::Php, Packer::Json, Packer::Protobuf] {
+        let channel = channel(packer).await;
+        let batch = |keys: [&str; 3]| {
+            let calls = keys.into_iter().map(|key| {
+                let (mut head, ()) = Request::new(()).into_parts();
+                head.set_method("/echo");
+                BatchCall::new(key.into(), head, Body::message(value!(1)))
+            });
+            channel.clone().oneshot(Request::batch_of(calls.collect()))
+        };
+        let status = batch(["user", "orders", "user"]).await.expect_err("PHP would drop the first one");
+        assert_eq!((status.code(), status.origin()), (Code::InvalidArgument, Origin::Local), "{status}");
+        assert!(status.message().contains(r#"the key "user""#) && status.is_unsent(), "{status}");
+        batch(["user", "orders", "bill"]).await.expect("each has a key of its own");
+    }
+}
+
 /// What nobody may read in a log.
 static SECRET: LazyLock<Value> = LazyLock::new(|| value!({ "password" => "hunter2" }));
 
 #[tokio::test]
 async fn debug_shows_no_parameter_and_no_result() {
-    use dora_core::call::batch::CallKey;
-    use dora_core::call::body::{BatchCall, Body};
-    use dora_core::call::response::Reply;
-
     let mut bytes = Vec::new();
     dora_core::pack::php::encode(&SECRET, &mut bytes);
     let packed = || Body::packed(Packer::Php, bytes.clone().into());

@@ -1,5 +1,6 @@
 //! Several calls in one request.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use bytes::Bytes;
 
 use super::method::Method;
 use super::name::MethodName;
+use super::status::Status;
 
 /// The key of a call within its batch. PHP's are integers or bytes; those of a
 /// typed batch are the places of its calls, from 0.
@@ -72,6 +74,26 @@ impl fmt::Debug for CallKey {
     }
 }
 
+/// Checks that no two calls of a batch have the same key: in a PHP array, and so on the
+/// wire, the later one would stand in the place of the earlier.
+///
+/// # Errors
+/// `Code::InvalidArgument`: two have; the message names the key.
+pub(crate) fn check_keys<'a>(keys: impl ExactSizeIterator<Item = &'a CallKey> + Clone) -> Result<(), Status> {
+    // Places of calls, as most keys are, rise.
+    if keys.clone().is_sorted_by(|a, b| a < b) {
+        return Ok(());
+    }
+    let mut known = HashSet::with_capacity(keys.len());
+    for key in keys {
+        if !known.insert(key) {
+            let message = format!("two calls of a batch have the key {key:?}: each needs one of its own");
+            return Err(Status::invalid_argument(message));
+        }
+    }
+    Ok(())
+}
+
 /// A call's place in the batch it came in, and what else is in it: for a layer
 /// of a server, where each call of a batch comes as a request of its own.
 #[derive(Clone, Debug)]
@@ -121,6 +143,18 @@ impl BatchPart {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_two_calls_have_is_named() {
+        let check = |keys: &[CallKey]| check_keys(keys.iter()).map_err(|status| status.message().to_owned());
+        let keys = [CallKey::from("b"), CallKey::from("a"), CallKey::from(2), CallKey::from(1)];
+        assert_eq!(check(&keys), Ok(()));
+        assert_eq!(check(&[]), Ok(()));
+        let message = "two calls of a batch have the key 7: each needs one of its own";
+        assert_eq!(check(&[7.into(), "7".into()]), Err(message.into()), "as PHP's arrays have it");
+        let twice = check(&["b".into(), "a\n".into(), "a\n".into()]).expect_err("twice");
+        assert!(twice.contains(r#"the key "a\n""#), "{twice}");
+    }
 
     #[test]
     fn keys_are_those_of_a_php_array() {

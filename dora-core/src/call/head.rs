@@ -10,6 +10,7 @@ use super::method::Method;
 use super::mode::Mode;
 use super::name::MethodName;
 use super::origin::{Peer, RequestOrigin};
+use super::tries::Tries;
 
 /// All of a request but its body: what a layer decides by.
 #[derive(Clone, Default)]
@@ -25,6 +26,7 @@ pub struct RequestHead {
     origin: Option<RequestOrigin>,
     batch: Option<BatchPart>,
     extensions: Extensions,
+    tries: Tries,
 }
 
 impl RequestHead {
@@ -184,9 +186,15 @@ impl RequestHead {
         self.deadline = self.deadline.into_iter().chain(batch.deadline).min();
         self.metadata.inherit(&batch.metadata);
         self.extensions.inherit(&batch.extensions);
+        self.tries.inherit(&batch.tries);
         if self.origin.is_none() {
             self.origin.clone_from(&batch.origin);
         }
+    }
+
+    /// The other tries of the call: the clones of this.
+    pub(crate) const fn tries(&self) -> &Tries {
+        &self.tries
     }
 
     /// Values of layers in this process.

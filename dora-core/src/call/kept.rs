@@ -4,11 +4,39 @@
 //! the service is. A channel keeps deadlines as well, for all its calls with one
 //! timer. It says so each time a call of it is polled, and the caller's future
 //! then needs no timer of its own.
+//!
+//! Where neither a call nor its method says how long it may take, its channel does,
+//! counted from when the call was made: what it waited for in other layers, and what
+//! earlier tries took, is of that time. The channel is told when that was; and the
+//! caller, while its service is not ready, what the channel within it says.
 
 use std::cell::Cell;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 thread_local! {
     static KEPT: Cell<bool> = const { Cell::new(false) };
+    static MADE: Cell<Made> = const { Cell::new(Made::Elsewhere) };
+    static DEFAULT: Cell<Default> = const { Cell::new(Default::NotAsked) };
+}
+
+/// When the call that is polled was made.
+#[derive(Clone, Copy)]
+enum Made {
+    /// No caller's future is polled.
+    Elsewhere,
+    /// Now, as far as anybody has looked at the clock.
+    Now,
+    At(Instant),
+}
+
+/// How long calls may take that do not say.
+#[derive(Clone, Copy)]
+enum Default {
+    NotAsked,
+    Asked,
+    Said(Duration),
 }
 
 /// Says, while a call is polled, that its deadline is kept by whom it waits for.
@@ -16,9 +44,46 @@ pub(crate) fn keep() {
     KEPT.set(true);
 }
 
-/// Runs `poll`, and whether the deadline was kept in it.
-pub(crate) fn watch<T>(poll: impl FnOnce() -> T) -> (T, bool) {
-    let outer = KEPT.replace(false);
+/// When the call that is polled was made: `now`, if nobody knows better.
+pub(crate) fn made(now: Instant) -> Instant {
+    match MADE.get() {
+        Made::At(made) => made,
+        Made::Now => {
+            MADE.set(Made::At(now));
+            now
+        }
+        Made::Elsewhere => now,
+    }
+}
+
+/// Runs `poll` of a call that was made at `made`, as soon as anybody looked at the
+/// clock; and whether the deadline was kept in it.
+pub(crate) fn watch<T>(made: &mut Option<Instant>, poll: impl FnOnce() -> T) -> (T, bool) {
+    let kept = KEPT.replace(false);
+    let outer = MADE.replace(made.map_or(Made::Now, Made::At));
     let result = poll();
-    (result, KEPT.replace(outer))
+    if let Made::At(at) = MADE.replace(outer) {
+        *made = Some(at);
+    }
+    (result, KEPT.replace(kept))
+}
+
+/// Says, where a clone of a service is made to ask, how long its calls may take that do
+/// not say. Of several channels in a service the most patient one counts.
+pub(crate) fn say_default(timeout: Duration) {
+    match DEFAULT.get() {
+        Default::NotAsked => {}
+        Default::Asked => DEFAULT.set(Default::Said(timeout)),
+        Default::Said(other) => DEFAULT.set(Default::Said(timeout.max(other))),
+    }
+}
+
+/// How long calls of `service` may take that do not say, if a channel is in it.
+pub(crate) fn ask_default<S: Clone>(service: &S) -> Option<Duration> {
+    let outer = DEFAULT.replace(Default::Asked);
+    drop(service.clone());
+    match DEFAULT.replace(outer) {
+        Default::Said(timeout) => Some(timeout),
+        Default::NotAsked | Default::Asked => None,
+    }
 }

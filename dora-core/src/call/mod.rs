@@ -28,6 +28,7 @@ pub mod response;
 pub mod status;
 pub(crate) mod trace;
 pub mod tried;
+pub(crate) mod tries;
 
 use std::future::Future;
 use std::pin::Pin;

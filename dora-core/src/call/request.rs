@@ -216,7 +216,8 @@ impl Request {
     /// service has a method of this name.
     pub const BATCH: MethodName = MethodName::from_static("(batch)");
 
-    /// A batch of `calls`. It is idempotent if all of them are.
+    /// A batch of `calls`. It is idempotent if all of them are. Each needs a key of its
+    /// own: a channel refuses a batch in which two have the same.
     pub fn batch_of(calls: Vec<BatchCall>) -> Self {
         let mut head = Box::<RequestHead>::default();
         head.set_method(Self::BATCH);

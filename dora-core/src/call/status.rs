@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -177,9 +178,9 @@ impl Status {
         self.0.peer.as_deref()
     }
 
-    /// Whether the request surely never reached the peer, so that sending it
-    /// again cannot run it twice. It is said of the attempt that failed: an earlier
-    /// one, of a layer that tries again, may have run.
+    /// Whether the request surely never reached a peer, so that sending it again
+    /// cannot run it twice. That is said of all tries of a call: where a layer tries
+    /// again or hedges with clones of the request, of every one of them.
     #[must_use]
     pub fn is_unsent(&self) -> bool {
         self.0.unsent
@@ -247,7 +248,7 @@ impl Status {
         self
     }
 
-    /// The same, for a call of which an earlier try may have reached a server.
+    /// The same, for a call of which another try may have reached a server.
     pub(crate) fn maybe_sent(mut self) -> Self {
         self.0.unsent = false;
         self
@@ -277,7 +278,7 @@ impl Status {
         };
         let mut cause: Option<&(dyn Error + 'static)> = Some(&*error);
         while let Some(current) = cause {
-            if let Some(status) = current.downcast_ref::<Self>() {
+            if let Some(status) = Self::of(current) {
                 return status.clone();
             }
             if current.is::<tower::timeout::error::Elapsed>() {
@@ -286,10 +287,25 @@ impl Status {
             if current.is::<tower::load_shed::error::Overloaded>() {
                 return Self::resource_exhausted("the service is overloaded").with_source(error);
             }
-            cause = current.source();
+            cause = cause_of(current);
         }
         Self::unknown(error.to_string()).with_source(error)
     }
+
+    /// The status that an error is, behind whatever pointer: those give their target's
+    /// source as their own, and so never the target.
+    fn of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        let boxed = || error.downcast_ref::<Box<Self>>().map(|status| &**status);
+        let shared = || error.downcast_ref::<Arc<Self>>().map(|status| &**status);
+        error.downcast_ref().or_else(boxed).or_else(shared)
+    }
+}
+
+/// What caused an error: of an I/O error what it was made of, which it does not give as
+/// its source.
+fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    let made_of = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    made_of.map(|inner| inner as _).or_else(|| error.source())
 }
 
 impl fmt::Display for Status {
@@ -353,6 +369,37 @@ mod tests {
         let elapsed: BoxError = Box::new(tower::timeout::error::Elapsed::new());
         assert_eq!(Status::from_error(elapsed).raw_code(), dora_code::TIMEOUT);
         assert_eq!(Status::from_error("odd".into()).message(), "odd");
+    }
+
+    /// An error that was caused by another one.
+    #[derive(Debug)]
+    struct Because(BoxError);
+
+    impl fmt::Display for Because {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("because")
+        }
+    }
+
+    impl Error for Because {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&*self.0)
+        }
+    }
+
+    #[test]
+    fn a_status_is_found_however_deep_it_is() {
+        let status = || Status::not_found("x").with_details("y");
+        let found = |error: BoxError| Status::from_error(error).details().clone();
+        assert_eq!(found(io::Error::other(status()).into()), "y");
+        assert_eq!(found(io::Error::other(io::Error::other(status())).into()), "y");
+        assert_eq!(found(io::Error::other(Because(Box::new(io::Error::other(status())))).into()), "y");
+        assert_eq!(found(Box::new(Arc::new(status()))), "y");
+        assert_eq!(found(Box::new(Because(Box::new(Box::new(status()))))), "y");
+        let deep = (0..100).fold(BoxError::from(status()), |error, _| Box::new(Because(error)));
+        assert_eq!(found(deep), "y");
+        let plain = io::Error::other(Because("odd".into()));
+        assert_eq!(Status::from_error(plain.into()).code(), Code::Unknown);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::call::batch::CallKey;
+use crate::call::batch::{CallKey, check_keys};
 use crate::call::body::{BatchCall, Body};
 use crate::call::deadline::Deadline;
 use crate::call::head::RequestHead;
@@ -33,7 +33,7 @@ impl Outgoing {
     /// The packet of a request: of one call, or of the calls of a batch.
     ///
     /// # Errors
-    /// A batch of no calls, or a mode that the generation has no word for.
+    /// A batch of no calls or with a key that two have, or a mode that the generation has no word for.
     pub(crate) fn new(request: Request, generation: Generation) -> Result<Self, Status> {
         let (mut head, body) = request.into_parts();
         let (mode, deadline) = (head.mode(), head.deadline());
@@ -44,6 +44,7 @@ impl Outgoing {
                 return Err(Status::invalid_argument("a batch of no calls"));
             }
             Body::Batch(calls) => {
+                check_keys(calls.iter().map(|call| &call.key))?;
                 let now = Instant::now();
                 aliased.extend(calls.iter().enumerate().filter_map(|(place, call)| alias(place, &call.head)));
                 let calls = calls.into_iter().map(|call| keyed(call, mode, deadline, now));

@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tower::Service;
 
 use crate::call::deadline::Deadline;
@@ -28,6 +29,8 @@ pin_project! {
         #[pin]
         state: State<S>,
         deadline: Option<Deadline>,
+        // As soon as anybody had to know.
+        made: Option<Instant>,
         timer: Option<Pin<Box<Sleep>>>,
         // While somebody listens.
         span: Option<Box<CallSpan>>,
@@ -49,7 +52,7 @@ impl<S: Caller> Called<S> {
     pub(super) fn new(service: S, mut request: Request) -> Self {
         let span = CallSpan::make(&mut request);
         let deadline = request.deadline();
-        Self { state: State::Unready { service, request }, deadline, timer: None, span }
+        Self { state: State::Unready { service, request }, deadline, made: None, timer: None, span }
     }
 }
 
@@ -76,6 +79,14 @@ impl<S: Caller> State<S> {
                 let response = service.call(request);
                 self.set(Self::Running { response });
             }
+        }
+    }
+
+    /// How long the call may take by what the service says that it waits for.
+    fn default_timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Unready { service, .. } => kept::ask_default(service),
+            _ => None,
         }
     }
 
@@ -116,11 +127,16 @@ impl<S: Caller> Called<S> {
 
     fn poll_call(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response, Status>> {
         let mut this = self.project();
-        let (polled, kept) = kept::watch(|| this.state.as_mut().poll(cx));
-        let Some(deadline) = this.deadline else { return polled };
+        let (polled, kept) = kept::watch(this.made, || this.state.as_mut().poll(cx));
         if polled.is_ready() || kept {
             return polled;
         }
+        if this.deadline.is_none() {
+            let made = *this.made.get_or_insert_with(Instant::now);
+            *this.deadline =
+                this.state.default_timeout().map(|timeout| Deadline::from_instant(made, timeout));
+        }
+        let Some(deadline) = this.deadline else { return polled };
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.instant())));
         ready!(timer.as_mut().poll(cx));
         let status = this.state.expired();

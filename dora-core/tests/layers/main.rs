@@ -3,5 +3,7 @@
 
 mod balance;
 mod client;
+mod deadlines;
 mod server;
 mod support;
+mod tries;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tower::Service;
 
 use crate::call::body::Body;
 use crate::call::deadline::Deadline;
 use crate::call::dora_code;
+use crate::call::kept;
 use crate::call::mode::PacketKind;
 use crate::call::request::Request;
 use crate::call::response::Response;
@@ -28,7 +30,7 @@ use super::endpoint::Endpoint;
 use super::exchange::Exchange;
 use super::future::CallFuture;
 use super::link::Link;
-use super::outgoing::outgoing;
+use super::outgoing::{default_deadline, outgoing};
 use super::readiness::Pass;
 use super::state::ChannelState;
 
@@ -83,6 +85,7 @@ impl Drop for Handle {
 /// A clone waits and calls for itself.
 impl Clone for Channel {
     fn clone(&self) -> Self {
+        kept::say_default(self.handle.link.endpoint.timeout);
         Self { handle: Arc::clone(&self.handle), pass: Pass::default() }
     }
 }
@@ -189,7 +192,7 @@ impl Channel {
         let making = Making::of(&request);
         let mut outgoing = outgoing(request, link)?;
         outgoing.note(making, link);
-        let deadline = outgoing.deadline.unwrap_or_else(|| Deadline::after(link.endpoint.timeout));
+        let deadline = outgoing.deadline.unwrap_or_else(|| default_deadline(link, Instant::now()));
         outgoing.deadline = Some(deadline);
         let kind = outgoing.packet.kind;
         let turn = self.turn(deadline).await?;
@@ -217,7 +220,8 @@ impl Service<Request> for Channel {
         match self.handle.turn {
             Some(_) => {
                 let kept = self.handle.link.keeps_deadlines_here();
-                CallFuture::in_turn(Box::pin(self.clone().in_turn(request)), kept)
+                let channel = self.clone();
+                CallFuture::in_turn(request, kept, |request| Box::pin(channel.in_turn(request)))
             }
             None => CallFuture::new(Arc::clone(&self.handle), request),
         }

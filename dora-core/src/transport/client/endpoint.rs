@@ -147,7 +147,13 @@ impl Endpoint {
         Self { gzip: Some(bytes), ..self }
     }
 
-    /// How long a call may take when neither it nor its method says. Default 3 s.
+    /// How long a call may take when neither it nor its method says, counted from when
+    /// it is made: waiting for a layer around the channel, or for a connection, is of
+    /// that time. Default 3 s.
+    ///
+    /// A service that is moved into a task, as tower's `Buffer` does, is not asked: a
+    /// call that waits there too long ends when it would be sent, and is not. Where
+    /// queues may be long, say `timeout` on the call, or in the `.proto`.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::call::BoxFuture;
+use crate::call::code::Code;
 use crate::call::kept;
 use crate::call::mode::PacketKind;
+use crate::call::name::MethodName;
 use crate::call::request::Request;
 use crate::call::response::Response;
-use crate::call::status::Status;
+use crate::call::status::{Origin, Status};
 use crate::call::trace::Making;
+use crate::call::tries::Try;
 
 use super::channel::Handle;
 use super::exchange::Exchange;
@@ -22,6 +25,14 @@ use super::outgoing::outgoing;
 /// counted.
 pub struct CallFuture {
     state: State,
+    about: About,
+}
+
+/// What is said of the call when it fails.
+struct About {
+    method: MethodName,
+    /// This try, where the call may have others.
+    attempt: Option<Try>,
 }
 
 enum State {
@@ -32,13 +43,57 @@ enum State {
 }
 
 impl CallFuture {
-    pub(super) const fn new(handle: Arc<Handle>, request: Request) -> Self {
-        Self { state: State::Unsent { handle, request } }
+    pub(super) fn new(handle: Arc<Handle>, request: Request) -> Self {
+        let about = About::of(&request);
+        Self { state: State::Unsent { handle, request }, about }
     }
 
-    /// A call that waits for its turn first.
-    pub(super) const fn in_turn(future: BoxFuture<Response>, kept: bool) -> Self {
-        Self { state: State::Turn { future, kept } }
+    /// A call of `request` that waits for its turn first.
+    pub(super) fn in_turn(
+        request: Request,
+        kept: bool,
+        call: impl FnOnce(Request) -> BoxFuture<Response>,
+    ) -> Self {
+        let about = About::of(&request);
+        // When it leaves is not seen from here.
+        about.sent();
+        Self { state: State::Turn { future: call(request), kept }, about }
+    }
+}
+
+impl About {
+    fn of(request: &Request) -> Self {
+        Self { method: request.method().clone(), attempt: request.head().tries().begin() }
+    }
+
+    fn sent(&self) {
+        self.attempt.iter().for_each(Try::sent);
+    }
+
+    /// How the call ended before it was sent.
+    fn refused(&self, status: Status) -> Status {
+        match &self.attempt {
+            Some(attempt) => attempt.refused(status),
+            None => status,
+        }
+    }
+
+    /// How the call ended after it was sent.
+    fn ended(&self, result: Result<Response, Status>) -> Result<Response, Status> {
+        result.map_err(|status| {
+            // An answer that cannot be read does not say itself what it answers.
+            let status = match (status.code(), status.origin()) {
+                (Code::DataLoss, Origin::Connection) => {
+                    let message = format!("{}: {}", self.method, status.message());
+                    status.with_message(message)
+                }
+                _ => status,
+            };
+            match &self.attempt {
+                Some(attempt) => attempt.failed(status),
+                None => status,
+            }
+        })
     }
 }
 
@@ -46,35 +101,39 @@ impl Future for CallFuture {
     type Output = Result<Response, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.state {
+        let Self { state, about } = &mut *self;
+        match state {
             State::Turn { future, kept } => {
                 keep(*kept);
-                return future.as_mut().poll(cx);
+                let result = ready!(future.as_mut().poll(cx));
+                return Poll::Ready(about.ended(result));
             }
             State::Ended => return Poll::Ready(Err(polled_again())),
             State::Unsent { .. } => {}
             State::Waiting { exchange, kind, kept } => {
                 keep(*kept);
                 let data = ready!(exchange.poll_first(*kind, cx.waker()));
-                let State::Waiting { exchange, kind, .. } = std::mem::replace(&mut self.state, State::Ended)
-                else {
+                let State::Waiting { exchange, kind, .. } = std::mem::replace(state, State::Ended) else {
                     return Poll::Ready(Err(polled_again()));
                 };
-                return Poll::Ready(data.and_then(|data| exchange.finish(data, kind)));
+                return Poll::Ready(about.ended(data.and_then(|data| exchange.finish(data, kind))));
             }
         }
         // Sent at the first poll, when there is somebody to wake.
-        let State::Unsent { handle, request } = std::mem::replace(&mut self.state, State::Ended) else {
+        let State::Unsent { handle, request } = std::mem::replace(state, State::Ended) else {
             return Poll::Ready(Err(polled_again()));
         };
         let making = Making::of(&request);
-        let outgoing = outgoing(request, &handle.link)?;
-        outgoing.note(making, &handle.link);
-        let kind = outgoing.packet.kind;
         let kept = handle.link.keeps_deadlines_here();
-        let exchange = Exchange::send(handle, outgoing, None, cx.waker())?;
+        let sent = outgoing(request, &handle.link).and_then(|outgoing| {
+            outgoing.note(making, &handle.link);
+            let kind = outgoing.packet.kind;
+            Ok((Exchange::send(handle, outgoing, None, cx.waker())?, kind))
+        });
+        let (exchange, kind) = sent.map_err(|status| about.refused(status))?;
+        about.sent();
         keep(kept);
-        self.state = State::Waiting { exchange, kind, kept };
+        *state = State::Waiting { exchange, kind, kept };
         Poll::Pending
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::call::body::Body;
 use crate::call::deadline::Deadline;
 use crate::call::dora_code;
+use crate::call::kept;
 use crate::call::mode::{Mode, PacketKind};
 use crate::call::request::Request;
 use crate::call::status::Status;
@@ -35,6 +36,11 @@ const fn answers(mode: Mode) -> u8 {
     }
 }
 
+/// When a call is given up that does not say so itself.
+pub(super) fn default_deadline(link: &Link, now: Instant) -> Deadline {
+    Deadline::from_instant(kept::made(now), link.endpoint.timeout)
+}
+
 /// The packet of a request for the server of `link`.
 pub(super) fn outgoing(request: Request, link: &Link) -> Result<Outgoing, Status> {
     Outgoing::new(request, link.endpoint.generation).map_err(|status| link.unsent(status))
@@ -56,7 +62,7 @@ impl Outgoing {
     pub(super) fn send(mut self, link: &Link, waker: &Waker) -> Result<Ticket, Status> {
         let now = Instant::now();
         let mode = self.packet.kind.mode();
-        let deadline = self.deadline.unwrap_or_else(|| Deadline::from_instant(now, link.endpoint.timeout));
+        let deadline = self.deadline.unwrap_or_else(|| default_deadline(link, now));
         if deadline.has_passed(now) {
             let status = Status::raw(dora_code::TIMEOUT, "the deadline passed before the call was sent");
             return Err(link.unsent(status));
