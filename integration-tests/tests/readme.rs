@@ -13,52 +13,20 @@ fn block<'a>(text: &'a str, before: &str) -> &'a str {
     rest.split_once("```").expect("the end of the block").0
 }
 
-/// Where the lines on calls stand: in a function that has what they name.
-fn around(calls: &str) -> String {
-    let calls: Vec<_> = calls.lines().map(|line| format!("    {line}")).collect();
+/// Where the lines of a section stand: in a function of a module which has the
+/// names of `src/main.rs`, and no others.
+fn around(lines: &str) -> String {
     format!(
-        "use std::time::Duration;\n\
-         use crate::users::GetUserRequest;\n\
-         use crate::users::users_client::UsersClient;\n\n\
-         #[allow(unused_variables, dead_code)]\n\
-         pub async fn show(channel: dora::Channel) -> Result<(), dora::Status> {{\n\
-         let users = UsersClient::new(channel.clone());\n\
-         let (ada, bob) = (GetUserRequest {{ id: 7 }}, GetUserRequest {{ id: 7 }});\n\
-         {}\n\
-         Ok(())\n}}\n",
-        calls.join("\n")
+        "use crate::*;\n\n\
+         #[allow(dead_code, unused_variables, unused_mut)]\n\
+         pub async fn show() -> Result<(), Box<dyn std::error::Error>> {{\n{lines}\nOk(())\n}}\n"
     )
 }
 
-/// Where the lines on a mock stand.
-fn around_mock(lines: &str) -> String {
-    format!(
-        "use dora::Status;\n\
-         use crate::users::{{GetUserRequest, User, users_mock}};\n\
-         use crate::users::users_client::UsersClient;\n\
-         use crate::users::users_server::UsersServer;\n\n\
-         #[allow(dead_code)]\n\
-         pub async fn show() -> Result<(), Status> {{\n{lines}\nOk(())\n}}\n"
-    )
-}
-
-/// Where the lines on layers stand.
-fn around_layers(lines: &str) -> String {
-    format!(
-        "use std::time::Duration;\n\
-         use dora::{{Request, Server, Status}};\n\
-         use tower::limit::ConcurrencyLimitLayer;\n\
-         use tower::timeout::TimeoutLayer;\n\
-         use crate::Directory;\n\
-         use crate::users::users_descriptor;\n\
-         use crate::users::users_server::UsersServer;\n\n\
-         #[derive(Clone)]\n\
-         #[allow(dead_code)]\n\
-         struct Tenant(u64);\n\n\
-         #[allow(dead_code)]\n\
-         pub async fn show() -> Result<(), dora::ServeError> {{\n{lines}\n\
-         server.serve(\"127.0.0.1:9\").await\n}}\n"
-    )
+/// What stands in backticks behind `before`.
+fn inline<'a>(text: &'a str, before: &str) -> &'a str {
+    let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("README has no {before:?}"));
+    rest.split('`').nth(1).expect("backticks")
 }
 
 #[test]
@@ -70,19 +38,19 @@ fn the_service_in_three_files_runs_and_the_calls_compile() {
     fs::create_dir(package.join("proto")).expect("a folder");
     let write = |file: &str, text: &str| fs::write(package.join(file), text).expect(file);
     write("proto/users.proto", block(&readme, "`proto/users.proto`:"));
-    // The mock is of the generator's making, and asked for.
-    let compile = "dora_codegen::Config::new().mocks(true).compile([\"proto/users.proto\"])";
+    let compile = "dora_codegen::compile(\"proto/users.proto\")";
     let script = block(&readme, "`build.rs`:");
-    assert!(script.contains("dora_codegen::compile(\"proto/users.proto\")"));
-    write("build.rs", &script.replace("dora_codegen::compile(\"proto/users.proto\")", compile));
+    assert!(script.contains(compile), "{script}");
+    // The mock is of the generator's making, and asked for.
+    write("build.rs", &script.replace(compile, inline(&readme, "If `build.rs` says")));
     let main = block(&readme, "`src/main.rs`:");
-    write("src/mocked.rs", &around_mock(block(&readme, "and answers them, for tests:")));
-    write("src/layers.rs", &around_layers(block(&readme, "options of its `.proto`.")));
     write("src/calls.rs", &around(block(&readme, "A generated method returns a call")));
+    write("src/mocked.rs", &around(block(&readme, "answers them, for tests:")));
+    write("src/layers.rs", &around(block(&readme, "options of its `.proto`.")));
     let package_section = "[package]\nname = \"readme\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n";
     let dependencies = block(&readme, "`Cargo.toml`:");
-    let tower = "tower = { version = \"0.5\", features = [\"filter\", \"limit\", \"timeout\"] }\ntokio = ";
-    write("Cargo.toml", &format!("{package_section}{}", dependencies.replacen("tokio = ", tower, 1)));
+    let tower = format!("{}\ntokio = ", inline(&readme, "Those below need"));
+    write("Cargo.toml", &format!("{package_section}{}", dependencies.replacen("tokio = ", &tower, 1)));
 
     // The port that README names may be taken here.
     let port = dora_integration_tests::process::free_port().expect("a free port");
