@@ -5,7 +5,7 @@ use std::thread::{self, JoinHandle};
 
 use dora_integration_tests::raw::{Dialect, Peer};
 
-/// A server of one connection, run by a script.
+/// A server run by a script.
 pub(crate) struct Fake<T> {
     pub(crate) address: SocketAddr,
     script: JoinHandle<T>,
@@ -15,15 +15,19 @@ impl<T: Send + 'static> Fake<T> {
     /// Accepts one connection, runs `script` on it, and then waits for the other
     /// end to close.
     pub(crate) fn run(script: impl FnOnce(&mut Peer) -> T + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let script = thread::spawn(move || {
-            let mut peer = Peer::accept(&listener).expect("a client");
+        Self::listen(move |listener| {
+            let mut peer = Peer::accept(listener).expect("a client");
             let result = script(&mut peer);
             peer.expect_close().expect("the client closes first");
             result
-        });
-        Self { address, script }
+        })
+    }
+
+    /// Runs `script`, which accepts as many connections as it likes.
+    pub(crate) fn listen(script: impl FnOnce(&TcpListener) -> T + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        Self { address, script: thread::spawn(move || script(&listener)) }
     }
 
     /// What the script came to. The client must be gone.
@@ -37,7 +41,12 @@ impl<T: Send + 'static> Fake<T> {
 /// The guid and the body of the next request.
 pub(crate) fn next_request(peer: &mut Peer, dialect: &Dialect) -> ([u8; 32], Vec<u8>) {
     let frame = peer.frame().expect("a request");
-    let (guid, body) = dialect.open(&frame).expect("a frame of this dialect");
+    open_request(&frame, dialect)
+}
+
+/// The guid and the body of a request's frame.
+pub(crate) fn open_request(frame: &[u8], dialect: &Dialect) -> ([u8; 32], Vec<u8>) {
+    let (guid, body) = dialect.open(frame).expect("a frame of this dialect");
     let guid = if guid.is_empty() { guid_in(&body) } else { guid };
     (guid.try_into().expect("32 bytes"), body)
 }

@@ -7,4 +7,5 @@ mod encode;
 mod fake;
 mod faults;
 mod old;
+mod old_replay;
 mod replay;
