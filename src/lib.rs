@@ -78,6 +78,8 @@ pub use dora_core::call::status::{BoxError, Origin, Status};
 pub use dora_core::call::tried::Tried;
 pub use dora_core::generation::Generation;
 pub use dora_core::guid::Guid;
+pub use dora_core::middleware::balance::choose::{Balance, HashKey};
+pub use dora_core::middleware::balance::fleet::{Fleet, FleetBuilder, Instance, InstanceKey, Pinned};
 pub use dora_core::middleware::breaker::circuit::{
     BreakerCause, BreakerChange, BreakerState, CircuitBreaker,
 };

@@ -1,10 +1,55 @@
 //! The client's side put together: channels of endpoints, batches on channels.
 
+use std::sync::Arc;
+
 use crate::call::status::Status;
+use crate::middleware::balance::fleet::{Fleet, FleetBuilder};
 use crate::stub::batch::Batch;
 use crate::stub::dynamic::DynamicClient;
 use crate::transport::client::channel::Channel;
 use crate::transport::client::endpoint::Endpoint;
+
+impl FleetBuilder {
+    /// A fleet of channels to these addresses; each connects at its first call. Must be
+    /// called within a tokio runtime.
+    ///
+    /// # Errors
+    /// `Code::InvalidArgument`: an address is none.
+    pub fn connect_lazy<A: AsRef<str>>(
+        self,
+        addresses: impl IntoIterator<Item = A>,
+    ) -> Result<Fleet<Channel>, Status> {
+        let endpoints = addresses.into_iter().map(|address| Endpoint::new(address.as_ref()));
+        let endpoints = endpoints.collect::<Result<Vec<_>, _>>();
+        self.endpoints(
+            endpoints.map_err(|error| Status::invalid_argument(error.to_string()).with_source(error))?,
+        )
+    }
+
+    /// A fleet of channels to these endpoints; each connects at its first call. Must be
+    /// called within a tokio runtime.
+    ///
+    /// # Errors
+    /// `Code::FailedPrecondition`: the settings of an endpoint contradict each other.
+    pub fn endpoints(self, endpoints: impl IntoIterator<Item = Endpoint>) -> Result<Fleet<Channel>, Status> {
+        let channels = endpoints.into_iter().map(|endpoint| {
+            let channel = endpoint.connect_lazy()?;
+            Ok((Arc::from(channel.peer()), channel))
+        });
+        Ok(self.instances::<Arc<str>, _>(channels.collect::<Result<Vec<_>, Status>>()?))
+    }
+}
+
+impl Channel {
+    /// Calls to these servers, each call to one of them: see [`Fleet`]. Must be called
+    /// within a tokio runtime.
+    ///
+    /// # Errors
+    /// `Code::InvalidArgument`: an address is none.
+    pub fn balance<A: AsRef<str>>(addresses: impl IntoIterator<Item = A>) -> Result<Fleet<Self>, Status> {
+        Fleet::builder().connect_lazy(addresses)
+    }
+}
 
 impl Endpoint {
     /// A channel that is connected now.

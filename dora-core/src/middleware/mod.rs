@@ -1,6 +1,7 @@
 //! Layers and services between the transport and the handlers. Each file has
 //! the same order: layer, service, future, tests.
 
+pub mod balance;
 pub mod breaker;
 pub mod catch_panic;
 pub mod deadline;

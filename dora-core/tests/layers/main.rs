@@ -4,6 +4,7 @@
 mod balance;
 mod client;
 mod deadlines;
+mod fleet;
 mod server;
 mod support;
 mod tries;

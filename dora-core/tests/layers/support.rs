@@ -88,7 +88,7 @@ impl Work {
 }
 
 /// What is mounted: the work is looked at by the test as well.
-struct Mounted(Arc<Work>);
+pub(crate) struct Mounted(pub(crate) Arc<Work>);
 
 impl Mount for Mounted {
     fn descriptor(&self) -> &'static ServiceDescriptor {

@@ -200,7 +200,7 @@ impl Circuit {
 
 /// Leave to make a call. Dropped without a result, it counts for nothing, unless
 /// the call's deadline has passed: then a layer outside of the breaker ended it.
-pub(super) struct Permit {
+pub(in crate::middleware) struct Permit {
     breaker: CircuitBreaker,
     circuit: Arc<Circuit>,
     ticket: Option<Ticket>,

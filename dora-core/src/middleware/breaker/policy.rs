@@ -270,7 +270,7 @@ fn share(rate: f64) -> f64 {
 }
 
 /// What an error says about the health of the peer.
-fn health(status: &Status) -> Outcome {
+pub(in crate::middleware) fn health(status: &Status) -> Outcome {
     let here = status.origin() == Origin::Local && status.peer().is_none();
     match status.code() {
         Code::Cancelled => Outcome::Ignored,

@@ -1,6 +1,5 @@
 //! The layer of a circuit breaker.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -12,15 +11,15 @@ use tower::util::Oneshot;
 use tower::{Layer, Service};
 
 use crate::call::BoxFuture;
-use crate::call::batch::CallKey;
 use crate::call::body::Body;
 use crate::call::request::Request;
-use crate::call::response::{BatchResults, Deferred, Reply, Response};
+use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
 use crate::middleware::sifted::send_on;
 
-use super::circuit::{BreakerChange, CircuitBreaker, OnChange, Permit};
-use super::policy::{BreakerPolicy, Outcome};
+use super::circuit::{BreakerChange, CircuitBreaker, OnChange};
+use super::cover::Cover;
+use super::policy::BreakerPolicy;
 
 /// Refuses calls to a service that fails, for a while, so that it can recover and
 /// its callers do not wait in vain.
@@ -171,8 +170,8 @@ where
             };
             return BreakerFuture { state: State::Batch { future } };
         }
-        let state = match self.breaker.acquire(request.head(), request.deadline()) {
-            Ok(permit) => State::Calling { call: Oneshot::new(inner, request), permit: Some(permit) },
+        let state = match Cover::of(&self.breaker, &request) {
+            Ok(cover) => State::Calling { call: Oneshot::new(inner, request), cover: Some(cover) },
             Err(status) => State::Refused { status: Some(status) },
         };
         BreakerFuture { state }
@@ -190,7 +189,7 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S: Service<Request>> {
-        Calling { #[pin] call: Oneshot<S, Request>, permit: Option<Permit> },
+        Calling { #[pin] call: Oneshot<S, Request>, cover: Option<Cover> },
         Batch { future: BoxFuture<Response> },
         Refused { status: Option<Status> },
     }
@@ -204,10 +203,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProjection::Calling { call, permit } => {
+            StateProjection::Calling { call, cover } => {
                 let result = ready!(call.poll(cx)).map_err(|error| Status::from_error(error.into()));
-                Poll::Ready(match permit.take() {
-                    Some(permit) => Cover::All(permit, 1).watch(result),
+                Poll::Ready(match cover.take() {
+                    Some(cover) => cover.watch(result),
                     None => result,
                 })
             }
@@ -220,13 +219,12 @@ where
     }
 }
 
-/// A batch where all methods have one circuit: it is one packet, and goes or is
-/// refused as one.
+/// A batch where all methods have one circuit.
 async fn all_by_one<S>(breaker: CircuitBreaker, inner: S, request: Request) -> Result<Response, Status>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>>,
 {
-    let cover = Cover::All(breaker.acquire(request.head(), request.deadline())?, request.calls().count());
+    let cover = Cover::of(&breaker, &request)?;
     let result = Oneshot::new(inner, request).await.map_err(|error| Status::from_error(error.into()));
     cover.watch(result)
 }
@@ -257,81 +255,6 @@ where
     }
     let result = send_on(inner, head, passed, refused).await;
     Cover::Each(permits).watch(result)
-}
-
-/// Permits, and the calls that each is for.
-enum Cover {
-    /// One for all calls, of which there are so many.
-    All(Permit, usize),
-    /// One for each call of a batch.
-    Each(Vec<(CallKey, Permit)>),
-}
-
-impl Cover {
-    /// Tells the circuits of a result: of one that comes later, when it comes.
-    fn watch(self, result: Result<Response, Status>) -> Result<Response, Status> {
-        match result {
-            Err(status) => {
-                self.failed(&status);
-                Err(status)
-            }
-            Ok(response) => Ok(response.map(|reply| match reply {
-                Reply::Deferred(later) => {
-                    Reply::Deferred(Deferred::new(async move { self.watch(later.await) }))
-                }
-                Reply::Batch(results) => {
-                    self.ended(&results);
-                    Reply::Batch(results)
-                }
-                reply => {
-                    self.succeeded();
-                    reply
-                }
-            })),
-        }
-    }
-
-    fn failed(self, status: &Status) {
-        match self {
-            Self::All(permit, calls) => {
-                let outcome = permit.outcome::<()>(Err(status));
-                permit.record_alike(outcome, calls);
-            }
-            Self::Each(permits) => permits.into_iter().for_each(|(_, permit)| {
-                let outcome = permit.outcome::<()>(Err(status));
-                permit.record(&[outcome]);
-            }),
-        }
-    }
-
-    fn ended(self, results: &BatchResults) {
-        match self {
-            Self::All(permit, _) => {
-                let outcomes: Vec<_> =
-                    results.iter().map(|(_, result)| permit.outcome(result.as_ref())).collect();
-                permit.record(&outcomes);
-            }
-            Self::Each(permits) => {
-                let results: HashMap<_, _> = results.iter().map(|(key, result)| (key, result)).collect();
-                for (key, permit) in permits {
-                    // Without a result it counts for nothing.
-                    if let Some(result) = results.get(&key) {
-                        let outcome = permit.outcome(result.as_ref());
-                        permit.record(&[outcome]);
-                    }
-                }
-            }
-        }
-    }
-
-    fn succeeded(self) {
-        match self {
-            Self::All(permit, calls) => permit.record_alike(Outcome::Success, calls),
-            Self::Each(permits) => {
-                permits.into_iter().for_each(|(_, permit)| permit.record(&[Outcome::Success]));
-            }
-        }
-    }
 }
 
 #[cfg(test)]

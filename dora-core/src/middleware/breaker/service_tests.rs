@@ -13,6 +13,7 @@ use crate::call::code::Code;
 use crate::call::deadline::Deadline;
 use crate::call::head::RequestHead;
 use crate::call::mode::Mode;
+use crate::call::response::Reply;
 use crate::middleware::breaker::circuit::{BreakerCause, BreakerState};
 
 /// Answers by the name of the method: `/ok`, `/fail`, `/slow` (10 s), `/later`

@@ -1,0 +1,204 @@
+//! A call of a fleet: it waits for an instance, and goes to another one where it
+//! surely has not run.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::{Sleep, sleep_until};
+use tower::Service;
+
+use crate::call::code::Code;
+use crate::call::dora_code;
+use crate::call::request::Request;
+use crate::call::response::{Deferred, Reply, Response};
+use crate::call::status::{BoxError, Status};
+use crate::middleware::breaker::cover::Cover;
+
+use super::dispatch::Undelivered;
+use super::fleet::{Pinned, Shared};
+use super::node::{InFlight, Node};
+
+pin_project! {
+    /// The future of [`Fleet`](super::fleet::Fleet).
+    pub struct FleetFuture<S: Service<Request>> {
+        shared: Arc<Shared<S>>,
+        request: Request,
+        // Instances that the call came to without having been sent.
+        visited: Vec<Arc<str>>,
+        last: Option<Status>,
+        // Calls of the fleet that could not be sent before this one began.
+        unsent_before: u64,
+        #[pin]
+        state: State<S>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S: Service<Request>> {
+        // Before the first instance was asked for.
+        Begun,
+        Calling { #[pin] future: S::Future, in_flight: Option<InFlight<S>>, cover: Option<Cover> },
+        Waiting { wait: Pin<Box<Wait>> },
+    }
+}
+
+/// Until an instance is ready, or the call's time is over.
+struct Wait {
+    changed: Pin<Box<OwnedNotified>>,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: Service<Request>> FleetFuture<S> {
+    pub(super) fn new(shared: Arc<Shared<S>>, request: Request) -> Self {
+        let unsent_before = shared.unsent.load(Ordering::Relaxed);
+        Self { shared, request, visited: Vec::new(), last: None, unsent_before, state: State::Begun }
+    }
+}
+
+impl<S> Future for FleetFuture<S>
+where
+    S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Send + 'static,
+{
+    type Output = Result<Response, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let next = match this.state.as_mut().project() {
+                StateProjection::Begun => {
+                    choose(this.shared, this.request, this.visited, this.last, *this.unsent_before)?
+                }
+                StateProjection::Waiting { wait } => {
+                    ready!(wait.poll(cx))?;
+                    choose(this.shared, this.request, this.visited, this.last, *this.unsent_before)?
+                }
+                StateProjection::Calling { future, in_flight, cover } => {
+                    let result = ready!(future.poll(cx)).map_err(|error| Status::from_error(error.into()));
+                    let Some(in_flight) = in_flight.take() else {
+                        return Poll::Ready(Err(Status::internal("a future was polled after it had ended")));
+                    };
+                    // Named first: what is said of an instance is held against it.
+                    let result = result.map_err(|status| of_instance(status, &in_flight));
+                    in_flight.ended(result.as_ref().err());
+                    let result = match cover.take() {
+                        Some(cover) => cover.watch(result),
+                        None => result,
+                    };
+                    match result {
+                        Err(status) if goes_elsewhere(&status, this.request) => {
+                            this.visited.push(Arc::clone(&in_flight.node().name));
+                            this.shared.note_unsent(in_flight.node(), &status);
+                            *this.last = Some(status);
+                            choose(this.shared, this.request, this.visited, this.last, *this.unsent_before)?
+                        }
+                        result => {
+                            in_flight.node().unsent.store(0, Ordering::Relaxed);
+                            return Poll::Ready(result.map(|response| until_later(response, in_flight)));
+                        }
+                    }
+                }
+            };
+            this.state.set(next);
+        }
+    }
+}
+
+/// The instance that takes the call, or what it waits for.
+fn choose<S>(
+    shared: &Arc<Shared<S>>,
+    request: &Request,
+    visited: &[Arc<str>],
+    last: &Option<Status>,
+    unsent_before: u64,
+) -> Result<State<S>, Status>
+where
+    S: Service<Request, Response = Response, Error: Into<BoxError>>,
+{
+    // Before it looks, so that no change is missed.
+    let mut changed = None;
+    loop {
+        match shared.dispatch(request, visited) {
+            Ok(taken) => {
+                let in_flight = Some(taken.in_flight);
+                return Ok(State::Calling { future: taken.future, in_flight, cover: taken.cover });
+            }
+            // What the last instance said is more than that there is no other one.
+            Err(Undelivered::Impossible(status)) => return Err(last.clone().unwrap_or(status)),
+            Err(Undelivered::Waiting { all_unsent }) => {
+                // The attempts that others made meanwhile were made for this call too.
+                if all_unsent > unsent_before
+                    && let Some(status) = last.clone().or_else(|| shared.last_unsent.lock().clone())
+                {
+                    return Err(status);
+                }
+                if let Some(changed) = changed.take() {
+                    let deadline = request.deadline().map(|at| Box::pin(sleep_until(at.instant())));
+                    return Ok(State::Waiting { wait: Box::pin(Wait { changed, deadline }) });
+                }
+                let mut listener = Box::pin(Arc::clone(&shared.changed).notified_owned());
+                listener.as_mut().enable();
+                changed = Some(listener);
+            }
+        }
+    }
+}
+
+impl<S> Shared<S> {
+    /// A call could not be sent to `node`: those that wait may be told.
+    fn note_unsent(&self, node: &Node<S>, status: &Status) {
+        *self.last_unsent.lock() = Some(status.clone());
+        let number = self.unsent.fetch_add(1, Ordering::Relaxed) + 1;
+        node.unsent.store(number, Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+}
+
+impl Wait {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        if self.changed.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let Some(deadline) = &mut self.deadline else { return Poll::Pending };
+        ready!(deadline.as_mut().poll(cx));
+        let status =
+            Status::raw(dora_code::TIMEOUT, "no instance of the fleet was ready before the deadline");
+        Poll::Ready(Err(status.unsent()))
+    }
+}
+
+/// Whether the call surely has not run, and another instance may take it.
+fn goes_elsewhere(status: &Status, request: &Request) -> bool {
+    status.is_unsent()
+        && matches!(status.code(), Code::Unavailable | Code::ResourceExhausted)
+        && request.extensions().get::<Pinned>().is_none()
+}
+
+/// An error that names its instance.
+fn of_instance<S>(status: Status, in_flight: &InFlight<S>) -> Status {
+    match status.peer() {
+        Some(_) => status,
+        None => status.with_peer(Arc::clone(&in_flight.node().name)),
+    }
+}
+
+/// A result that comes later keeps its call in flight.
+fn until_later<S: Send + 'static>(response: Response, in_flight: InFlight<S>) -> Response {
+    response.map(|reply| match reply {
+        Reply::Deferred(later) => Reply::Deferred(Deferred::new(async move {
+            let result = later.await;
+            drop(in_flight);
+            result
+        })),
+        reply => reply,
+    })
+}
+
+#[cfg(test)]
+#[path = "fleet_tests.rs"]
+mod tests;

@@ -1,0 +1,155 @@
+//! One instance of a fleet.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use tower::Service;
+
+use crate::call::request::Request;
+use crate::call::status::{BoxError, Status};
+use crate::middleware::breaker::circuit::CircuitBreaker;
+use crate::middleware::breaker::policy::{Outcome, health};
+
+use super::choose::hash;
+use super::fleet::InstanceKey;
+use super::latency::Latency;
+
+/// What a failed call counts as having taken, at least: an instance that refuses
+/// quickly must not look quick.
+const PENALTY: Duration = Duration::from_secs(1);
+
+/// What a new instance's weight starts from.
+const FIRST_SHARE: f64 = 0.1;
+
+/// One instance of a fleet. Calls in flight keep it when it has left the fleet.
+pub(super) struct Node<S> {
+    pub(super) name: Arc<str>,
+    /// Of the name, for choosing by hash.
+    pub(super) hash: u64,
+    pub(super) weight: u32,
+    /// One clone for all calls: what is remembered of a clone, such as that it may
+    /// try an endpoint in doubt, is so for the fleet.
+    pub(super) service: Mutex<S>,
+    pub(super) breaker: Option<CircuitBreaker>,
+    pub(super) in_flight: AtomicUsize,
+    /// The number, among those of the fleet, of the last call that could not be sent here;
+    /// 0 if one was since.
+    pub(super) unsent: AtomicU64,
+    latency: Mutex<Latency>,
+    begun: Instant,
+    slow_start: Duration,
+}
+
+impl<S> Node<S> {
+    pub(super) fn new(
+        key: InstanceKey,
+        service: S,
+        breaker: Option<CircuitBreaker>,
+        slow_start: Duration,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            hash: hash(key.name.as_bytes()),
+            name: key.name,
+            weight: key.weight,
+            service: Mutex::new(service),
+            breaker,
+            in_flight: AtomicUsize::new(0),
+            unsent: AtomicU64::new(0),
+            latency: Mutex::new(Latency::new(now)),
+            begun: now,
+            slow_start,
+        }
+    }
+
+    /// What one more call costs here: less is better.
+    pub(super) fn cost(&self, now: Instant) -> f64 {
+        let in_flight = self.in_flight.load(Ordering::Relaxed) as f64;
+        // A nanosecond, so that of two of which nothing is known the idle one wins.
+        let expected = self.latency.lock().expected(now).max(1.0);
+        expected * (in_flight + 1.0) / self.share(now)
+    }
+
+    /// Its weight; of one that has just come only a part, which grows.
+    pub(super) fn share(&self, now: Instant) -> f64 {
+        let weight = f64::from(self.weight);
+        let age = now.saturating_duration_since(self.begun);
+        if age >= self.slow_start {
+            return weight;
+        }
+        weight * (age.as_secs_f64() / self.slow_start.as_secs_f64()).max(FIRST_SHARE)
+    }
+
+    /// Whether its breaker lets calls through.
+    pub(super) fn is_admitted(&self) -> bool {
+        self.breaker.as_ref().is_none_or(CircuitBreaker::admits)
+    }
+
+    /// The service's future for the call that `request` gives, if the service is ready.
+    /// `waker` is woken when it becomes so.
+    pub(super) fn start(&self, waker: &Waker, request: impl FnOnce() -> Request) -> Result<S::Future, NotNow>
+    where
+        S: Service<Request, Error: Into<BoxError>>,
+    {
+        let mut service = self.service.lock();
+        match service.poll_ready(&mut Context::from_waker(waker)) {
+            Poll::Ready(Ok(())) => Ok(service.call(request())),
+            Poll::Ready(Err(error)) => Err(NotNow::Broken(Status::from_error(error.into()))),
+            Poll::Pending => Err(NotNow::Waiting),
+        }
+    }
+
+    /// What a call is expected to take.
+    pub(super) fn latency(&self, now: Instant) -> Duration {
+        Duration::from_nanos(self.latency.lock().expected(now) as u64)
+    }
+}
+
+/// Why an instance takes no call.
+pub(super) enum NotNow {
+    /// It is not ready yet.
+    Waiting,
+    /// Its breaker refuses.
+    HeldBack,
+    /// It will not be ready again.
+    Broken(Status),
+}
+
+/// A call that an instance has in flight.
+pub(super) struct InFlight<S> {
+    node: Arc<Node<S>>,
+    begun: Instant,
+}
+
+impl<S> InFlight<S> {
+    pub(super) fn new(node: Arc<Node<S>>, begun: Instant) -> Self {
+        node.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self { node, begun }
+    }
+
+    pub(super) fn node(&self) -> &Arc<Node<S>> {
+        &self.node
+    }
+
+    /// The instance has answered, or failed to.
+    pub(super) fn ended(&self, error: Option<&Status>) {
+        let now = Instant::now();
+        let took = now.saturating_duration_since(self.begun);
+        let took = match error.map(health) {
+            None | Some(Outcome::Success) => took,
+            Some(Outcome::Ignored) => return,
+            Some(Outcome::Failure) => took.max(PENALTY),
+        };
+        self.node.latency.lock().observe(took, now);
+    }
+}
+
+impl<S> Drop for InFlight<S> {
+    fn drop(&mut self) {
+        self.node.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,164 @@
+//! A fleet over real connections: instances that are dead, that come and go.
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use dora_core::call::code::Code;
+use dora_core::call::status::Status;
+use dora_core::middleware::balance::fleet::{Fleet, FleetBuilder};
+use dora_core::middleware::retry::policy::RetryPolicy;
+use dora_core::middleware::retry::service::RetryLayer;
+use dora_core::server::Server;
+use dora_core::transport::client::channel::Channel;
+use dora_core::transport::client::endpoint::Endpoint;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tower::Layer;
+use tower::layer::util::Identity;
+
+use crate::support::{GET, Mounted, PATIENCE, PUT, Work, all_well, batch, call, endpoint, serve};
+
+fn fleet(endpoints: Vec<Endpoint>) -> Fleet<Channel> {
+    FleetBuilder::default().endpoints(endpoints).expect("settings")
+}
+
+/// An address where nothing listens.
+async fn dead() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    listener.local_addr().expect("bound")
+}
+
+/// Fifty waves of calls that may not be made twice, every other one of batches.
+async fn waves(client: &Fleet<Channel>) {
+    for number in 0..50 {
+        let calls = (0..64).map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                match number % 2 {
+                    0 => call(&client, &PUT, 0).await.map(drop),
+                    _ => batch(&client, &PUT, &[0]).await.map(|results| drop(all_well(Ok(results)))),
+                }
+            })
+        });
+        for call in calls.collect::<Vec<_>>() {
+            call.await.expect("no panic").expect("the live one takes it");
+        }
+    }
+}
+
+#[tokio::test]
+async fn beside_a_dead_instance_no_call_fails() {
+    let work = Arc::new(Work::default());
+    let live = endpoint(serve(&work, Identity::new()).await);
+    waves(&fleet(vec![live, endpoint(dead().await)])).await;
+    assert_eq!(work.started(), 3_200, "none ran twice");
+}
+
+#[tokio::test]
+async fn beside_one_that_swallows_connections_no_call_fails() {
+    let work = Arc::new(Work::default());
+    let live = endpoint(serve(&work, Identity::new()).await);
+    let swallows = endpoint(dead().await)
+        .connect_timeout(Duration::from_millis(50))
+        .connect_with(|_| pending::<std::io::Result<TcpStream>>());
+    waves(&fleet(vec![live, swallows])).await;
+    assert_eq!(work.started(), 3_200, "none ran twice");
+}
+
+#[tokio::test]
+async fn beside_one_that_takes_calls_and_closes_idempotent_ones_succeed() {
+    let work = Arc::new(Work::default());
+    let live = endpoint(serve(&work, Identity::new()).await);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let closes = endpoint(listener.local_addr().expect("bound"));
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    let client = RetryLayer::new(RetryPolicy::new()).layer(fleet(vec![live, closes]));
+    for _ in 0..50 {
+        let calls: Vec<_> = (0..64).map(|_| call(&client, &GET, 0).spawn()).collect();
+        for call in calls {
+            call.await.expect("no panic").expect("another try, on the live one");
+        }
+    }
+}
+
+#[tokio::test]
+async fn when_nothing_listens_anywhere_calls_fail_soon() {
+    let client = fleet(vec![endpoint(dead().await), endpoint(dead().await)]);
+    let start = Instant::now();
+    for _ in 0..3 {
+        let error = call(&client, &PUT, 0).await.expect_err("nothing listens");
+        assert_eq!((error.code(), error.is_unsent()), (Code::Unavailable, true), "{error}");
+    }
+    assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
+}
+
+/// A server that can be told to stop, and started again where it was.
+struct Instance {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<()>,
+}
+
+impl Instance {
+    async fn start(address: SocketAddr, work: &Arc<Work>) -> Self {
+        let listener = TcpListener::bind(address).await.expect("the port is free");
+        let address = listener.local_addr().expect("bound");
+        let server = Server::builder().add_service(Mounted(Arc::clone(work)));
+        let (stop, stopped) = oneshot::channel();
+        let ended = tokio::spawn(async move {
+            let told = async { drop(stopped.await) };
+            server.serve_with_listener(listener, told).await.expect("served");
+        });
+        Self { address, stop, ended }
+    }
+
+    async fn restart(self, work: &Arc<Work>) -> Self {
+        let _ = self.stop.send(());
+        self.ended.await.expect("no panic");
+        Self::start(self.address, work).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rolling_restarts_under_load_lose_no_call_and_run_none_twice() {
+    const RESTARTS: usize = 12;
+    let work = Arc::new(Work::default());
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut instances = Vec::new();
+    for _ in 0..3 {
+        instances.push(Instance::start(anywhere, &work).await);
+    }
+    let client = fleet(instances.iter().map(|instance| endpoint(instance.address)).collect());
+    let (done, made) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let callers: Vec<_> = (0..8)
+        .map(|_| {
+            let (client, done, made) = (client.clone(), Arc::clone(&done), Arc::clone(&made));
+            tokio::spawn(async move {
+                while !done.load(Ordering::SeqCst) {
+                    call(&client, &PUT, 1).await?;
+                    made.fetch_add(1, Ordering::SeqCst);
+                }
+                Ok::<_, Status>(())
+            })
+        })
+        .collect();
+    for number in 0..RESTARTS {
+        let before = made.load(Ordering::SeqCst);
+        let instance = instances.remove(0);
+        instances.push(tokio::time::timeout(PATIENCE, instance.restart(&work)).await.expect("it drains"));
+        let start = Instant::now();
+        while made.load(Ordering::SeqCst) < before + 100 {
+            assert!(start.elapsed() < PATIENCE, "calls go on after restart {number}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    done.store(true, Ordering::SeqCst);
+    for caller in callers {
+        caller.await.expect("no panic").expect("no call is lost");
+    }
+    assert_eq!(work.started(), made.load(Ordering::SeqCst), "none ran twice");
+}
