@@ -272,7 +272,7 @@ async fn an_answer_over_a_limit_says_whose() {
 
 #[tokio::test]
 async fn a_batch_over_the_limit_says_the_limit() {
-    let limits = Limits { calls: 3, ..Limits::default() };
+    let limits = Limits::default().with_calls(3);
     for packer in [Packer::Php, Packer::Json, Packer::Protobuf] {
         let (address, heard) = serve(Server::builder().limits(limits)).await;
         let endpoint = Endpoint::new(address).expect("an address").packer(packer).timeout(CALL);

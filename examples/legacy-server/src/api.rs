@@ -51,7 +51,7 @@ fn task(request: &Request<Value>) -> Result<Value, Status> {
     let packet = request.origin().and_then(RequestOrigin::packet);
     let packet = packet.ok_or_else(|| Status::internal("a call that came in no packet"))?;
     // The call as it came, with fields that Dora has no name for.
-    let call = packet.raw.as_ref().map(Value::unpack).transpose()?.unwrap_or_default();
+    let call = packet.raw.clone().map(Value::unpack).transpose()?.unwrap_or_default();
     let mut task = Array::new();
     task.insert("type", packet.kind.word());
     task.insert("guid", &packet.guid.as_bytes()[..]);
