@@ -40,7 +40,7 @@ struct Program<S: Caller> {
     watched: (Arc<Stats>, Snapshot, Closed, Traffic, Box<dyn Observer>, Incoming),
     errors: (AddressError, ServeError, ListenError, DuplicateName, PackError, ValueError, BoxError),
     values: (Array, Key, Object, PhpString, Bytes, Visibility, IntoIter),
-    borrowed: (Iter<'static>, KeyRef<'static>, Field<'static>),
+    borrowed: (Calls<'static>, Iter<'static>, KeyRef<'static>, Field<'static>),
     google: (prost_types::Timestamp, prost_types::Duration),
 }
 
