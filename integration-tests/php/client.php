@@ -18,8 +18,10 @@ declare(strict_types=1);
  *
  * mode is `wait` (the default), `noresult`, `async` or a number; `exact` in
  * place of `param` gives a value in the notation of Exact.php, `nested` so many
- * arrays within one another; `retry` is a number. Prints one line of JSON per call, but for `pause`: `call`, `ms`, and
- * either `returns` (exact) or `throws` (class, code, message).
+ * arrays within one another, `referring` the same beside a value that stands in
+ * two places; `retry` is a number. Prints one line of JSON per call, but for
+ * `pause`: `call`, `ms`, and either `returns` (exact) or `throws` (class, code,
+ * message).
  */
 
 require_once __DIR__ . '/DoraClient.php';
@@ -32,10 +34,19 @@ const MODES = [
     'async' => DoraClient::MODE_ASYNCRESULT,
 ];
 
+function nested(int $levels): mixed
+{
+    return array_reduce(range(1, $levels), fn (mixed $inner) => [$inner]);
+}
+
 function param(array $call): mixed
 {
     if (isset($call['nested'])) {
-        return array_reduce(range(1, $call['nested']), fn (mixed $inner) => [$inner]);
+        return nested($call['nested']);
+    }
+    if (isset($call['referring'])) {
+        $shared = 'shared';
+        return [&$shared, &$shared, nested($call['referring'])];
     }
     return isset($call['exact']) ? Exact::read($call['exact']) : ($call['param'] ?? null);
 }

@@ -3,6 +3,9 @@
 /// Bounds on one unpacked body. They hold before anything is allocated, and each
 /// error names the one that was met: `Limits::depth`.
 ///
+/// In PHP's packing a parameter, or a result of several, that is over `depth` or
+/// `nodes` fails its own call; what else is over a limit refuses the packet.
+///
 /// The defaults are in proportion to the largest packet, so that what PHP takes is
 /// taken, and what a packet can be made to cost stays bounded: the worst body of
 /// a 2 MiB packet, held as a dynamic value, takes some 290 MiB.
@@ -69,6 +72,11 @@ impl Limits {
     #[must_use]
     pub const fn with_calls(self, calls: usize) -> Self {
         Self { calls, ..self }
+    }
+
+    /// What is left of them for a value that stands `levels` arrays within the body.
+    pub(crate) fn within(self, levels: usize) -> Self {
+        Self { depth: self.depth.saturating_sub(levels), ..self }
     }
 
     /// The same limits for packets of `new` bytes in place of `old`: those that

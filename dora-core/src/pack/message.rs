@@ -11,6 +11,7 @@ use crate::call::status::Status;
 use super::limits::Limits;
 use super::mapped::{Mapped, PathError, ToSerde, from_json, from_php};
 use super::php;
+use super::unreadable::Unreadable;
 use super::value::Value;
 
 /// A message of any packing: generated messages, the well-known types that may
@@ -154,6 +155,10 @@ fn open_message<M: Message>(message: Arc<dyn PackMessage>) -> Result<M, Status> 
     if let Ok(same) = any.downcast::<M>() {
         drop(message);
         return Ok(Arc::unwrap_or_clone(same));
+    }
+    let any: Arc<dyn Any + Send + Sync> = message.clone();
+    if let Some(Unreadable { packer, reason }) = any.downcast_ref() {
+        return Err(wrong(*packer, reason));
     }
     // Another type with the same fields: a dynamic value for a typed handler,
     // or the reverse. PHP's arrays are what they have in common.

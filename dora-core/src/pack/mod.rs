@@ -12,4 +12,5 @@ pub mod mapped;
 pub mod message;
 pub mod packet;
 pub mod php;
+mod unreadable;
 pub mod value;

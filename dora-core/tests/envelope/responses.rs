@@ -13,7 +13,7 @@ use dora_core::pack::envelope::{Shape, decode_response};
 use dora_core::pack::limits::Limits;
 use dora_core::pack::message::open;
 use dora_core::pack::packet::{CallResult, ResponseData, ResponsePacket};
-use dora_core::pack::value::{Object, Value};
+use dora_core::pack::value::{Array, Object, Value};
 use dora_core::value;
 
 use super::{ARRAYS, GUID, PACKERS, answered, pack, unpack};
@@ -362,4 +362,33 @@ fn an_object_is_an_object_in_every_packing() {
     let status = json(Object::custom("Old", "x").into()).expect_err("bytes of its class");
     assert_eq!(status.code(), Code::Internal);
     assert!(status.message().contains("only its class, Old,"), "{status}");
+}
+
+/// One result that nests over the limit, or is too many values with those before
+/// it, costs its own call.
+#[test]
+fn a_result_over_the_limits_fails_its_own_call() {
+    let limits = Limits::default().with_depth(20).with_nodes(200);
+    let deep = (0..30).fold(Value::Null, |inner, _| value!([inner]));
+    let wide = |count: i64| Value::from((0..count).map(|n| (n, n)).collect::<Array>());
+    let call = |data: &Value| value!({ "code" => 0, "msg" => "OK", "data" => data.clone() });
+    for (bad, limit) in [(&deep, "Limits::depth"), (&wide(190), "Limits::nodes")] {
+        for (shape, data) in [
+            (
+                Shape::Many,
+                value!({ "a" => (call(&wide(90))), "bad" => (call(bad)), "b" => (call(&wide(90))) }),
+            ),
+            (Shape::BareMany, value!({ "a" => (wide(90)), "bad" => (bad.clone()), "b" => (wide(90)) })),
+        ] {
+            let packet = value!({ "code" => 0, "msg" => "OK", "data" => data });
+            let packet = decode_response(pack(Packer::Php, &packet), shape, &limits).expect("it is valid");
+            let [(_, a), (_, bad), (_, b)] = &many(packet)[..] else { panic!("three") };
+            assert!(a.is_ok() && b.is_ok(), "{shape:?}: {a:?} {b:?}");
+            let status = bad.as_ref().expect_err("over a limit");
+            assert!(status.code() == Code::DataLoss && status.message().contains(limit), "{status}");
+        }
+    }
+    let state = value!({ "code" => 0, "msg" => "OK", "data" => deep });
+    let status = decode_response(pack(Packer::Php, &state), Shape::Value, &limits).expect_err("too deep");
+    assert!(status.message().contains("Limits::depth"), "{status}");
 }

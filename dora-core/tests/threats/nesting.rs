@@ -1,12 +1,19 @@
 //! Bodies that are small to send and large to read.
 
+use dora_core::call::batch::CallKey;
 use dora_core::call::code::Code;
 use dora_core::call::dora_code;
 use dora_core::call::mode::Mode;
 use dora_core::call::packer::Packer;
+use dora_core::call::status::Status;
 use dora_core::pack::compress::deflate;
+use dora_core::pack::envelope::Shape;
+use dora_core::pack::limits::Limits;
+use dora_core::pack::message::open;
+use dora_core::pack::packet::{CallResult, ResponseData};
+use dora_core::pack::value::Value;
 
-use crate::support::{echo, frame_of, multi, pack, serve};
+use crate::support::{Raw, echo, frame_of, multi, open_answer, pack, serve};
 
 /// Each body is refused with `reason`, and the connection goes on.
 async fn assert_refused(bodies: &[(Vec<u8>, &str)]) {
@@ -26,28 +33,115 @@ async fn assert_refused(bodies: &[(Vec<u8>, &str)]) {
 
 #[tokio::test]
 async fn php_claims_and_bombs_are_refused() {
-    let in_param = |value: &str| {
-        format!("a:2:{{s:3:\"api\";a:1:{{s:3:\"one\";a:2:{{s:4:\"name\";s:5:\"/echo\";s:5:\"param\";{value}}}}}s:4:\"type\";s:3:\"W_S\";}}")
-            .into_bytes()
-    };
-    let nested = |levels: usize| "a:1:{i:0;".repeat(levels) + "N;" + &"}".repeat(levels);
+    let in_param = |value: &str| in_calls("W_S", &[("one", value)]);
     assert_refused(&[
         (b"a:2147483647:{".to_vec(), ""),
         (b"a:9999999999999999999:{}".to_vec(), ""),
         (b"s:2147483647:\"\";".to_vec(), ""),
-        (nested(200_000).into_bytes(), "nested too deeply"),
-        (in_param(&nested(100_000)), "nested too deeply"),
         ("a:1:{i:0;".repeat(200_000).into_bytes(), ""),
         (in_param("a:2147483647:{}"), ""),
         (in_param("s:99999999:\"x\";"), ""),
         (in_param("O:8:\"stdClass\":2147483647:{}"), "count"),
         (in_param("O:2147483647:\"X\":0:{}"), ""),
         (in_param("C:11:\"ArrayObject\":2147483647:{}"), ""),
-        (in_param(&objects(90_000)), "nested too deeply"),
         (objects(90_000).into_bytes(), "no array"),
         (in_param("E:2147483647:\"Suit:Up\";"), ""),
     ])
     .await;
+}
+
+/// A PHP packet of calls to `/echo`.
+fn in_calls(word: &str, calls: &[(&str, &str)]) -> Vec<u8> {
+    let call = |(key, param): &(&str, &str)| {
+        let len = key.len();
+        format!("s:{len}:\"{key}\";a:2:{{s:4:\"name\";s:5:\"/echo\";s:5:\"param\";{param}}}")
+    };
+    let (count, calls) = (calls.len(), calls.iter().map(call).collect::<String>());
+    format!("a:2:{{s:3:\"api\";a:{count}:{{{calls}}}s:4:\"type\";s:3:\"{word}\";}}").into_bytes()
+}
+
+fn nested(levels: usize) -> String {
+    "a:1:{i:0;".repeat(levels) + "N;" + &"}".repeat(levels)
+}
+
+/// Sends a multi call, and returns its results.
+async fn results(raw: &mut Raw, calls: &[(&str, &str)]) -> Vec<(CallKey, Result<Value, Status>)> {
+    raw.send(&frame_of(&in_calls("W_M", calls))).await;
+    let (_, body) = raw.frame().await;
+    let packet = open_answer(&body, Shape::Many);
+    let ResponseData::Many(results) = packet.data else { panic!("{packet:?}") };
+    let open = |result: CallResult| result.and_then(|response| open::<Value>(response.into_body()));
+    results.into_iter().map(|(key, result)| (key, open(result))).collect()
+}
+
+/// The call whose parameter is over a limit, and which limit it says.
+fn assert_alone(results: &[(CallKey, Result<Value, Status>)], bad: &str, limit: &str) {
+    let bad = CallKey::Str(bad.to_owned().into());
+    for (key, result) in results {
+        match result {
+            Err(status) if *key == bad => {
+                assert_eq!(status.code(), Code::InvalidArgument);
+                assert!(status.message().contains(limit) && status.message().contains("param"), "{status}");
+            }
+            result => assert!(result.is_ok() && *key != bad, "{key:?}: {result:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_over_the_limits_fails_its_own_call() {
+    let limits = Limits::default().with_nodes(2000);
+    let server = serve(echo().limits(limits)).await;
+    let mut raw = server.raw().await;
+    let many = |count: usize| {
+        format!("a:{count}:{{{}}}", (0..count).map(|n| format!("i:{n};N;")).collect::<String>())
+    };
+    for (bad, limit) in [
+        (nested(600), "Limits::depth"),
+        (nested(100_000), "Limits::depth"),
+        (objects(90_000), "Limits::depth"),
+        (many(2000), "Limits::nodes"),
+        (many(100_000), "Limits::nodes"),
+    ] {
+        let results = results(&mut raw, &[("a", "i:1;"), ("bad", &bad), ("b", "a:0:{}")]).await;
+        assert_eq!(results.len(), 3);
+        assert_alone(&results, "bad", limit);
+        raw.send(&frame_of(&in_calls("W_S", &[("one", &bad)]))).await;
+        let status = raw.result().await.expect_err("over a limit");
+        assert!(status.message().contains(limit), "{status}");
+    }
+    // Together too many: what fits is taken in order, and what does not takes nothing.
+    let (half, more, few) = (many(1000), many(1100), many(500));
+    let results = results(&mut raw, &[("half", &half), ("bad", &more), ("few", &few)]).await;
+    assert_alone(&results, "bad", "Limits::nodes");
+    // One level under the limit: the packet, its calls and the call are three.
+    for (levels, fits) in [(509, true), (510, false)] {
+        raw.send(&frame_of(&in_calls("W_S", &[("one", &nested(levels))]))).await;
+        assert_eq!(raw.result().await.is_ok(), fits, "{levels}");
+    }
+    assert_eq!(server.stats().refused_packets, 0);
+    raw.assert_usable().await;
+}
+
+/// What is passed and not read is bounded as the calls are, and by the packet.
+#[tokio::test]
+async fn a_packet_that_cannot_be_told_apart_or_has_too_much_of_it_is_refused() {
+    let server = serve(echo().limits(Limits::default().with_calls(2))).await;
+    let mut raw = server.raw().await;
+    let deep = nested(600);
+    let three = [("a", &*deep), ("b", &*deep), ("c", &*deep)];
+    // With a reference the packet is copied out as a whole, within its limits.
+    let referring = format!("a:2:{{i:0;{deep}i:1;R:1;}}");
+    for body in [in_calls("W_M", &three), in_calls("W_S", &[("one", &referring)])] {
+        raw.send(&frame_of(&body)).await;
+        let (code, message) = raw.refusal().await;
+        assert_eq!(code, dora_code::NO_CALLS, "{message}");
+        assert!(message.contains("Limits::depth"), "{message}");
+    }
+    // What nobody reads is passed; there are no calls beside it.
+    raw.send(&frame_of(nested(200_000).as_bytes())).await;
+    assert_eq!(raw.refusal().await.0, dora_code::NO_CALLS);
+    raw.assert_usable().await;
 }
 
 fn objects(levels: usize) -> String {

@@ -110,6 +110,44 @@ async fn a_shed_call_is_refused_by_the_packet_and_its_deferred_caller_does_not_w
     }
 }
 
+/// A parameter over the limits is its own call's: the packet is read past it.
+#[test]
+fn a_parameter_over_a_limit_fails_its_own_call_in_every_generation() {
+    for dialect in every_dialect() {
+        let (_server, address) = legacy_server(&dialect);
+        let bare = dialect.generation == Generation::Bare;
+        let mut calls = vec![
+            json!({"call": "single", "name": "/t/echo", "nested": 600}),
+            json!({"call": "multi", "calls": {"a": {"name": "/t/echo", "nested": 600}, "b": {"name": "/t/list"}}}),
+            json!({"call": "single", "name": "/t/echo", "nested": 600, "mode": "noresult"}),
+        ];
+        if !bare {
+            calls.push(json!({"call": "single", "name": "/t/echo", "nested": 600, "mode": "async"}));
+            calls.push(json!({"call": "async"}));
+        }
+        let results = run(&PhpClient::new(address, dialect.clone()), &Json::Array(calls));
+        let about = format!("{dialect:?}: {results:?}");
+        let several = results[1].at(&["data", "data"]).expect("results");
+        let mut failed = vec![results[0].at(&["data", "data"]), several.get("a")];
+        if !bare {
+            let [result] = async_results(&results[4])[..] else { panic!("{about}") };
+            failed.push(result.get("data"));
+        }
+        for failed in failed {
+            let failed = failed.expect("a packet");
+            assert_eq!(failed.get("code"), Some(&100_203.into()), "{about}");
+            assert_eq!(failed.get("data"), Some(&empty()), "{about}");
+            let Some(Exact::Str(message)) = failed.get("msg") else { panic!("{about}") };
+            let message = String::from_utf8_lossy(message);
+            let start = "not the message expected (php): nested too deeply (over Limits::depth) in param";
+            assert!(message.starts_with(start), "{message}");
+        }
+        let list = Exact::list([10.into(), 20.into(), 30.into()]);
+        let wanted = if bare { list } else { ok(list) };
+        assert_eq!(several.get("b"), Some(&wanted), "{about}");
+    }
+}
+
 #[test]
 fn a_refused_body_is_told_to_its_caller_in_every_generation() {
     for dialect in every_dialect() {
@@ -119,9 +157,9 @@ fn a_refused_body_is_told_to_its_caller_in_every_generation() {
         let results = run(
             &client,
             &json!([
-                {"call": "single", "name": "/t/echo", "nested": 600},
-                {"call": "multi", "calls": {"a": {"name": "/t/echo", "nested": 600}, "b": {"name": "/t/list"}}},
-                {"call": "single", "name": "/t/echo", "nested": 600, "mode": "noresult"},
+                {"call": "single", "name": "/t/echo", "referring": 600},
+                {"call": "multi", "calls": {"a": {"name": "/t/echo", "referring": 600}, "b": {"name": "/t/list"}}},
+                {"call": "single", "name": "/t/echo", "referring": 600, "mode": "noresult"},
                 {"call": "single", "name": "/t/list"},
             ]),
         );
@@ -148,13 +186,13 @@ fn the_wait_for_a_refused_deferred_call_ends_at_once() {
         let results = run(
             &client,
             &json!([
-                {"call": "single", "name": "/t/echo", "nested": 600, "mode": "async"},
+                {"call": "single", "name": "/t/echo", "referring": 600, "mode": "async"},
                 {"call": "async"},
-                {"call": "single", "name": "/t/echo", "nested": 600, "mode": "async"},
+                {"call": "single", "name": "/t/echo", "referring": 600, "mode": "async"},
                 {"call": "single", "name": "/t/echo", "param": 5},
                 {"call": "single", "name": "/t/echo", "param": "good", "mode": "async"},
                 {"call": "async"},
-                {"call": "single", "name": "/t/echo", "nested": 600, "mode": "async", "retry": 2},
+                {"call": "single", "name": "/t/echo", "referring": 600, "mode": "async", "retry": 2},
                 {"call": "single", "name": "/t/echo", "param": 6},
             ]),
         );

@@ -9,11 +9,11 @@ use crate::call::mode::PacketKind;
 use crate::call::packer::Packer;
 use crate::guid::Guid;
 use crate::pack::limits::Limits;
-use crate::pack::php::scan::{Pairs, is_array, read_bool, read_int, read_str};
-use crate::pack::php::{normalize, write};
+use crate::pack::php::scan::{self, Pairs, is_array, read_bool, read_int, read_str};
+use crate::pack::php::{PhpError, normalize, write};
 use crate::pack::value::KeyRef;
 
-use super::array::{ArrayFormat, last_of_equals};
+use super::array::{ArrayFormat, Passed, last_of_equals};
 
 /// PHP `serialize`.
 pub(super) enum Php {}
@@ -24,21 +24,22 @@ impl ArrayFormat for Php {
     const EMPTY: &'static [u8] = b"a:0:{}";
 
     fn pairs(value: &Bytes, limits: &Limits) -> Result<Option<Vec<(CallKey, Bytes)>>, String> {
-        if !is_array(value) {
-            return Ok(None);
-        }
-        let pairs = Pairs::new(value, limits).map_err(|error| error.to_string())?;
-        // The count is a claim: a pair has at least six bytes.
-        let mut kept = Vec::with_capacity(pairs.remaining().min(value.len() / 6));
-        for pair in pairs {
-            let pair = pair.map_err(|error| error.to_string())?;
-            let key = match pair.key {
-                KeyRef::Int(key) => CallKey::Int(key),
-                KeyRef::Str(key) => CallKey::Str(slice_of(value, key)),
-            };
-            kept.push((key, value.slice_ref(pair.value)));
-        }
-        Ok(Some(last_of_equals(kept)))
+        let next = |pairs: &mut Pairs<'_>| {
+            let pair = pairs.next()?;
+            Some(pair.map(|pair| (key_of(value, pair.key), value.slice_ref(pair.value))))
+        };
+        collect(value, limits, next)
+    }
+
+    fn forgiving_pairs(value: &Bytes, limits: &Limits) -> Result<Option<Vec<(CallKey, Passed)>>, String> {
+        let next = |pairs: &mut Pairs<'_>| {
+            let passed = pairs.next_forgiving()?;
+            Some(passed.map(|scan::Passed { pair, over }| {
+                let over = over.map(|error| error.to_string());
+                (key_of(value, pair.key), Passed { bytes: value.slice_ref(pair.value), over })
+            }))
+        };
+        collect(value, limits, next)
     }
 
     fn second_chance(body: &Bytes, limits: &Limits) -> Option<Result<Bytes, String>> {
@@ -87,6 +88,32 @@ impl ArrayFormat for Php {
 
     fn put_string(value: &[u8], out: &mut Vec<u8>) {
         write::string(out, value);
+    }
+}
+
+/// The pairs that `next` takes; `None` when `value` is no array.
+fn collect<V>(
+    value: &Bytes,
+    limits: &Limits,
+    mut next: impl FnMut(&mut Pairs<'_>) -> Option<Result<(CallKey, V), PhpError>>,
+) -> Result<Option<Vec<(CallKey, V)>>, String> {
+    if !is_array(value) {
+        return Ok(None);
+    }
+    let mut pairs = Pairs::new(value, limits).map_err(|error| error.to_string())?;
+    // The count is a claim: a pair has at least six bytes.
+    let mut kept = Vec::with_capacity(pairs.remaining().min(value.len() / 6));
+    while let Some(pair) = next(&mut pairs) {
+        kept.push(pair.map_err(|error| error.to_string())?);
+    }
+    Ok(Some(last_of_equals(kept)))
+}
+
+/// A key of `value`.
+fn key_of(value: &Bytes, key: KeyRef<'_>) -> CallKey {
+    match key {
+        KeyRef::Int(key) => CallKey::Int(key),
+        KeyRef::Str(key) => CallKey::Str(slice_of(value, key)),
     }
 }
 

@@ -12,6 +12,9 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// For what is passed and not read.
+    pub(super) const ENDLESS: Self = Self { depth: usize::MAX, nodes: usize::MAX, bytes: usize::MAX };
+
     /// All of `limits`.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {

@@ -93,6 +93,18 @@ pub struct Pairs<'a> {
     budget: Budget,
     left: usize,
     open: bool,
+    /// How many values over the limits may be passed.
+    forgives: usize,
+}
+
+/// A pair of [`Pairs::next_forgiving`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed<'a> {
+    /// The pair.
+    pub pair: Pair<'a>,
+    /// Why its value must not be read: it is over [`Limits::depth`] or
+    /// [`Limits::nodes`]. The path and the offset are those within the value.
+    pub over: Option<PhpError>,
 }
 
 impl<'a> Pairs<'a> {
@@ -105,7 +117,7 @@ impl<'a> Pairs<'a> {
         let mut cursor = Cursor::new(input);
         let mut budget = Budget::new(limits);
         let left = Self::open(input, &mut cursor, &mut budget).map_err(|f| located(f, input))?;
-        Ok(Self { input, cursor, budget, left, open: true })
+        Ok(Self { input, cursor, budget, left, open: true, forgives: limits.calls })
     }
 
     /// How many pairs are still to come.
@@ -118,6 +130,53 @@ impl<'a> Pairs<'a> {
     #[must_use]
     pub fn offset(&self) -> usize {
         self.cursor.offset()
+    }
+
+    /// As `next`, but for values over [`Limits::depth`] or [`Limits::nodes`]: such a
+    /// one is passed, with its error, as if it were not there, so that it takes
+    /// nothing from those behind it. As many are as there may be calls in a packet
+    /// ([`Limits::calls`]); the next one is an error of the whole.
+    ///
+    /// What is passed is walked over twice, and takes a word of memory for each
+    /// array around the innermost: both are bounded by its bytes.
+    ///
+    /// # Errors
+    ///
+    /// As the iterator's.
+    pub fn next_forgiving(&mut self) -> Option<Result<Passed<'a>, PhpError>> {
+        let (cursor, budget, left) = (self.cursor.clone(), self.budget, self.left);
+        let fault = match self.step()? {
+            Ok(pair) => return Some(Ok(Passed { pair, over: None })),
+            Err(fault) => fault,
+        };
+        let forgives = match fault.kind {
+            PhpErrorKind::Depth | PhpErrorKind::Nodes => self.forgives.checked_sub(1),
+            _ => None,
+        };
+        let Some(forgives) = forgives else { return Some(Err(located(fault, self.input))) };
+        *self = Self { input: self.input, cursor, budget: Budget::ENDLESS, left, open: true, forgives };
+        let passed = self.step()?;
+        self.budget = budget;
+        Some(match passed {
+            Ok(pair) => {
+                let within = Fault { offset: fault.offset.saturating_sub(pair.offset), ..fault };
+                let over = Some(located(within, pair.value));
+                Ok(Passed { pair, over })
+            }
+            Err(fault) => Err(located(fault, self.input)),
+        })
+    }
+
+    /// The next pair; the walk ends with an error.
+    fn step(&mut self) -> Option<Result<Pair<'a>, Fault>> {
+        if !self.open {
+            return None;
+        }
+        let pair = self.pair();
+        if pair.is_err() {
+            self.open = false;
+        }
+        pair.transpose()
     }
 
     fn open(input: &[u8], cursor: &mut Cursor<'_>, budget: &mut Budget) -> Result<usize, Fault> {
@@ -150,14 +209,8 @@ impl<'a> Iterator for Pairs<'a> {
     type Item = Result<Pair<'a>, PhpError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if !self.open {
-            return None;
-        }
-        let pair = self.pair();
-        if pair.is_err() {
-            self.open = false;
-        }
-        pair.map_err(|fault| located(fault, self.input)).transpose()
+        let step = self.step()?;
+        Some(step.map_err(|fault| located(fault, self.input)))
     }
 }
 

@@ -25,6 +25,13 @@ pub(super) trait ArrayFormat {
     /// The pairs of an array in order, the last of equal keys winning; `None`
     /// when `value` is something else.
     fn pairs(value: &Bytes, limits: &Limits) -> Result<Option<Vec<(CallKey, Bytes)>>, String>;
+    /// The same, for arrays of which each value is somebody's own: one over the
+    /// limits of depth and number is passed, and nobody may read it. A packing that
+    /// cannot tell one value from the next without reading both refuses the whole.
+    fn forgiving_pairs(value: &Bytes, limits: &Limits) -> Result<Option<Vec<(CallKey, Passed)>>, String> {
+        let passed = |(key, bytes)| (key, Passed { bytes, over: None });
+        Ok(Self::pairs(value, limits)?.map(|pairs| pairs.into_iter().map(passed).collect()))
+    }
     /// What is tried once with a body that does not decode: the same body in
     /// other words, or why there is none.
     fn second_chance(_body: &Bytes, _limits: &Limits) -> Option<Result<Bytes, String>> {
@@ -51,10 +58,18 @@ pub(super) trait ArrayFormat {
     fn put_string(value: &[u8], out: &mut Vec<u8>);
 }
 
+/// A value that was passed.
+pub(super) struct Passed {
+    /// Its bytes.
+    pub(super) bytes: Bytes,
+    /// Why they must not be read.
+    pub(super) over: Option<String>,
+}
+
 /// Of equal keys the last one stands, in the place of the first. Keys are an
 /// attacker's choice: long lists are compared through a seeded hash.
-pub(super) fn last_of_equals(pairs: Vec<(CallKey, Bytes)>) -> Vec<(CallKey, Bytes)> {
-    let mut kept: Vec<(CallKey, Bytes)> = Vec::with_capacity(pairs.len());
+pub(super) fn last_of_equals<V>(pairs: Vec<(CallKey, V)>) -> Vec<(CallKey, V)> {
+    let mut kept: Vec<(CallKey, V)> = Vec::with_capacity(pairs.len());
     let mut places: Option<foldhash::HashMap<CallKey, usize>> = (pairs.len() > 8).then(Default::default);
     for (key, value) in pairs {
         let place = match &places {

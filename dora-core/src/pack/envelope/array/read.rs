@@ -19,14 +19,15 @@ use crate::guid::Guid;
 use crate::pack::envelope::{Shape, too_many_calls, undecodable, unreadable};
 use crate::pack::limits::Limits;
 use crate::pack::packet::{Call, CallResult, Calls, Refused, RequestPacket, ResponseData, ResponsePacket};
+use crate::pack::unreadable::Unreadable;
 
-use super::ArrayFormat;
+use super::{ArrayFormat, Passed};
 
 pub(in crate::pack::envelope) fn decode_request<F: ArrayFormat>(
     body: &Bytes,
     limits: &Limits,
 ) -> Result<RequestPacket, Refused> {
-    let pairs = match F::pairs(body, limits) {
+    let pairs = match F::forgiving_pairs(body, limits) {
         Ok(pairs) => pairs.ok_or_else(|| undecodable("the body is no array"))?,
         Err(reason) => {
             return match F::second_chance(body, limits) {
@@ -38,9 +39,10 @@ pub(in crate::pack::envelope) fn decode_request<F: ArrayFormat>(
     };
     let mut packet = RequestPacket::default();
     let (mut api, mut kind) = (None, None);
-    for (key, value) in pairs {
+    for (key, Passed { bytes: value, .. }) in pairs {
         let CallKey::Str(key) = key else { continue };
         match &*key {
+            // Whose call is over the limits is looked for there.
             b"api" => api = Some(value),
             b"guid" => packet.guid = F::string(&value).and_then(|guid| Guid::from_bytes(&guid)),
             b"type" => kind = read_kind::<F>(&value),
@@ -106,28 +108,35 @@ fn read_capabilities<F: ArrayFormat>(value: &Bytes) -> Option<Capabilities> {
 
 /// The calls of `api`; `None` when it is no array.
 fn read_calls<F: ArrayFormat>(api: &Bytes, limits: &Limits) -> Result<Option<Vec<(CallKey, Call)>>, Refused> {
-    let Some(pairs) = F::pairs(api, limits).map_err(undecodable)? else { return Ok(None) };
+    let pairs = F::forgiving_pairs(api, &limits.within(1)).map_err(undecodable)?;
+    let Some(pairs) = pairs else { return Ok(None) };
     if pairs.len() > limits.calls {
         return Err(too_many_calls(limits));
     }
     let mut calls = Vec::with_capacity(pairs.len());
     for (key, raw) in pairs {
-        let mut call = Call::new(MethodName::default(), null::<F>());
-        for (field, value) in F::pairs(&raw, limits).map_err(undecodable)?.unwrap_or_default() {
-            match field {
-                CallKey::Str(field) if field == "name" => call.name = read_name::<F>(&value),
-                CallKey::Str(field) if field == "param" => call.param = Body::packed(F::PACKER, value),
-                CallKey::Str(field) if field == "timeout" => call.timeout = read_timeout::<F>(&value),
-                CallKey::Str(field) if field == "meta" => {
-                    call.metadata = read_metadata::<F>(&value, limits).map_err(undecodable)?;
-                }
-                _ => {}
-            }
-        }
-        call.raw = Some(Packed { packer: F::PACKER, bytes: raw });
-        calls.push((key, call));
+        calls.push((key, read_call::<F>(raw, &limits.within(2)).map_err(undecodable)?));
     }
     Ok(Some(calls))
+}
+
+/// A call. What is over the limits in it becomes a parameter that nobody can open.
+fn read_call<F: ArrayFormat>(Passed { bytes, over }: Passed, limits: &Limits) -> Result<Call, String> {
+    let mut call = Call::new(MethodName::default(), null::<F>());
+    for (field, Passed { bytes: value, .. }) in F::forgiving_pairs(&bytes, limits)?.unwrap_or_default() {
+        match field {
+            CallKey::Str(field) if field == "name" => call.name = read_name::<F>(&value),
+            CallKey::Str(field) if field == "param" => call.param = Body::packed(F::PACKER, value),
+            CallKey::Str(field) if field == "timeout" => call.timeout = read_timeout::<F>(&value),
+            CallKey::Str(field) if field == "meta" => call.metadata = read_metadata::<F>(&value, limits)?,
+            _ => {}
+        }
+    }
+    match over {
+        None => call.raw = Some(Packed { packer: F::PACKER, bytes }),
+        Some(reason) => call.param = Body::message(Unreadable { packer: F::PACKER, reason }),
+    }
+    Ok(call)
 }
 
 fn read_name<F: ArrayFormat>(value: &Bytes) -> MethodName {
@@ -166,12 +175,14 @@ struct Envelope {
     is_result: bool,
     can: Option<Capabilities>,
     data: Bytes,
+    /// Why `data` must not be read.
+    over: Option<String>,
     details: Bytes,
     metadata: Metadata,
 }
 
 fn read_envelope<F: ArrayFormat>(value: &Bytes, limits: &Limits) -> Result<Envelope, String> {
-    let pairs = F::pairs(value, limits)?.ok_or("a packet is no array")?;
+    let pairs = F::forgiving_pairs(value, limits)?.ok_or("a packet is no array")?;
     let mut code = None;
     let mut envelope = Envelope {
         guid: None,
@@ -180,17 +191,18 @@ fn read_envelope<F: ArrayFormat>(value: &Bytes, limits: &Limits) -> Result<Envel
         is_result: false,
         can: None,
         data: Bytes::from_static(F::NULL),
+        over: None,
         details: Bytes::new(),
         metadata: Metadata::new(),
     };
-    for (key, value) in pairs {
+    for (key, Passed { bytes: value, over }) in pairs {
         let CallKey::Str(key) = key else { continue };
         match &*key {
             b"guid" => envelope.guid = F::string(&value).and_then(|guid| Guid::from_bytes(&guid)),
             b"code" => code = Some(read_code::<F>(&value)?),
             b"msg" => envelope.message = F::string(&value).unwrap_or_default(),
             b"isresult" => envelope.is_result = F::int(&value) == Some(1) || F::is_true(&value),
-            b"data" => envelope.data = value,
+            b"data" => (envelope.data, envelope.over) = (value, over),
             b"can" => envelope.can = read_capabilities::<F>(&value),
             b"details" => envelope.details = F::string(&value).unwrap_or_default(),
             b"meta" => envelope.metadata = read_metadata::<F>(&value, limits)?,
@@ -230,7 +242,8 @@ pub(in crate::pack::envelope) fn decode_response<F: ArrayFormat>(
     let data = if envelope.code != dora_code::OK {
         ResponseData::Empty
     } else {
-        read_data::<F>(envelope.data, shape, limits).map_err(unreadable)?
+        let data = Passed { bytes: envelope.data, over: envelope.over };
+        read_data::<F>(data, shape, &limits.within(1)).map_err(unreadable)?
     };
     Ok(ResponsePacket {
         guid: envelope.guid,
@@ -242,9 +255,17 @@ pub(in crate::pack::envelope) fn decode_response<F: ArrayFormat>(
     })
 }
 
-fn read_data<F: ArrayFormat>(data: Bytes, shape: Shape, limits: &Limits) -> Result<ResponseData, String> {
+fn read_data<F: ArrayFormat>(
+    Passed { bytes: data, over }: Passed,
+    shape: Shape,
+    limits: &Limits,
+) -> Result<ResponseData, String> {
     match shape {
-        Shape::Value => Ok(ResponseData::Value(Body::packed(F::PACKER, data))),
+        Shape::Value => match over {
+            None => Ok(ResponseData::Value(Body::packed(F::PACKER, data))),
+            Some(reason) => Err(reason),
+        },
+        // Of what is over the limits, each result says so for itself.
         Shape::One => read_result::<F>(&data, limits).map(ResponseData::One),
         Shape::Many => read_results::<F>(&data, limits, read_result::<F>),
         Shape::Bare => read_bare::<F>(&data, limits).map(ResponseData::One),
@@ -257,13 +278,17 @@ fn read_results<F: ArrayFormat>(
     limits: &Limits,
     read: impl Fn(&Bytes, &Limits) -> Result<CallResult, String>,
 ) -> Result<ResponseData, String> {
-    let pairs = F::pairs(data, limits)?.ok_or("the results are no array")?;
+    let pairs = F::forgiving_pairs(data, limits)?.ok_or("the results are no array")?;
     if pairs.len() > limits.calls {
         return Err(format!("over {} results (Limits::calls)", limits.calls));
     }
     // A result that is none costs its own call alone.
-    let read = |value: &Bytes| read(value, limits).unwrap_or_else(|reason| Err(unreadable(reason)));
-    Ok(ResponseData::Many(pairs.into_iter().map(|(key, value)| (key, read(&value))).collect()))
+    let limits = limits.within(1);
+    let read = |Passed { bytes, over }: Passed| {
+        let result = over.map_or_else(|| read(&bytes, &limits), Err);
+        result.unwrap_or_else(|reason| Err(unreadable(reason)))
+    };
+    Ok(ResponseData::Many(pairs.into_iter().map(|(key, value)| (key, read(value))).collect()))
 }
 
 /// The result of a call whose value stands alone. Only an exception is a packet:
@@ -292,7 +317,10 @@ fn read_bare<F: ArrayFormat>(value: &Bytes, limits: &Limits) -> Result<CallResul
 /// An exception with code 0 differs from a success in its message alone. Its
 /// data is an empty array; with other data a foreign message is no error.
 fn read_result<F: ArrayFormat>(value: &Bytes, limits: &Limits) -> Result<CallResult, String> {
-    let Envelope { code, message, data, details, metadata, .. } = read_envelope::<F>(value, limits)?;
+    let Envelope { code, message, data, over, details, metadata, .. } = read_envelope::<F>(value, limits)?;
+    if let Some(reason) = over {
+        return Err(reason);
+    }
     let silent = message.is_empty() || message == dora_code::OK_MESSAGE || data != F::EMPTY;
     if code == dora_code::OK && silent {
         return Ok(Ok(Response::from_parts(metadata, Body::packed(F::PACKER, data))));
