@@ -19,7 +19,7 @@ declare(strict_types=1);
  * mode is `wait` (the default), `noresult`, `async` or a number; `exact` in
  * place of `param` gives a value in the notation of Exact.php, `nested` so many
  * arrays within one another, `referring` the same beside a value that stands in
- * two places; `retry` is a number. Prints one line of JSON per call, but for
+ * two places, `numbers` and `letters` so many of them; `retry` is a number. Prints one line of JSON per call, but for
  * `pause`: `call`, `ms`, and either `returns` (exact) or `throws` (class, code,
  * message).
  */
@@ -47,6 +47,12 @@ function param(array $call): mixed
     if (isset($call['referring'])) {
         $shared = 'shared';
         return [&$shared, &$shared, nested($call['referring'])];
+    }
+    if (isset($call['numbers'])) {
+        return range(1, $call['numbers']);
+    }
+    if (isset($call['letters'])) {
+        return str_repeat('x', $call['letters']);
     }
     return isset($call['exact']) ? Exact::read($call['exact']) : ($call['param'] ?? null);
 }

@@ -3,6 +3,7 @@
 
 mod bare;
 mod example;
+mod limits;
 mod packets;
 mod packings;
 mod php_calls_legacy;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dora_integration_tests::exact::Exact;
 use dora_integration_tests::php::PhpClient;
-use dora_integration_tests::raw::Dialect;
+use dora_integration_tests::raw::{Dialect, Generation};
 use serde_json::json;
 
 use crate::packets::{accepted, async_results, empty, ok, packet, run, single, thrown};
@@ -67,25 +67,49 @@ async fn every_mode_works_in_every_dialect() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_typed_service_cannot_answer_is_an_error_of_that_call_alone() {
-    let address = server::start(&Dialect::GUID).await;
-    let client = PhpClient { timeout: Duration::from_secs(5), ..PhpClient::new(address, Dialect::GUID) };
-    let results = run(
-        &client,
-        &json!([
-            {"call": "single", "name": "/t/error"},
-            {"call": "single", "name": "/t/no_such_api"},
-            {"call": "single", "name": "/t/big", "param": {"n": 2_200_000}},
-            {"call": "single", "name": "/t/task", "param": {"word": "still there"}},
-        ]),
-    );
-    let of = |call: usize, field: &str| results[call].at(&["data", "data", field]);
-    for (call, code) in [(0, 100_213), (1, 100_212), (2, 100_208)] {
-        assert_eq!(of(call, "code"), Some(&Exact::Int(code)), "{:?}", results[call]);
-        assert_eq!(of(call, "data"), Some(&empty()));
+    for dialect in [Dialect::GUID, Dialect::PLAIN, Dialect::BARE] {
+        let address = server::start(&dialect).await;
+        let client =
+            PhpClient { timeout: Duration::from_secs(5), ..PhpClient::new(address, dialect.clone()) };
+        let results = run(
+            &client,
+            &json!([
+                {"call": "single", "name": "/t/error"},
+                {"call": "single", "name": "/t/no_such_api"},
+                {"call": "single", "name": "/t/tusk"},
+                {"call": "single", "name": "/t/big", "param": {"n": 2_200_000}},
+                {"call": "single", "name": "/t/sleep", "param": {"us": [1]}},
+                {"call": "multi", "calls": {
+                    "none": {"name": "/t/no_such_api"},
+                    "bad": {"name": "/t/sleep", "param": {"us": "soon"}},
+                    "good": {"name": "/t/task", "param": {"word": "still there"}},
+                }},
+            ]),
+        );
+        let about = format!("{dialect:?}: {results:?}");
+        let told = [
+            (100_213, "the handler panicked"),
+            (100_212, "no method is called \"/t/no_such_api\""),
+            (100_212, "no method is called \"/t/tusk\"; did you mean \"/t/task\"?"),
+            (100_208, "the answer does not fit: "),
+            (100_203, "not the message expected (php): us: "),
+        ];
+        let several = results[5].at(&["data", "data"]).expect("results");
+        let single = results.iter().take(5).map(|result| result.at(&["data", "data"])).zip(told);
+        let of_several = ["none", "bad"].map(|key| several.get(key));
+        for (failed, (code, text)) in single.chain(of_several.into_iter().zip([told[1], told[4]])) {
+            let failed = failed.expect("a packet");
+            assert_eq!(failed.get("code"), Some(&Exact::Int(code)), "{about}");
+            assert_eq!(failed.get("data"), Some(&empty()), "{about}");
+            let Some(Exact::Str(message)) = failed.get("msg") else { panic!("{about}") };
+            assert!(message.starts_with(text.as_bytes()), "{about}");
+        }
+        let good = several.get("good").expect("a result");
+        let bare = dialect.generation == Generation::Bare;
+        let task = if bare { good } else { good.get("data").expect("a task") };
+        assert_eq!(task.get("type"), Some(&if bare { "SSM" } else { "W_M" }.into()), "{about}");
+        let param = Exact::map([("word", "still there".into())]);
+        let api = Exact::map([("name", "/t/task".into()), ("param", param)]);
+        assert_eq!(task.get("api"), Some(&api), "{about}");
     }
-    let param = Exact::map([("word", "still there".into())]);
-    let api = Exact::map([("name", "/t/task".into()), ("param", param)]);
-    let task = of(3, "data").expect("a task");
-    assert_eq!(task.get("type"), Some(&"W_S".into()));
-    assert_eq!(task.get("api"), Some(&api));
 }
