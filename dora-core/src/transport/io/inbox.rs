@@ -18,6 +18,8 @@ pub(in crate::transport) struct Inbox {
     decoder: Decoder,
     buffer: BytesMut,
     chunk: usize,
+    /// The last read filled its room: what the next one brings belongs to it.
+    filled: bool,
 }
 
 const SMALLEST_CHUNK: usize = 4 << 10;
@@ -25,7 +27,7 @@ const LARGEST_CHUNK: usize = 512 << 10;
 
 impl Inbox {
     pub(in crate::transport) fn new(decoder: Decoder) -> Self {
-        Self { decoder, buffer: BytesMut::new(), chunk: SMALLEST_CHUNK }
+        Self { decoder, buffer: BytesMut::new(), chunk: SMALLEST_CHUNK, filled: false }
     }
 
     /// Takes bytes that were read elsewhere.
@@ -76,9 +78,11 @@ impl Inbox {
             self.release();
         }
         let count = ready!(read)?;
-        if count >= room {
+        let filled = std::mem::replace(&mut self.filled, count >= room);
+        if self.filled {
             self.chunk = (self.chunk * 2).min(LARGEST_CHUNK);
-        } else if count < self.chunk / 4 {
+        } else if !filled && count < self.chunk / 4 {
+            // The end of a burst is small whatever the burst was: it says nothing.
             self.chunk = (self.chunk / 2).max(SMALLEST_CHUNK);
         }
         Poll::Ready(Ok(count))
@@ -150,6 +154,26 @@ mod tests {
         inbox.release();
         assert_eq!(&*inbox.buffer, b"\x00\x00", "a frame has begun");
         assert!(!inbox.is_empty());
+    }
+
+    /// 64 small requests, say, answered and followed by the next 64.
+    #[test]
+    fn bursts_of_one_size_are_soon_read_in_one_piece() {
+        for size in [5_000, 11_000, 40_000] {
+            let mut inbox = inbox();
+            let reads = (0..20).map(|_| {
+                let (burst, mut came, mut reads) = (vec![0; size], 0, 0);
+                while came < size {
+                    came += read(&mut inbox, &burst[came..]);
+                    reads += 1;
+                }
+                inbox.buffer.clear();
+                inbox.release();
+                reads
+            });
+            let reads: Vec<u32> = reads.collect();
+            assert!(reads[4..].iter().all(|reads| *reads == 1), "{size}: {reads:?}");
+        }
     }
 
     #[test]
