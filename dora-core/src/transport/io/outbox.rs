@@ -13,6 +13,10 @@ pub(in crate::transport) struct Outbox {
     written: usize,
 }
 
+/// An idle connection has no buffer; the next one begins with this, or it would
+/// grow from next to nothing with every burst.
+const FIRST: usize = 2 << 10;
+
 /// A buffer larger than this is not kept for the next frames.
 const KEPT: usize = 64 << 10;
 
@@ -27,6 +31,9 @@ impl Outbox {
         if self.written > KEPT && self.written > self.bytes.len() / 2 {
             self.bytes.drain(..self.written);
             self.written = 0;
+        }
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve(FIRST);
         }
         &mut self.bytes
     }

@@ -3,9 +3,7 @@
 use std::ops::Range;
 
 use bytes::{Buf, Bytes};
-use prost::encoding::{
-    self, DecodeContext, WireType, encode_key, encode_varint, encoded_len_varint, key_len,
-};
+use prost::encoding::{self, DecodeContext, WireType, encode_varint, encoded_len_varint, key_len};
 
 use crate::call::batch::CallKey;
 use crate::call::capabilities::Capabilities;
@@ -142,14 +140,26 @@ pub(super) fn range_in(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
     (end <= whole.len()).then_some(start..end)
 }
 
+fn key(tag: u32, wire_type: WireType) -> u64 {
+    u64::from(tag << 3 | wire_type as u32)
+}
+
+/// Nearly all keys, lengths and codes have one byte.
+fn put_number(value: u64, out: &mut Vec<u8>) {
+    match u8::try_from(value) {
+        Ok(byte @ ..0x80) => out.push(byte),
+        _ => encode_varint(value, out),
+    }
+}
+
 pub(super) fn put_varint(tag: u32, value: u64, out: &mut Vec<u8>) {
-    encode_key(tag, WireType::Varint, out);
-    encode_varint(value, out);
+    put_number(key(tag, WireType::Varint), out);
+    put_number(value, out);
 }
 
 pub(super) fn put_len(tag: u32, len: usize, out: &mut Vec<u8>) {
-    encode_key(tag, WireType::LengthDelimited, out);
-    encode_varint(len as u64, out);
+    put_number(key(tag, WireType::LengthDelimited), out);
+    put_number(len as u64, out);
 }
 
 pub(super) fn put_bytes(tag: u32, bytes: &[u8], out: &mut Vec<u8>) {
