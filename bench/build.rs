@@ -1,4 +1,5 @@
-//! Compiles `proto/echo.proto` without `protoc`.
+//! Compiles `proto/echo.proto` without `protoc`, and makes the certificate of the peers that
+//! speak TLS: both processes of a run are this program, so both have it.
 
 use std::path::PathBuf;
 
@@ -13,6 +14,9 @@ fn main() -> anyhow::Result<()> {
         .compile_fds(files)?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?).join("dora");
     std::fs::create_dir_all(&out)?;
-    dora_codegen::Config::new().out_dir(out).compile("proto/echo.proto")?;
+    dora_codegen::Config::new().out_dir(&out).compile("proto/echo.proto")?;
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
+    std::fs::write(out.join("cert.pem"), own.cert.pem())?;
+    std::fs::write(out.join("key.pem"), own.signing_key.serialize_pem())?;
     Ok(())
 }

@@ -25,6 +25,9 @@ pub(crate) struct CompareArgs {
     /// The points, each `payload:concurrency/connections`.
     #[arg(long, value_delimiter = ',')]
     matrix: Vec<Point>,
+    /// Microseconds that each handler computes (of `dora`, `tarpc` and `tonic`).
+    #[arg(long)]
+    work: Option<u64>,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -42,19 +45,28 @@ pub(crate) struct OneCoreArgs {
 }
 
 #[derive(Args)]
-struct CommonArgs {
+pub(crate) struct CommonArgs {
     /// Whom to compare; ratios are those of the first one to each other.
-    #[arg(long, value_delimiter = ',', default_values_t = PeerName::all())]
-    peers: Vec<PeerName>,
+    #[arg(long, value_delimiter = ',', default_values_t = PeerName::plain())]
+    pub(crate) peers: Vec<PeerName>,
     /// Runs of each peer at each point; medians are told.
     #[arg(long, default_value = "5")]
-    rounds: NonZeroUsize,
+    pub(crate) rounds: NonZeroUsize,
     /// How long each run measures.
     #[arg(long, default_value_t = 3.0)]
-    seconds: f64,
+    pub(crate) seconds: f64,
     /// How many seconds each run loads before that.
     #[arg(long, default_value_t = 0.5)]
-    warmup: f64,
+    pub(crate) warmup: f64,
+}
+
+/// What all processes of a run are told beside the load.
+#[derive(Default)]
+struct Setting {
+    /// The one core for both.
+    core: Option<usize>,
+    /// Microseconds that each handler computes.
+    work: Option<u64>,
 }
 
 pub(crate) fn compare(args: &CompareArgs) -> anyhow::Result<()> {
@@ -63,7 +75,7 @@ pub(crate) fn compare(args: &CompareArgs) -> anyhow::Result<()> {
         ([], false) => matrix::full(),
         (points, _) => points.to_vec(),
     };
-    run(&args.common, &points, None)
+    run(&args.common, &points, &Setting { work: args.work, ..Setting::default() })
 }
 
 pub(crate) fn one_core(args: &OneCoreArgs) -> anyhow::Result<()> {
@@ -72,10 +84,19 @@ pub(crate) fn one_core(args: &OneCoreArgs) -> anyhow::Result<()> {
         None => system::first_core()?,
     };
     let point = Point { payload: args.payload, concurrency: 1, connections: 1 };
-    run(&args.common, &[point], Some(core))
+    run(&args.common, &[point], &Setting { core: Some(core), ..Setting::default() })
 }
 
-fn run(args: &CommonArgs, points: &[Point], core: Option<usize>) -> anyhow::Result<()> {
+fn run(args: &CommonArgs, points: &[Point], setting: &Setting) -> anyhow::Result<()> {
+    in_turn(args, points, |peer, point| measure(args, peer, point, setting))
+}
+
+/// Has peers take turns at being measured, round by round, and prints the tables.
+pub(crate) fn in_turn(
+    args: &CommonArgs,
+    points: &[Point],
+    measure: impl Fn(PeerName, Point) -> anyhow::Result<Measured>,
+) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for &point in points {
         let peers = args.peers.iter().copied();
@@ -85,7 +106,7 @@ fn run(args: &CommonArgs, points: &[Point], core: Option<usize>) -> anyhow::Resu
             .collect();
         for round in 1..=args.rounds.get() {
             for (peer, measured) in &mut runs {
-                let one = measure(args, *peer, point, core).with_context(|| format!("{peer} at {point}"))?;
+                let one = measure(*peer, point).with_context(|| format!("{peer} at {point}"))?;
                 eprintln!("{point} {peer} {round}: {:.0}/s", one.calls_per_second);
                 measured.push(one);
             }
@@ -100,8 +121,27 @@ fn run(args: &CommonArgs, points: &[Point], core: Option<usize>) -> anyhow::Resu
 }
 
 /// One run, with a server and a client of its own.
-fn measure(args: &CommonArgs, peer: PeerName, point: Point, core: Option<usize>) -> anyhow::Result<Measured> {
-    let server = Server::start(peer, core)?;
+fn measure(args: &CommonArgs, peer: PeerName, point: Point, setting: &Setting) -> anyhow::Result<Measured> {
+    let core = setting.core.map(|core| format!("--core={core}"));
+    let work = setting.work.map(|micros| format!("--work={micros}"));
+    let server = Server::start(peer, core.iter().chain(&work).cloned())?;
+    start_load(&server, peer, point, (args.warmup, args.seconds), core)?.measured()
+}
+
+/// A load that runs.
+pub(crate) struct Load {
+    process: Process,
+    time: Duration,
+}
+
+/// Starts to load `server`.
+pub(crate) fn start_load(
+    server: &Server,
+    peer: PeerName,
+    point: Point,
+    (warmup, seconds): (f64, f64),
+    further: impl IntoIterator<Item = String>,
+) -> anyhow::Result<Load> {
     let mut command = vec![
         "load".to_owned(),
         peer.to_string(),
@@ -110,12 +150,18 @@ fn measure(args: &CommonArgs, peer: PeerName, point: Point, core: Option<usize>)
         format!("--payload={}", point.payload),
         format!("--concurrency={}", point.concurrency),
         format!("--connections={}", point.connections),
-        format!("--seconds={}", args.seconds),
-        format!("--warmup={}", args.warmup),
+        format!("--seconds={seconds}"),
+        format!("--warmup={warmup}"),
     ];
-    command.extend(core.map(|core| format!("--core={core}")));
-    let load = Process::start(&command)?;
-    let time = Duration::try_from_secs_f64(args.seconds + args.warmup)?;
-    let line = load.read_line(time.saturating_add(SLACK))?;
-    Ok(serde_json::from_str(&line)?)
+    command.extend(further);
+    let time = Duration::try_from_secs_f64(seconds + warmup)?;
+    Ok(Load { process: Process::start(&command)?, time })
+}
+
+impl Load {
+    /// Waits for its end, and for what it has measured.
+    pub(crate) fn measured(self) -> anyhow::Result<Measured> {
+        let line = self.process.read_line(self.time.saturating_add(SLACK))?;
+        Ok(serde_json::from_str(&line)?)
+    }
 }

@@ -17,7 +17,7 @@ const OPEN: Duration = Duration::from_secs(120);
 #[derive(Args)]
 pub(crate) struct IdleArgs {
     /// Whom to compare.
-    #[arg(long, value_delimiter = ',', default_values_t = PeerName::all())]
+    #[arg(long, value_delimiter = ',', default_values_t = PeerName::plain())]
     peers: Vec<PeerName>,
     /// Connections, one call on each.
     #[arg(long, default_value = "10000")]
@@ -39,7 +39,7 @@ pub(crate) fn idle(args: &IdleArgs) -> anyhow::Result<()> {
 
 /// The growth of the server in bytes per connection.
 fn measure(peer: PeerName, args: &IdleArgs) -> anyhow::Result<f64> {
-    let server = Server::start(peer, None)?;
+    let server = Server::start(peer, [])?;
     let command = ["hold".to_owned(), peer.to_string(), format!("--addr={}", server.addr())];
     let mut holder = Process::start(&command)?;
     let mut resident_with = |connections: usize| {

@@ -1,7 +1,9 @@
 //! The same unary echo over Dora and its peers, client and server in processes of their own.
 //! `README.md` says how to run it and how to read it.
 
+mod beside;
 mod compare;
+mod count;
 mod histogram;
 mod hold;
 mod idle;
@@ -13,6 +15,7 @@ mod process;
 mod report;
 mod serve;
 mod system;
+mod work;
 
 use clap::{Parser, Subcommand};
 
@@ -29,8 +32,12 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Compares round trips, one call at a time, with client and server on one core.
     OneCore(compare::OneCoreArgs),
+    /// Compares what a client with one call at a time sees beside one with many.
+    Beside(beside::BesideArgs),
     /// Compares the memory that an idle connection costs the server.
     Idle(idle::IdleArgs),
+    /// Makes so many calls within one thread, for a profiler that counts.
+    Count(count::CountArgs),
     /// Serves one peer until standard input closes; prints its address.
     Serve(serve::ServeArgs),
     /// Loads a running server; prints one line of JSON.
@@ -44,7 +51,9 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Compare(args) => compare::compare(&args),
         Command::OneCore(args) => compare::one_core(&args),
+        Command::Beside(args) => beside::beside(&args),
         Command::Idle(args) => idle::idle(&args),
+        Command::Count(args) => count::count(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Load(args) => load::load(&args),
         Command::Hold(args) => hold::hold(&args),

@@ -87,10 +87,10 @@ impl Drop for Process {
 }
 
 impl Server {
-    /// Starts a server and waits until it listens.
-    pub(crate) fn start(peer: PeerName, core: Option<usize>) -> anyhow::Result<Self> {
+    /// Starts a server with these further arguments and waits until it listens.
+    pub(crate) fn start(peer: PeerName, further: impl IntoIterator<Item = String>) -> anyhow::Result<Self> {
         let mut args = vec!["serve".to_owned(), peer.to_string()];
-        args.extend(core.map(|core| format!("--core={core}")));
+        args.extend(further);
         let process = Process::start(&args)?;
         let addr = process.read_line(START)?.parse()?;
         Ok(Self { process, addr })

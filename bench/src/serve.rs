@@ -4,6 +4,7 @@ use std::{
     io::{self, Write},
     net::SocketAddr,
     process, thread,
+    time::Duration,
 };
 
 use clap::Args;
@@ -11,7 +12,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     peers::{Peer, PeerName, Visitor},
-    system,
+    system, work,
 };
 
 #[derive(Args)]
@@ -24,6 +25,9 @@ pub(crate) struct ServeArgs {
     /// The one core to run on; all of them if not given.
     #[arg(long)]
     core: Option<usize>,
+    /// Microseconds that each handler computes (of `dora`, `tarpc` and `tonic`).
+    #[arg(long)]
+    work: Option<u64>,
 }
 
 pub(crate) fn serve(args: &ServeArgs) -> anyhow::Result<()> {
@@ -35,6 +39,9 @@ pub(crate) fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     system::raise_open_files()?;
     if let Some(core) = args.core {
         system::pin_to(core)?;
+    }
+    if let Some(micros) = args.work {
+        work::set(Duration::from_micros(micros));
     }
     args.peer.visit(Serve { addr: args.listen })
 }

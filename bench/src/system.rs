@@ -22,6 +22,14 @@ pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_nanos(ticks.saturating_mul(nanos)))
 }
 
+/// The CPU time that the calling thread has used, to the nanosecond.
+pub(crate) fn thread_cpu_time() -> anyhow::Result<Duration> {
+    let path = "/proc/thread-self/schedstat";
+    let stat = fs::read_to_string(path).context(path)?;
+    let nanos = stat.split_ascii_whitespace().next().context(path)?;
+    Ok(Duration::from_nanos(nanos.parse()?))
+}
+
 /// The resident memory of process `pid`, in bytes.
 pub(crate) fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
     let status = read_proc(pid, "status")?;

@@ -31,9 +31,71 @@ fn every_peer_echoes_all_sizes() {
 }
 
 #[test]
+fn peers_speak_tls_where_they_are_named() {
+    let table = bench(&[
+        "compare",
+        "--rounds=1",
+        "--seconds=0.2",
+        "--warmup=0.05",
+        "--peers=dora-tls,tonic-tls",
+        "--matrix=64:4/2",
+    ]);
+    assert!(table.contains("64 B 4/2 | dora-tls/tonic-tls |"), "{table}");
+    let table = bench(&["idle", "--connections=100", "--rest=0.05", "--peers=dora-tls"]);
+    assert!(table.contains("| dora-tls | 100 |"), "{table}");
+}
+
+#[test]
+fn handlers_compute_as_long_as_they_are_told() {
+    let table = bench(&[
+        "compare",
+        "--rounds=1",
+        "--seconds=0.3",
+        "--warmup=0.05",
+        "--peers=dora,tarpc,tonic",
+        "--matrix=64:1/1",
+        "--work=20000",
+    ]);
+    for peer in ["dora", "tarpc", "tonic"] {
+        let row = table.lines().find(|line| line.contains(&format!("| {peer} |"))).expect("a row");
+        let p50: f64 = row.split(" | ").nth(3).map(micros).expect("a median");
+        assert!(p50 >= 20_000.0, "{row}");
+    }
+}
+
+/// A number as tables show it.
+fn micros(cell: &str) -> f64 {
+    match cell.strip_suffix('k') {
+        Some(thousands) => thousands.parse::<f64>().expect("a number") * 1e3,
+        None => cell.parse().expect("a number"),
+    }
+}
+
+#[test]
+fn a_light_client_is_measured_beside_a_heavy_one() {
+    let table = bench(&[
+        "beside",
+        "--rounds=1",
+        "--seconds=0.2",
+        "--warmup=0.05",
+        "--outstanding=16",
+        "--peers=dora,tonic",
+    ]);
+    assert!(table.contains("64 B 1/1 | dora/tonic |"), "{table}");
+}
+
+#[test]
+fn calls_are_made_within_one_thread() {
+    for peer in PEERS {
+        let line = bench(&["count", peer, "--calls=100", "--concurrency=4"]);
+        assert!(line.contains("per call"), "{line}");
+    }
+}
+
+#[test]
 fn both_processes_share_one_core() {
     let table = bench(&["one-core", "--rounds=1", "--seconds=0.2", "--warmup=0.05"]);
-    assert_eq!(table.matches("64 B 1/1 | limit").count(), PEERS.len());
+    assert_eq!(table.matches("64 B 1/1 | dora").count(), PEERS.len());
 }
 
 #[test]

@@ -3,14 +3,16 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
+use dora::tls::{ClientTls, Identity, ServerTls, Trust};
 use dora::{Endpoint, Request, Response, Server, Status};
 use tokio::net::TcpListener;
 
 use self::generated::EchoMessage as Message;
 use self::generated::echo_client::EchoClient;
 use self::generated::echo_server::{Echo, EchoServer};
-use super::{Connection, Peer};
+use super::{CERTIFICATE, CERTIFIED, Connection, KEY, Peer};
 use crate::message::EchoMessage;
+use crate::work;
 
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/dora/bench.v1.rs"));
@@ -34,6 +36,29 @@ impl Peer for Dora {
     }
 }
 
+/// The same over TLS.
+pub(crate) struct DoraTls;
+
+impl Peer for DoraTls {
+    const TLS: bool = true;
+
+    type Connection = EchoClient;
+
+    async fn serve(listener: TcpListener) -> anyhow::Result<()> {
+        Server::builder()
+            .tls(ServerTls::new(Identity::from_pem(CERTIFICATE, KEY)?))
+            .add_service(EchoServer::new(Service))
+            .serve_with_listener(listener, std::future::pending())
+            .await
+            .context("dora serves")
+    }
+
+    async fn connect(addr: SocketAddr) -> anyhow::Result<Self::Connection> {
+        let tls = ClientTls::new(Trust::from_pem(CERTIFICATE)?).server_name(CERTIFIED)?;
+        Ok(EchoClient::new(Endpoint::new(addr.to_string())?.tls(tls).connect().await?))
+    }
+}
+
 impl Connection for EchoClient {
     async fn echo(&mut self, message: EchoMessage) -> anyhow::Result<EchoMessage> {
         // The same fields under another name: moved, not copied.
@@ -48,6 +73,7 @@ struct Service;
 
 impl Echo for Service {
     async fn echo(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+        work::burn();
         Ok(request.into_body().into())
     }
 }

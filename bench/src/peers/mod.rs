@@ -9,6 +9,12 @@ mod raw;
 mod tarpc;
 mod tonic;
 
+/// The certificate of peers that speak TLS, which `build.rs` has made.
+const CERTIFICATE: &str = include_str!(concat!(env!("OUT_DIR"), "/dora/cert.pem"));
+const KEY: &str = include_str!(concat!(env!("OUT_DIR"), "/dora/key.pem"));
+/// The name that it is for.
+const CERTIFIED: &str = "localhost";
+
 use std::{future::Future, net::SocketAddr};
 
 use clap::ValueEnum;
@@ -20,6 +26,9 @@ use crate::message::EchoMessage;
 pub(crate) trait Peer: 'static {
     /// Whether one connection carries several calls at once.
     const MULTIPLEXED: bool = true;
+
+    /// Whether it speaks TLS: such peers are compared only where they are named.
+    const TLS: bool = false;
 
     /// One connection to a server.
     type Connection: Connection;
@@ -55,9 +64,10 @@ macro_rules! peers {
         }
 
         impl PeerName {
-            /// All of them.
-            pub(crate) fn all() -> Vec<Self> {
-                vec![$(Self::$name),+]
+            /// All of them that speak plainly.
+            pub(crate) fn plain() -> Vec<Self> {
+                let all = [$((Self::$name, <$peer as Peer>::TLS)),+];
+                all.into_iter().filter(|(_, tls)| !tls).map(|(name, _)| name).collect()
             }
 
             /// Calls `visitor` with the type that this name stands for: from there on, all is static.
@@ -79,10 +89,12 @@ macro_rules! peers {
 
 peers! {
     Dora => dora::Dora,
+    DoraTls => dora::DoraTls,
     Limit => limit::Limit,
     Raw => raw::Raw,
     Tarpc => tarpc::Tarpc,
     Tonic => tonic::Tonic,
+    TonicTls => tonic::TonicTls,
 }
 
 impl std::fmt::Display for PeerName {

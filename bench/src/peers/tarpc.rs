@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use self::service::{EchoService, EchoServiceClient};
 use super::{Connection, Peer};
-use crate::message::EchoMessage;
+use crate::{message::EchoMessage, work};
 
 const QUEUE: usize = 4096;
 
@@ -67,6 +67,7 @@ struct Service;
 
 impl EchoService for Service {
     async fn echo(self, _: context::Context, message: EchoMessage) -> EchoMessage {
+        work::burn();
         message
     }
 }
