@@ -109,6 +109,7 @@ pub use dora_core::stub::pending::Pending;
 pub use dora_core::stub::results::{Append, Results};
 pub use dora_core::transport::client::channel::Channel;
 pub use dora_core::transport::client::endpoint::Endpoint;
+pub use dora_core::transport::client::observed::ChannelStats;
 pub use dora_core::transport::client::state::ChannelState;
 pub use dora_core::transport::io::address::{Address, AddressError};
 pub use dora_core::transport::server::accept::Accept;

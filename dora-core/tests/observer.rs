@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use dora_core::call::code::Code;
 use dora_core::call::mode::Mode;
 use dora_core::call::observe::{Closed, Observer, Traffic};
 use dora_core::call::origin::Connection;
@@ -46,7 +47,7 @@ impl Observer for Notes {
     }
 
     fn connection_closed(&self, connection: &Connection, why: &Closed) {
-        assert!(connection.peer().ip().is_some_and(|ip| ip.is_loopback()));
+        assert!(connection.peer().to_string().starts_with("127.0.0.1:"));
         self.add(format!("closed: {why}"));
     }
 
@@ -60,6 +61,23 @@ impl Observer for Notes {
 
     fn calls_shed(&self, _: &Connection, calls: usize) {
         self.add(format!("shed: {calls}"));
+    }
+
+    fn connection_made(&self, connection: &Connection) {
+        self.add(format!("made to {}", connection.peer()));
+    }
+
+    fn attempt_failed(&self, _: &Connection, why: &Status) {
+        self.add(format!("attempt: {}", why.message()));
+        panic!("an observer that panics");
+    }
+
+    fn calls_expired(&self, _: &Connection, calls: usize) {
+        self.add(format!("expired: {calls}"));
+    }
+
+    fn answers_dropped(&self, _: &Connection, late: usize, unknown: usize) {
+        self.add(format!("dropped: {late} late, {unknown} unknown"));
     }
 
     fn traffic(&self, _: &Connection, traffic: &Traffic) {
@@ -134,4 +152,82 @@ async fn idle_connections_and_calls_that_are_shed_are_heard_of() {
     notes.wait_for("shed: 1").await;
     let _idle = TcpStream::connect(&address).await.expect("it listens");
     notes.wait_for("closed: idle").await;
+}
+
+/// An address where somebody listens, or did.
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound").to_string();
+    (listener, address)
+}
+
+fn observed(address: &str, notes: &Notes) -> Endpoint {
+    Endpoint::new(address).expect("an address").php().observer(notes.clone())
+}
+
+#[tokio::test]
+async fn an_endpoint_tells_of_its_connections() {
+    let notes = Notes::default();
+    let (listener, address) = listen().await;
+    tokio::spawn(async move {
+        // It reads the request, and is gone with it.
+        let (mut peer, _) = listener.accept().await.expect("a client");
+        drop(listener);
+        peer.read_exact(&mut [0; 40]).await.expect("a request");
+    });
+    let channel = observed(&address, &notes).connect_lazy().expect("settings");
+    channel.dynamic().call("/echo", 1).await.expect_err("the server is gone");
+    notes.wait_for(&format!("made to {address}")).await;
+    notes.wait_for("closed: lost: the connection is lost").await;
+    channel.dynamic().call("/echo", 1).await.expect_err("nothing listens");
+    notes.wait_for("attempt: nothing listens").await;
+    let stats = channel.stats();
+    assert_eq!((stats.connected, stats.lost), (1, 1), "{stats:?}");
+    assert!(stats.failed_attempts > 0, "{stats:?}");
+}
+
+#[tokio::test]
+async fn an_endpoint_tells_of_calls_that_expired_and_of_late_answers() {
+    let notes = Notes::default();
+    let (listener, address) = listen().await;
+    let slow = |request: Request<Value>| async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Ok::<_, Status>(request.into_body())
+    };
+    tokio::spawn(Server::builder().dynamic(slow).serve_with_listener(listener, std::future::pending()));
+    let channel = observed(&address, &notes).connect().await.expect("it listens");
+    let dropped = channel.dynamic().call("/slow", 1).into_future();
+    tokio::time::timeout(Duration::from_millis(10), dropped).await.expect_err("it takes longer");
+    notes.wait_for("dropped: 1 late, 0 unknown").await;
+    assert_eq!(channel.stats().late_answers, 1);
+    assert_eq!(channel.stats().expired, 0, "its caller gave it up");
+    drop(channel);
+    notes.wait_for("closed: no longer needed").await;
+
+    // One that would not say itself that the time is over.
+    let (silent, address) = listen().await;
+    let channel = observed(&address, &notes).connect().await.expect("it listens");
+    let _peer = silent.accept().await.expect("a client");
+    let expired = channel.dynamic().call("/slow", 1).timeout(Duration::from_millis(10));
+    expired.await.expect_err("nobody answers");
+    notes.wait_for("expired: 1").await;
+    assert_eq!(channel.stats().expired, 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_tells_of_calls_that_it_sheds() {
+    let notes = Notes::default();
+    let endpoint = observed("127.0.0.1:1", &notes).max_buffered(1);
+    let never = endpoint.connect_with(|_| std::future::pending::<std::io::Result<TcpStream>>());
+    let channel = never.connect_lazy().expect("settings");
+    // It waits for the connection, and the next one finds no room behind it.
+    let first = channel.dynamic().call("/echo", 1).spawn();
+    while channel.in_flight() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let status = channel.dynamic().call("/echo", 1).await.expect_err("there is no room");
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    notes.wait_for("shed: 1").await;
+    assert_eq!(channel.stats().shed, 1);
+    first.abort();
 }

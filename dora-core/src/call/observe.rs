@@ -5,9 +5,10 @@ use std::fmt;
 use super::origin::{Connection, Peer};
 use super::status::Status;
 
-/// Hears what happens on a server beside its calls: what layers cannot see. All
-/// methods do nothing unless written; they are called where the connection is
-/// served, and must not block.
+/// Hears what happens on a server or an endpoint beside its calls: what layers cannot
+/// see. All methods do nothing unless written; they are called where the connection
+/// is driven, and must not block. An endpoint tells of its server by the name that it
+/// was given, as [`Peer::Other`], or by its path.
 ///
 /// ```
 /// use dora::{Closed, Connection, Observer};
@@ -28,6 +29,12 @@ pub trait Observer: Send + Sync + 'static {
     /// A connection was accepted.
     fn connection_accepted(&self, _connection: &Connection) {}
 
+    /// An endpoint's connection to its server was made.
+    fn connection_made(&self, _connection: &Connection) {}
+
+    /// An endpoint could not connect to its server.
+    fn attempt_failed(&self, _connection: &Connection, _why: &Status) {}
+
     /// A connection is over.
     fn connection_closed(&self, _connection: &Connection, _why: &Closed) {}
 
@@ -38,8 +45,16 @@ pub trait Observer: Send + Sync + 'static {
     /// A packet was refused as a whole.
     fn packet_refused(&self, _connection: &Connection, _status: &Status) {}
 
-    /// Calls were refused because too many run already.
+    /// Calls were refused because too many run already; on an endpoint, because too
+    /// many bytes wait to be sent.
     fn calls_shed(&self, _connection: &Connection, _calls: usize) {}
+
+    /// Calls of an endpoint were given up at their deadline, their answers awaited.
+    fn calls_expired(&self, _connection: &Connection, _calls: usize) {}
+
+    /// An endpoint dropped answers: `late` ones to calls that were cancelled or had
+    /// expired, and `unknown` ones that it never asked for.
+    fn answers_dropped(&self, _connection: &Connection, _late: usize, _unknown: usize) {}
 
     /// What went through a connection since it was last told.
     fn traffic(&self, _connection: &Connection, _traffic: &Traffic) {}
@@ -63,6 +78,8 @@ pub enum Closed {
     OutOfStep,
     /// The server drained.
     Drained,
+    /// This end, a client, needs it no more.
+    LetGo,
     /// It was lost: the system's word for why.
     Lost(String),
 }
@@ -77,6 +94,7 @@ impl fmt::Display for Closed {
             Self::OverBudget => "too many bytes wait for the peer",
             Self::OutOfStep => "what came is no frame",
             Self::Drained => "drained",
+            Self::LetGo => "no longer needed",
             Self::Lost(reason) => return write!(f, "lost: {reason}"),
         })
     }

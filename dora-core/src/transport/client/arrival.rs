@@ -221,9 +221,11 @@ impl Connection {
         }
         let mut core = self.link.core();
         let spoiled = core.current.id == self.id && matches!(core.state, LinkState::Spoiled);
+        let mut dropped = (0, 0);
         if let Some(lane) = core.lane(self.id) {
             lane.burst = self.arrivals.answers.len() > 1;
             lane.owed = None;
+            let before = (lane.table.late, lane.table.unknown);
             for (addressee, answer) in self.arrivals.answers.drain(..) {
                 self.arrivals.wakers.extend(match addressee {
                     // It may be the given-up call's, not the next one's.
@@ -234,9 +236,13 @@ impl Connection {
                     Addressee::Unknown => lane.dropped_unknown(),
                 });
             }
+            dropped = (lane.table.late - before.0, lane.table.unknown - before.1);
         }
         drop(core);
         self.arrivals.answers.clear();
         self.arrivals.wakers.drain(..).for_each(Waker::wake);
+        if dropped != (0, 0) {
+            self.link.observed.dropped(dropped.0 as usize, dropped.1 as usize);
+        }
     }
 }

@@ -30,6 +30,7 @@ use super::endpoint::Endpoint;
 use super::exchange::Exchange;
 use super::future::CallFuture;
 use super::link::Link;
+use super::observed::ChannelStats;
 use super::outgoing::{default_deadline, outgoing};
 use super::readiness::Pass;
 use super::state::ChannelState;
@@ -149,6 +150,12 @@ impl Channel {
     pub fn dropped_answers(&self) -> DroppedAnswers {
         let (late, unknown) = self.handle.link.dropped_answers();
         DroppedAnswers { late, unknown }
+    }
+
+    /// What has happened beside its calls since the channel was made.
+    #[must_use]
+    pub fn stats(&self) -> ChannelStats {
+        self.handle.link.observed.stats()
     }
 
     /// Runs a control command of the server: `getStat` or `reloadTask`.

@@ -9,6 +9,7 @@ use std::task::Poll;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::call::dora_code;
+use crate::call::observe::Closed;
 use crate::call::status::Status;
 use crate::transport::io::address::Address;
 use crate::transport::io::stream::Stream;
@@ -30,6 +31,7 @@ pub(super) async fn drive(link: Arc<Link>) {
             Err(status) => {
                 let pause = backoff.failed();
                 log.attempt_failed(&link, &status, begun, pause);
+                link.observed.attempt_failed(&status);
                 link.failed(&status, Some(pause), begun);
                 link.attempted(Some(status.clone()));
                 fail_current(&link, &status.unsent());
@@ -75,6 +77,7 @@ fn fail_current(link: &Link, status: &Status) {
 async fn run(link: &Arc<Link>, stream: Stream, begun: Instant, backoff: &mut Backoff, log: &mut Log) {
     let mut connection = Connection::new(Arc::clone(link), stream);
     log.connected(link);
+    link.observed.connected();
     link.stands();
     link.attempted(None);
     let end = match link.is_proven() {
@@ -98,10 +101,16 @@ async fn run(link: &Arc<Link>, stream: Stream, begun: Instant, backoff: &mut Bac
                 let _gone = gone;
                 let end = connection.run().await;
                 Log::default().ended(&connection.link, connection.lane(), &end);
+                connection.link.observed.closed(&match &end {
+                    // It went as it was told to.
+                    End::LetGo => Closed::Drained,
+                    end => why(end),
+                });
                 connection.close(end).await;
             });
         }
         end => {
+            link.observed.closed(&why(&end));
             let of_use = connection.is_answered() || matches!(end, End::LetGo | End::Spoiled(_));
             let lost = matches!(end, End::Lost(_));
             let status = connection.close(end).await;
@@ -111,6 +120,15 @@ async fn run(link: &Arc<Link>, stream: Stream, begun: Instant, backoff: &mut Bac
                 _ => {}
             }
         }
+    }
+}
+
+/// What an observer is told of a connection's end.
+fn why(end: &End) -> Closed {
+    match end {
+        End::LetGo | End::Spoiled(_) => Closed::LetGo,
+        End::Drained => Closed::Drained,
+        End::Lost(status) => Closed::Lost(status.message().to_owned()),
     }
 }
 

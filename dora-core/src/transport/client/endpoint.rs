@@ -1,12 +1,15 @@
 //! Where a server is and how it is spoken to.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::call::capabilities::Capabilities;
+use crate::call::observe::Observer;
 use crate::call::packer::Packer;
 use crate::call::status::Status;
 use crate::generation::Generation;
@@ -59,6 +62,17 @@ pub struct Endpoint {
     pub(super) max_packet: usize,
     pub(super) max_buffered: usize,
     pub(super) limits: Limits,
+    pub(super) observer: Observing,
+}
+
+/// Who listens, where somebody does.
+#[derive(Clone, Default)]
+pub(super) struct Observing(pub(super) Option<Arc<dyn Observer>>);
+
+impl fmt::Debug for Observing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "yes" } else { "no" })
+    }
 }
 
 impl Endpoint {
@@ -89,6 +103,7 @@ impl Endpoint {
             max_packet: DEFAULT_MAX_PACKET,
             max_buffered: 64 << 20,
             limits: Limits::default(),
+            observer: Observing::default(),
         })
     }
 
@@ -222,6 +237,30 @@ impl Endpoint {
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Who hears what happens on the channel beside its calls: connections made and
+    /// lost, attempts that failed, calls that expired or were shed, late answers.
+    /// Default: nobody. [`Channel::stats`](super::channel::Channel::stats) counts in
+    /// any case.
+    ///
+    /// ```
+    /// use dora::{Connection, Endpoint, Observer, Status};
+    ///
+    /// struct Log;
+    ///
+    /// impl Observer for Log {
+    ///     fn attempt_failed(&self, server: &Connection, why: &Status) {
+    ///         println!("{}: {why}", server.peer());
+    ///     }
+    /// }
+    ///
+    /// let endpoint = Endpoint::new("users.internal:9567")?.observer(Log);
+    /// # Ok::<(), Status>(())
+    /// ```
+    #[must_use]
+    pub fn observer(self, observer: impl Observer) -> Self {
+        Self { observer: Observing(Some(Arc::new(observer))), ..self }
     }
 
     /// Where the server is.

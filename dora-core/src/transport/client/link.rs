@@ -20,6 +20,7 @@ use crate::wire::header::Layout;
 use super::endpoint::Endpoint;
 use super::lane::Lane;
 use super::link_state::LinkState;
+use super::observed::Observed;
 use super::queue::Queue;
 use super::readiness::Readiness;
 use super::speech::Speech;
@@ -41,6 +42,7 @@ pub(super) struct Link {
     speech: AtomicU8,
     /// Calls need not wait for what becomes of others: to be read without the lock.
     pub(super) proven: AtomicBool,
+    pub(super) observed: Observed,
     /// How the last connection attempt ended.
     attempts: watch::Sender<Option<Status>>,
 }
@@ -146,6 +148,7 @@ impl Link {
         let link = Self {
             encoder: endpoint.encoder(),
             layout: endpoint.layout(),
+            observed: Observed::new(endpoint.address(), endpoint.observer.0.clone()),
             endpoint,
             peer,
             core: Mutex::new(core),
@@ -359,6 +362,9 @@ impl Link {
             core.tidy(id, &mut outside);
             drop(core);
             outside.settle();
+            if count > 0 {
+                self.observed.expired(count);
+            }
             if count < BATCH {
                 return;
             }

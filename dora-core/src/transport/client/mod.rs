@@ -16,6 +16,7 @@ mod lane;
 mod link;
 mod link_state;
 mod log;
+pub mod observed;
 mod outgoing;
 mod queue;
 mod race;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::call::body::Body;
+use crate::call::code::Code;
 use crate::call::deadline::Deadline;
 use crate::call::dora_code;
 use crate::call::kept;
@@ -80,6 +81,9 @@ impl Outgoing {
         // Taken, not borrowed: packing runs code of the message.
         let mut frame = FRAME.take();
         let sent = self.put(link, &expected, &mut frame, waker);
+        if sent.as_ref().is_err_and(|status| status.code() == Code::ResourceExhausted) {
+            link.observed.shed();
+        }
         if frame.capacity() <= KEPT {
             frame.clear();
             FRAME.set(frame);
