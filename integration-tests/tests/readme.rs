@@ -49,15 +49,22 @@ fn the_service_in_three_files_runs_and_the_calls_compile() {
     write("src/layers.rs", &around(block(&readme, "options of its `.proto`.")));
     let package_section = "[package]\nname = \"readme\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n";
     let dependencies = block(&readme, "`Cargo.toml`:");
-    let tower = format!("{}\ntokio = ", inline(&readme, "Those below need"));
-    write("Cargo.toml", &format!("{package_section}{}", dependencies.replacen("tokio = ", &tower, 1)));
+    let others =
+        format!("{}\n{}", inline(&readme, "Those below need"), inline(&readme, "In the program, with"));
+    let others = format!("{others}\ntokio = ");
+    write("Cargo.toml", &format!("{package_section}{}", dependencies.replacen("tokio = ", &others, 1)));
+    let logs = block(&readme, "In the program, with");
+    write("src/logs.rs", &format!("#[allow(dead_code)]\npub fn show() {{\n{logs}}}\n"));
 
     // The port that README names may be taken here.
     let port = dora_integration_tests::process::free_port().expect("a free port");
     assert_eq!(main.matches("127.0.0.1:9567").count(), 2);
     write(
         "src/main.rs",
-        &format!("mod calls;\nmod layers;\nmod mocked;\n{}", main.replace("9567", &port.to_string())),
+        &format!(
+            "mod calls;\nmod layers;\nmod logs;\nmod mocked;\n{}",
+            main.replace("9567", &port.to_string())
+        ),
     );
 
     let output = Command::new(build(package, "readme")).output().expect("it starts");

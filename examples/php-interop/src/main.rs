@@ -37,6 +37,8 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // What Dora has to say: where it listens, who is refused, how it drains.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let outcome = match Args::parse().command {
         Some(Command::Serve { tcp }) => serve(tcp).await,
         Some(Command::Quote { php }) => prices::call(&php).await,

@@ -41,6 +41,8 @@ impl Orders for Shop {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    // What Dora has to say: where it listens, who is refused, how it drains.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     match std::env::args().nth(1) {
         None => show().await,
         Some(address) => serve(&address).await,
