@@ -19,8 +19,10 @@ pub enum Mode {
 
 /// The `type` of a request packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PacketKind {
     /// One call (`one`), or a map of calls under the caller's own keys.
+    #[non_exhaustive]
     Calls {
         /// What the caller waits for.
         mode: Mode,
