@@ -40,10 +40,10 @@ fn peak() -> usize {
 }
 
 /// Each asks for 20 MiB and reads nothing: without a budget for all, each has its
-/// own, and 400 of them held 2 GB.
+/// own, and they held 5.2 GB.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn peers_that_ask_for_much_and_read_nothing_share_one_budget() {
-    const GREEDY: usize = 400;
+    const GREEDY: usize = 1000;
     let server = Server::builder().dynamic(|request: Request<Value>| async move {
         let len = if request.called_as().as_str() == "/large" { MIB } else { 1 };
         Ok::<_, Status>(Value::from("x".repeat(len)))
@@ -70,7 +70,7 @@ async fn peers_that_ask_for_much_and_read_nothing_share_one_budget() {
         if before == now && now.is_some_and(|(answers, _)| answers as usize >= GREEDY) {
             break;
         }
-        assert!(start.elapsed() < Duration::from_secs(120), "it goes on and on");
+        assert!(start.elapsed() < Duration::from_secs(400), "it goes on and on");
         before = now;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }

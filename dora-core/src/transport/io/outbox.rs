@@ -26,6 +26,11 @@ impl Outbox {
         (self.bytes.len() - self.written).max(usize::from(!self.bytes.is_empty()))
     }
 
+    /// Bytes of memory that it takes, for what waits and as room.
+    pub(in crate::transport) fn held(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Where frames are appended.
     pub(in crate::transport) fn buffer(&mut self) -> &mut Vec<u8> {
         if self.written > KEPT && self.written > self.bytes.len() / 2 {

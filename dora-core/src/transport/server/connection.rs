@@ -199,7 +199,8 @@ where
         self.dispatch.tell_stats();
         let config = &self.dispatch.shared.config;
         self.session.end_turn(load, config, turn.now());
-        let held = load.waiting + self.session.inbox.len();
+        // Room counts: a buffer that grew by doubling holds up to twice what waits.
+        let held = self.dispatch.held() + self.session.inbox.len();
         if self.share.hold(&self.dispatch.shared.ledger, held, cx.waker()) {
             return Poll::Ready(After::End(Leave::AtOnce, Closed::OverBudget));
         }

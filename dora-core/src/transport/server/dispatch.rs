@@ -125,6 +125,11 @@ where
         }
     }
 
+    /// Bytes of memory that its answers take.
+    pub(super) fn held(&self) -> usize {
+        self.outbox.held()
+    }
+
     /// Bytes came.
     pub(super) fn received(&mut self, count: usize) {
         self.traffic.received += count as u64;
