@@ -12,14 +12,14 @@ use dora_core::call::status::Status;
 use dora_core::pack::value::Value;
 use dora_core::server::Server;
 use dora_core::transport::client::endpoint::Endpoint;
-use dora_core::transport::server::bind::bind;
+use dora_core::transport::server::bind::{Bound, bind};
 use dora_core::transport::server::stats::Stats;
 use parking_lot::Mutex;
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const HANDOVERS: usize = 200;
 const CALLERS: usize = 16;
 
 /// The calls that have run, by their number.
@@ -31,8 +31,35 @@ struct Running {
     served: JoinHandle<()>,
 }
 
-/// Listens beside whoever listens on the port already.
-async fn start(address: SocketAddr, ran: &Ran) -> Running {
+/// How a successor comes by its listener.
+enum Successor {
+    /// It listens beside its predecessor on the same port (`share_address`).
+    Beside(SocketAddr),
+    /// It has inherited its predecessor's socket, as from systemd or across `exec`.
+    Inherits(std::net::TcpListener),
+}
+
+impl Successor {
+    fn address(&self) -> SocketAddr {
+        match self {
+            Self::Beside(address) => *address,
+            Self::Inherits(listener) => listener.local_addr().expect("bound"),
+        }
+    }
+
+    async fn listen(&self) -> Bound {
+        match self {
+            Self::Beside(address) => bind(&(*address).into(), true).await.expect("it may share the port"),
+            Self::Inherits(listener) => {
+                let inherited = listener.try_clone().expect("a descriptor");
+                inherited.set_nonblocking(true).expect("a socket");
+                Bound::Tcp(TcpListener::from_std(inherited).expect("a listener"))
+            }
+        }
+    }
+}
+
+async fn start(successor: &Successor, ran: &Ran) -> Running {
     let ran = Arc::clone(ran);
     let server = Server::builder().dynamic(move |request: Request<Value>| {
         let ran = Arc::clone(&ran);
@@ -46,7 +73,7 @@ async fn start(address: SocketAddr, ran: &Ran) -> Running {
         }
     });
     // As `share_address` does; here, so that the predecessor is told only then.
-    let listener = bind(&address.into(), true).await.expect("it may share the port");
+    let listener = successor.listen().await;
     let stats = server.stats();
     let (stop, stopped) = oneshot::channel::<()>();
     let served = tokio::spawn(async move {
@@ -74,9 +101,19 @@ struct Outcome {
 /// easy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_that_never_pause_lose_nothing_over_200_handovers() {
+    assert_nothing_is_lost(Successor::Beside(free_port()), 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_lose_nothing_to_successors_that_inherit_the_listener() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    assert_nothing_is_lost(Successor::Inherits(listener), 50).await;
+}
+
+async fn assert_nothing_is_lost(successor: Successor, handovers: usize) {
     let (ran, outcome, over) = (Ran::default(), Arc::<Outcome>::default(), Arc::new(AtomicBool::new(false)));
-    let address = free_port();
-    let mut server = start(address, &ran).await;
+    let address = successor.address();
+    let mut server = start(&successor, &ran).await;
     let numbers = Arc::new(AtomicUsize::new(0));
     let mut callers = Vec::new();
     for _ in 0..4 {
@@ -103,8 +140,8 @@ async fn callers_that_never_pause_lose_nothing_over_200_handovers() {
             }));
         }
     }
-    for _ in 0..HANDOVERS {
-        let next = start(address, &ran).await;
+    for _ in 0..handovers {
+        let next = start(&successor, &ran).await;
         let old = std::mem::replace(&mut server, next);
         // Callers may use either while both listen.
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -120,5 +157,5 @@ async fn callers_that_never_pause_lose_nothing_over_200_handovers() {
     let answered = outcome.answered.load(Ordering::SeqCst);
     assert_eq!(outcome.ran_unsent.load(Ordering::SeqCst), 0, "called unsent, and ran");
     assert!(failed.is_empty(), "{} of {answered} failed: {:?}", failed.len(), failed.first());
-    assert!(answered > HANDOVERS * CALLERS, "only {answered} calls were made");
+    assert!(answered > handovers * CALLERS, "only {answered} calls were made");
 }

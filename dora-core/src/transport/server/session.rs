@@ -23,6 +23,8 @@ pub(super) struct Session {
     pace: Pace,
     /// When bytes last moved.
     active: Instant,
+    /// When the peer first sent something.
+    first_heard: Option<Instant>,
     /// Since when the peer takes none of its answers.
     stalled_since: Option<Instant>,
     /// Since when the frame that is being received is awaited.
@@ -109,6 +111,10 @@ pub(super) enum Due {
     Drained,
 }
 
+/// How long the first request of a new connection may take that a draining server
+/// still answers: its client cannot be told of the drain before.
+const FIRST: Duration = Duration::from_secs(1);
+
 /// How long a peer that was told of the drain may take to go by itself.
 const TOLD: Duration = Duration::from_secs(5);
 
@@ -142,6 +148,7 @@ impl Arrivals {
 
 impl Session {
     pub(super) fn new(inbox: Inbox, now: Instant) -> Self {
+        let first_heard = (!inbox.is_empty()).then_some(now);
         let arrivals = Arrivals { first: (inbox.len(), now), more: VecDeque::new() };
         Self {
             inbox,
@@ -149,6 +156,7 @@ impl Session {
             state: State::Open,
             pace: Pace::InTurn,
             active: now,
+            first_heard,
             stalled_since: None,
             frame_since: None,
         }
@@ -213,6 +221,7 @@ impl Session {
     /// Bytes have come into the inbox.
     pub(super) fn received(&mut self, count: usize, now: Instant) {
         self.arrivals.add(count, now);
+        self.first_heard.get_or_insert(now);
     }
 
     /// The peer has ended its side.
@@ -234,7 +243,13 @@ impl Session {
     /// The server drains from now on.
     pub(super) fn drain(&mut self, config: &SessionConfig, now: Instant) {
         if self.state == State::Open {
-            self.state = State::Draining { until: after(now, config.drain_linger), told: false };
+            let linger = after(now, config.drain_linger);
+            let until = match self.first_heard {
+                Some(_) => linger,
+                // Whoever has just connected is about to ask.
+                None => linger.max(after(self.active, FIRST)),
+            };
+            self.state = State::Draining { until, told: false };
         }
     }
 

@@ -112,6 +112,8 @@ fn a_peer_that_takes_nothing_is_due_and_one_that_takes_little_is_not() {
 #[test]
 fn a_draining_session_reads_on_for_a_while_and_is_over_when_idle() {
     let (mut session, start) = session();
+    feed(&mut session, &frame(), start);
+    assert!(matches!(session.next_frame(idle(), &config()), Some(Next::Frame(..))));
     session.drain(&config(), start);
     let linger = start + config().drain_linger;
     assert!(session.may_read(idle(), &config(), start) && session.over(idle(), start).is_none());
@@ -122,6 +124,22 @@ fn a_draining_session_reads_on_for_a_while_and_is_over_when_idle() {
         assert_eq!(session.over(load, linger), None);
     }
     assert_eq!(session.over(idle(), linger), Some(Leave::UntilPeerSends));
+}
+
+/// It can be told of nothing, and a reset would lose what it is about to ask.
+#[test]
+fn a_client_that_has_just_connected_may_ask_while_the_server_drains() {
+    let (mut session, start) = session();
+    session.drain(&config(), start);
+    let linger = start + config().drain_linger;
+    assert!(session.may_read(idle(), &config(), linger) && session.over(idle(), linger).is_none());
+    assert_eq!(due(&mut session, idle(), start), Some((start + FIRST, Due::Drained)));
+    feed(&mut session, &frame(), linger);
+    assert!(matches!(session.next_frame(idle(), &config()), Some(Next::Frame(..))));
+    let (mut session, start) = self::session();
+    session.drain(&config(), start + FIRST);
+    assert_eq!(session.over(idle(), start + FIRST), None, "it lingers as all do");
+    assert!(session.over(idle(), start + FIRST + config().drain_linger).is_some());
 }
 
 #[test]
