@@ -85,6 +85,7 @@ pub use dora_core::middleware::breaker::circuit::{
 };
 pub use dora_core::middleware::breaker::policy::{BreakerPolicy, Outcome};
 pub use dora_core::middleware::breaker::service::{Breaker, BreakerLayer};
+pub use dora_core::middleware::fallback::{Failed, Fallback, FallbackLayer};
 pub use dora_core::middleware::intercept::{Intercept, InterceptLayer};
 pub use dora_core::middleware::retry::budget::RetryBudget;
 pub use dora_core::middleware::retry::policy::RetryPolicy;
@@ -102,6 +103,7 @@ pub use dora_core::stub::batch::{Batch, BatchFuture};
 pub use dora_core::stub::call::{Call, CallFuture};
 pub use dora_core::stub::caller::Caller;
 pub use dora_core::stub::dynamic::{DynamicClient, Multi, MultiResults};
+pub use dora_core::stub::handlers::Handlers;
 pub use dora_core::stub::in_process::InProcess;
 pub use dora_core::stub::joins::Joins;
 pub use dora_core::stub::layered::{Layered, Methods};

@@ -5,6 +5,7 @@ pub mod balance;
 pub mod breaker;
 pub mod catch_panic;
 pub mod deadline;
+pub mod fallback;
 pub mod intercept;
 pub mod resolve;
 pub mod retry;

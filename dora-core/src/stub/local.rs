@@ -34,6 +34,14 @@ where
             call.resolve(method);
         }
     }
+    each(request, call)
+}
+
+/// As [`serve`], for calls whose methods are known already, or need not be.
+pub(super) fn each<F>(request: Request, call: F) -> BoxFuture<Response>
+where
+    F: Fn(Request) -> BoxFuture<Response> + Send + 'static,
+{
     let caught = move |request| -> BoxFuture<Response> {
         Box::pin(CatchPanicLayer.layer(service_fn(&call)).call(request))
     };

@@ -7,6 +7,7 @@ pub mod call;
 mod called;
 pub mod caller;
 pub mod dynamic;
+pub mod handlers;
 pub mod in_process;
 pub mod joins;
 pub mod layered;
