@@ -91,7 +91,7 @@ async fn what_a_typed_service_cannot_answer_is_an_error_of_that_call_alone() {
             (100_213, "the handler panicked"),
             (100_212, "no method is called \"/t/no_such_api\""),
             (100_212, "no method is called \"/t/tusk\"; did you mean \"/t/task\"?"),
-            (100_208, "the answer does not fit: "),
+            (100_208, "the answer has "),
             (100_203, "not the message expected (php): us: "),
         ];
         let several = results[5].at(&["data", "data"]).expect("results");
