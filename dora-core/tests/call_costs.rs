@@ -31,6 +31,7 @@ use dora_core::transport::client::channel::Channel;
 use dora_core::transport::client::endpoint::Endpoint;
 use dora_core::transport::server::incoming::Incoming;
 use dora_core::wire::encoder::Encoder;
+use futures_util::stream;
 use prost_types::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::task::JoinSet;
@@ -291,6 +292,48 @@ async fn call_in_rounds(
     Ok(())
 }
 
+/// Bytes that a server holds for a connection on which a call was made and nothing
+/// happens any more.
+fn idle() -> f64 {
+    const CONNECTIONS: usize = 100;
+    const PIPE: usize = 512;
+    let runtime = runtime();
+    let (sender, incoming) = tokio::sync::mpsc::unbounded_channel();
+    let incoming = stream::unfold(incoming, async |mut incoming| Some((incoming.recv().await?, incoming)));
+    let server = Server::builder().add_service(Echo);
+    runtime.spawn(server.serve_incoming(Box::pin(incoming), std::future::pending()));
+    let request = frame(Guid::from_u128(7), |out| {
+        let calls = Calls::One(PacketCall::new(ECHO.path(), Body::message(MESSAGE)));
+        let packet = RequestPacket { calls, ..RequestPacket::default() };
+        encode_request(Packer::Protobuf, &packet, out).expect("packs");
+    });
+    let mut answer = vec![0; answer(Guid::from_u128(7)).len()];
+    let mut call = async |far: &mut DuplexStream| {
+        far.write_all(&request).await.expect("served");
+        far.read_exact(&mut answer).await.expect("answered");
+    };
+    let mut held = Vec::with_capacity(2 * CONNECTIONS);
+    let mut open = async || {
+        for _ in 0..CONNECTIONS {
+            let (mut near, mut far) = duplex(PIPE);
+            // What the streams hold is not the server's.
+            for stream in [&mut near, &mut far] {
+                stream.write_all(&[0; PIPE]).await.expect("stands");
+            }
+            for stream in [&mut far, &mut near] {
+                stream.read_exact(&mut [0; PIPE]).await.expect("stands");
+            }
+            sender.send(Ok::<_, io::Error>(Incoming::new(near))).expect("served");
+            call(&mut far).await;
+            held.push(far);
+        }
+    };
+    // What all connections share is there once.
+    runtime.block_on(open());
+    let bytes = allocation_counter::measure(|| runtime.block_on(open())).bytes_current;
+    bytes as f64 / CONNECTIONS as f64 - (2 * PIPE) as f64
+}
+
 #[test]
 fn a_server_takes_little_for_a_call() {
     server(64).assert_within(&Bounds { allocations: 3.7, bytes: 1100.0, reads: 0.019, writes: 0.019 });
@@ -309,4 +352,10 @@ fn a_server_takes_less_the_more_calls_are_outstanding() {
 #[test]
 fn a_client_takes_less_the_more_calls_are_outstanding() {
     client(1024).assert_within(&Bounds { allocations: 2.45, bytes: 1250.0, reads: 0.0012, writes: 0.0012 });
+}
+
+#[test]
+fn an_idle_connection_takes_little() {
+    let bytes = idle();
+    assert!(bytes > 0.0 && bytes < 1900.0, "{bytes} bytes for an idle connection");
 }

@@ -34,6 +34,14 @@ use super::shared::Shared;
 use super::shutdown::{Phase, Watcher};
 use super::turn::{Budget, Turn};
 
+/// A connection that is to be served, and what with.
+pub(super) struct Accepted<S> {
+    pub(super) incoming: Incoming,
+    pub(super) service: S,
+    pub(super) shared: Arc<Shared>,
+    pub(super) watcher: Watcher,
+}
+
 /// A connection and all that runs on it.
 struct Serving<S: Service<Request>> {
     stream: Stream,
@@ -66,13 +74,14 @@ const READ_AHEAD: usize = 64 << 10;
 const PROBE: Duration = Duration::from_secs(1);
 
 /// Serves a connection until it ends, of itself or by the server's shutdown.
-pub(super) async fn serve<S>(incoming: Incoming, service: S, shared: Arc<Shared>, watcher: Watcher)
+pub(super) async fn serve<S>(accepted: Box<Accepted<S>>)
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
 {
     // Nothing of this size may be moved into a future of its own: it would be
     // there twice.
-    let mut connection = Serving::new(incoming, service, shared, watcher.clone());
+    let watcher = accepted.watcher.clone();
+    let mut connection = Serving::new(*accepted);
     let mut changed = pin!(watcher.changed());
     let mut told: Option<Waker> = None;
     let mut phase = Phase::Serving;
@@ -142,7 +151,8 @@ impl<S> Serving<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
 {
-    fn new(incoming: Incoming, service: S, shared: Arc<Shared>, watcher: Watcher) -> Self {
+    fn new(accepted: Accepted<S>) -> Self {
+        let Accepted { incoming, service, shared, watcher } = accepted;
         let (stream, first, over) = incoming.into_parts();
         shared.observers.tell(|observer| observer.connection_accepted(&over));
         let mut inbox = Inbox::new(shared.config.decoder());

@@ -16,7 +16,7 @@ use crate::call::status::BoxError;
 use crate::transport::io::stream::Stream;
 
 use super::config::SessionConfig;
-use super::connection;
+use super::connection::{self, Accepted};
 use super::control::Control;
 use super::cost::{Costs, Execution};
 use super::incoming::Incoming;
@@ -129,16 +129,14 @@ where
     pub fn serve(&self, incoming: Incoming) -> impl Future<Output = ()> + Send + 'static + use<S> {
         let (service, shared, watcher) =
             (self.service.clone(), Arc::clone(&self.shared), self.shutdown.watcher());
-        let upgrade = self.config.upgrade.clone();
-        // Whatever is done first, a task that serves holds no more than it needs.
+        let accepted = Box::new(Accepted { incoming, service, shared, watcher });
+        // A task has room for what it is given beside what it makes of it, and for
+        // what it does first beside what it does then: in boxes, that is a pointer,
+        // and what is done with is given back.
+        let opened = Box::pin(open(accepted, self.config.upgrade.clone()));
         async move {
-            let peer = incoming.peer.clone();
-            match open(incoming, upgrade, shared.config.frame_timeout).await {
-                Ok(incoming) => connection::serve(incoming, service, shared, watcher).await,
-                Err(error) => {
-                    shared.log.not_begun(&peer, &error);
-                    shared.observers.tell(|observer| observer.handshake_failed(&peer, &error));
-                }
+            if let Some(accepted) = opened.await {
+                connection::serve(accepted).await;
             }
         }
     }
@@ -163,8 +161,22 @@ where
     }
 }
 
-/// Makes a connection ready for its first frame.
-async fn open(
+/// Makes a connection ready for its first frame; `None` when that fails, which is
+/// told to whoever listens.
+async fn open<S>(accepted: Box<Accepted<S>>, upgrade: Option<Arc<Upgrade>>) -> Option<Box<Accepted<S>>> {
+    let Accepted { incoming, service, shared, watcher } = *accepted;
+    let peer = incoming.peer.clone();
+    match prepare(incoming, upgrade, shared.config.frame_timeout).await {
+        Ok(incoming) => Some(Box::new(Accepted { incoming, service, shared, watcher })),
+        Err(error) => {
+            shared.log.not_begun(&peer, &error);
+            shared.observers.tell(|observer| observer.handshake_failed(&peer, &error));
+            None
+        }
+    }
+}
+
+async fn prepare(
     mut incoming: Incoming,
     upgrade: Option<Arc<Upgrade>>,
     patience: Duration,
