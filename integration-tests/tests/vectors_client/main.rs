@@ -8,4 +8,5 @@ mod fake;
 mod faults;
 mod old;
 mod old_replay;
+mod others;
 mod replay;

@@ -4,17 +4,28 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Command;
 
+use dora::{Control, Server};
 use dora_integration_tests::exact::Exact;
+use dora_integration_tests::over::{self, Over, over};
 use dora_integration_tests::process::{Process, binary};
 use dora_integration_tests::raw::{Dialect, PATIENCE, Peer, gunzip};
 use dora_integration_tests::serialized;
 use dora_integration_tests::vectors::Recording;
 
+use crate::api;
+
 /// The `legacy-server` example, as a process.
 pub(crate) struct LegacyServer {
     address: SocketAddr,
-    /// It ends with this.
-    pub(crate) process: Process,
+    host: Host,
+}
+
+/// Where it runs.
+enum Host {
+    /// In a process of its own, which ends with this.
+    Process(Box<Process>),
+    /// Here, until the tests end: for what no other process can be reached over.
+    Here,
 }
 
 /// An answer, taken apart.
@@ -45,11 +56,35 @@ impl LegacyServer {
         let line = process.line(PATIENCE).expect("a line").unwrap_or_default();
         let address = line.strip_prefix("ready: tcp ").and_then(|address| address.parse().ok());
         let address = address.unwrap_or_else(|| panic!("it said {line:?} and {}", process.errors()));
-        Self { address, process }
+        Self { address, host: Host::Process(Box::new(process)) }
+    }
+
+    /// The same within this process, over what this run goes over.
+    fn within(dialect: &Dialect) -> Self {
+        let control = Control::with_reload(|| ());
+        let mut server = Server::builder().dynamic(api::call).control(control);
+        if let Some(salt) = &dialect.salt {
+            server = server.salt(salt);
+        }
+        if dialect.gzip {
+            server = server.gzip();
+        }
+        Self { address: over::serve(server), host: Host::Here }
+    }
+
+    /// The process of one that has its own.
+    pub(crate) fn process(&mut self) -> &mut Process {
+        match &mut self.host {
+            Host::Process(process) => process,
+            Host::Here => panic!("it runs within this process"),
+        }
     }
 
     pub(crate) fn connect(&self) -> Peer {
-        Peer::connect(self.address).unwrap_or_else(|error| panic!("{error}: {}", self.process.errors()))
+        Peer::connect(self.address).unwrap_or_else(|error| match &self.host {
+            Host::Process(process) => panic!("{error}: {}", process.errors()),
+            Host::Here => panic!("{error}"),
+        })
     }
 
     /// A good call on a connection of its own.
@@ -65,8 +100,18 @@ pub(crate) struct Servers(BTreeMap<(bool, bool), LegacyServer>);
 impl Servers {
     pub(crate) fn of(&mut self, recording: &Recording) -> &LegacyServer {
         let key = (recording.signed, recording.compressed);
-        self.0.entry(key).or_insert_with(|| LegacyServer::start(&dialect_of(recording)))
+        let dialect = dialect_of(recording);
+        self.0.entry(key).or_insert_with(|| match over() {
+            Over::Tcp => LegacyServer::start(&dialect),
+            _ => LegacyServer::within(&dialect),
+        })
     }
+}
+
+/// Whether a recording is replayed in this run: over something else than TCP those
+/// of one PHP version are enough, as the others differ within bodies.
+pub(crate) fn is_replayed(recording: &Recording) -> bool {
+    over() == Over::Tcp || !recording.file.contains("php71")
 }
 
 /// What the peers of a recording were set to.

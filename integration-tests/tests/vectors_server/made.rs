@@ -336,9 +336,9 @@ fn the_server_drains_what_it_has_begun_when_it_is_told_to_end() {
     let slow = single("/t/sleep", "a:1:{s:2:\"us\";i:300000;}");
     peer.send(&Dialect::GUID.frame(GUID, &request(GUID, "W_S", &slow))).expect("sent");
     peer.expect_silence(Duration::from_millis(50)).expect("it sleeps");
-    server.process.terminate().expect("it runs");
+    server.process().terminate().expect("it runs");
     let answer = Answer::open(&Dialect::GUID, &peer.frame().expect("an answer"));
     assert_eq!(answer.value().at(&["data", "data", "slept"]), Some(&300_000.into()));
     peer.expect_close().expect("closed");
-    assert!(server.process.wait(PATIENCE).expect("it ends").success());
+    assert!(server.process().wait(PATIENCE).expect("it ends").success());
 }
