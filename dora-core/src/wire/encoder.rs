@@ -38,6 +38,12 @@ impl Encoder {
         Self { max_packet, salt }
     }
 
+    /// The largest packet that it writes, in bytes.
+    #[must_use]
+    pub const fn max_packet(&self) -> usize {
+        self.max_packet
+    }
+
     /// Begins a frame at the end of `out`. The body is what the caller appends
     /// until [`finish`](Self::finish).
     pub fn begin(&self, generation: Generation, guid: &Guid, out: &mut Vec<u8>) -> Unfinished {

@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::Stream;
+use futures_util::stream::BoxStream;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
@@ -97,11 +97,10 @@ fn request() -> Request {
     Request::new(Body::message(0_i64))
 }
 
+type ServerChange = Change<InstanceKey, Server>;
+
 /// A stream of changes, and where to send them.
-fn changes() -> (
-    UnboundedSender<Change<InstanceKey, Server>>,
-    Pin<Box<impl Stream<Item = Result<Change<InstanceKey, Server>, Status>> + Send>>,
-) {
+fn changes() -> (UnboundedSender<ServerChange>, BoxStream<'static, Result<ServerChange, Status>>) {
     let (sender, receiver) = unbounded_channel();
     let stream = futures_util::stream::unfold(receiver, |mut receiver| async move {
         let change = receiver.recv().await?;

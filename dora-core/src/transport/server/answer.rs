@@ -1,7 +1,9 @@
 //! Putting an answer into a frame, in the manner its request came.
 
+use std::cmp::Reverse;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::call::batch::CallKey;
 use crate::call::packer::Packer;
 use crate::call::status::Status;
 use crate::call::trace::SERVER;
@@ -9,8 +11,9 @@ use crate::carry::reply::write;
 use crate::generation::Generation;
 use crate::guid::Guid;
 use crate::pack::envelope::Format;
-use crate::pack::packet::{ResponseData, ResponsePacket};
+use crate::pack::packet::{CallResult, ResponseData, ResponsePacket};
 use crate::wire::encoder::Encoder;
+use crate::wire::error::FrameError;
 
 use super::diagnose;
 
@@ -27,43 +30,105 @@ pub(super) struct Manner {
 impl Manner {
     /// Appends `packet` as a frame to `out`. An answer over the packet limit
     /// becomes an error that says so: silence would cost the caller its timeout.
-    ///
     /// So does one that panics while it is packed: that is code of the message's.
+    ///
+    /// Of a batch those results become errors that do not fit, or panic.
     pub(super) fn encode(&self, encoder: &Encoder, packet: ResponsePacket, out: &mut Vec<u8>) {
-        let before = out.len();
-        let status = match catch_unwind(AssertUnwindSafe(|| self.frame(encoder, &packet, out))) {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => Status::resource_exhausted(diagnose::answer_too_long(&error)),
-            Err(_) => {
-                out.truncate(before);
-                tracing::error!(target: SERVER, guid = %self.guid, "an answer panicked while it was packed");
-                Status::internal("the answer could not be packed")
-            }
-        };
+        let Err(unfit) = self.try_frame(encoder, &packet, out) else { return };
         let data = match packet.data {
-            ResponseData::One(_) => ResponseData::One(Err(status.clone())),
-            ResponseData::Many(results) => {
-                ResponseData::Many(results.into_iter().map(|(key, _)| (key, Err(status.clone()))).collect())
-            }
+            ResponseData::One(_) => ResponseData::One(Err(unfit.status())),
+            ResponseData::Many(results) => ResponseData::Many(self.fitting(encoder, results)),
             other => other,
         };
-        let Err(_) = self.frame(encoder, &ResponsePacket { data, ..packet }, out) else { return };
+        let packet = ResponsePacket { data, ..packet };
+        let Err(unfit) = self.try_frame(encoder, &packet, out) else { return };
         // Not even the errors fit, with all their keys: one for the whole packet.
-        let refused = ResponsePacket::refused(packet.guid, &status).with_can(packet.can);
+        let refused = ResponsePacket::refused(packet.guid, &unfit.status()).with_can(packet.can);
         let packet = ResponsePacket { is_result: packet.is_result, ..refused };
         self.frame(encoder, &packet, out).unwrap_or(());
     }
 
-    fn frame(
-        &self,
-        encoder: &Encoder,
-        packet: &ResponsePacket,
-        out: &mut Vec<u8>,
-    ) -> Result<(), crate::wire::error::FrameError> {
+    /// The results of a batch that does not fit into a packet: those that do not fit or
+    /// panic by themselves are errors, then the largest ones, until the rest fits.
+    fn fitting(&self, encoder: &Encoder, results: Vec<(CallKey, CallResult)>) -> Vec<(CallKey, CallResult)> {
+        let max = encoder.max_packet();
+        let mut sizes = Vec::with_capacity(results.len());
+        let mut results: Vec<_> = results
+            .into_iter()
+            .map(|(key, result)| {
+                let (result, size) = self.alone(encoder, result);
+                sizes.push(size);
+                (key, result)
+            })
+            .collect();
+        let together: usize = sizes.iter().sum();
+        let mut left = together;
+        let mut largest: Vec<usize> = (0..results.len()).collect();
+        largest.sort_by_key(|index| Reverse(sizes[*index]));
+        for index in largest {
+            if left <= max {
+                break;
+            }
+            let status = Status::resource_exhausted(diagnose::answers_too_long(together, sizes[index], max));
+            let (_, size) = self.alone(encoder, Err(status.clone()));
+            if size < sizes[index] {
+                left = left - sizes[index] + size;
+                results[index].1 = Err(status);
+            }
+        }
+        results
+    }
+
+    /// A result that can be packed, or why it cannot, and the bytes that it takes.
+    fn alone(&self, encoder: &Encoder, result: CallResult) -> (CallResult, usize) {
+        let packet = ResponsePacket::ended(None, ResponseData::One(result));
+        let mut out = Vec::new();
+        let unfit = self.try_frame(encoder, &packet, &mut out).err();
+        match (unfit, packet.data) {
+            (None, ResponseData::One(result)) => (result, out.len()),
+            (unfit, _) => {
+                let status =
+                    unfit.map_or_else(|| Status::internal("a result became another"), |unfit| unfit.status());
+                let packet = ResponsePacket::ended(None, ResponseData::One(Err(status.clone())));
+                let fits = self.try_frame(encoder, &packet, &mut out).is_ok();
+                (Err(status), if fits { out.len() } else { encoder.max_packet() })
+            }
+        }
+    }
+
+    /// Appends a frame, or nothing.
+    fn try_frame(&self, encoder: &Encoder, packet: &ResponsePacket, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        let before = out.len();
+        match catch_unwind(AssertUnwindSafe(|| self.frame(encoder, packet, out))) {
+            Ok(result) => result.map_err(Unfit::Long),
+            Err(_) => {
+                out.truncate(before);
+                tracing::error!(target: SERVER, guid = %self.guid, "an answer panicked while it was packed");
+                Err(Unfit::Panicked)
+            }
+        }
+    }
+
+    fn frame(&self, encoder: &Encoder, packet: &ResponsePacket, out: &mut Vec<u8>) -> Result<(), FrameError> {
         let format = Format { packer: self.packer, generation: self.generation };
         let frame = encoder.begin(self.generation, &self.guid, out);
         write(packet, format, self.gzip, out);
         encoder.finish(&frame, out)
+    }
+}
+
+/// Why an answer is no frame.
+enum Unfit {
+    Long(FrameError),
+    Panicked,
+}
+
+impl Unfit {
+    fn status(&self) -> Status {
+        match self {
+            Self::Long(error) => Status::resource_exhausted(diagnose::answer_too_long(error)),
+            Self::Panicked => Status::internal("the answer could not be packed"),
+        }
     }
 }
 
@@ -106,5 +171,29 @@ mod tests {
             manner.encode(&encoder, packet(Err(status)), &mut expected);
             assert_eq!(out.escape_ascii().to_string(), expected.escape_ascii().to_string());
         }
+    }
+
+    #[test]
+    fn of_a_batch_only_what_does_not_fit_is_an_error() {
+        let manner =
+            Manner { generation: Generation::Guid, packer: Packer::Php, gzip: false, guid: Guid::ZERO };
+        let text = |len| Ok(Response::new(Body::message("x".repeat(len))));
+        let codes = |lens: &[usize]| -> Vec<Option<i64>> {
+            let results = lens.iter().zip(0_i64..).map(|(len, key)| (CallKey::Int(key), text(*len)));
+            let results = manner.fitting(&Encoder::new(10_000, None), results.collect());
+            let mut out = Vec::new();
+            let packet = ResponsePacket::ended(None, ResponseData::Many(results.clone()));
+            manner.frame(&Encoder::new(10_000, None), &packet, &mut out).expect("now it fits");
+            results.iter().map(|(_, result)| result.as_ref().err().map(Status::raw_code)).collect()
+        };
+        const LONG: Option<i64> = Some(100_208);
+        assert_eq!(codes(&[10, 20_000, 10]), [None, LONG, None], "by itself");
+        assert_eq!(codes(&[3_000, 6_000, 4_000]), [None, LONG, None], "together: the largest goes");
+        assert_eq!(codes(&[8_000, 8_000, 8_000, 50]), [LONG, LONG, None, None]);
+        let mut panics = vec![(CallKey::Int(0), text(10))];
+        panics.push((CallKey::Int(1), Ok(Response::new(Body::message(Unpackable)))));
+        let results = manner.fitting(&Encoder::new(10_000, None), panics);
+        assert!(results[0].1.is_ok());
+        assert_eq!(results[1].1.as_ref().expect_err("panics").message(), "the answer could not be packed");
     }
 }
