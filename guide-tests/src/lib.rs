@@ -44,7 +44,7 @@ macro_rules! chapters {
 }
 
 chapters! {
-    first_service errors deadlines batches layers testing shutdown logging tls php performance carry
+    first_service errors deadlines batches layers resilience testing shutdown logging tls php performance carry
     from_tonic from_php
 }
 

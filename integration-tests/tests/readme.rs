@@ -46,6 +46,7 @@ fn the_service_in_three_files_runs_and_the_calls_compile() {
     let main = block(&readme, "`src/main.rs`:");
     write("src/calls.rs", &around(block(&readme, "A generated method returns a call")));
     write("src/mocked.rs", &around(block(&readme, "answers them, for tests:")));
+    write("src/fleet.rs", &around(block(&readme, "under clients, layers and batches.")));
     write("src/layers.rs", &around(block(&readme, "options of its `.proto`.")));
     let package_section = "[package]\nname = \"readme\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n";
     let dependencies = block(&readme, "`Cargo.toml`:");
@@ -62,7 +63,7 @@ fn the_service_in_three_files_runs_and_the_calls_compile() {
     write(
         "src/main.rs",
         &format!(
-            "mod calls;\nmod layers;\nmod logs;\nmod mocked;\n{}",
+            "mod calls;\nmod fleet;\nmod layers;\nmod logs;\nmod mocked;\n{}",
             main.replace("9567", &port.to_string())
         ),
     );

@@ -7,6 +7,7 @@
 //! | [`deadlines`] | how long a call may take, and who ends it |
 //! | [`batches`] | several calls in one packet; calls without a result, or with a later one |
 //! | [`layers`] | what holds for all calls, for one service, for one method |
+//! | [`resilience`] | many instances as one; trying again, circuit breakers |
 //! | [`testing`] | without a port: in process, with mocks |
 //! | [`shutdown`] | leaving without losing a call |
 //! | [`logging`] | logs and spans, what is counted |
@@ -34,6 +35,9 @@ pub mod batches {}
 
 #[doc = include_str!("layers.md")]
 pub mod layers {}
+
+#[doc = include_str!("resilience.md")]
+pub mod resilience {}
 
 #[doc = include_str!("testing.md")]
 pub mod testing {}
