@@ -20,10 +20,7 @@ impl FleetBuilder {
         addresses: impl IntoIterator<Item = A>,
     ) -> Result<Fleet<Channel>, Status> {
         let endpoints = addresses.into_iter().map(|address| Endpoint::new(address.as_ref()));
-        let endpoints = endpoints.collect::<Result<Vec<_>, _>>();
-        self.endpoints(
-            endpoints.map_err(|error| Status::invalid_argument(error.to_string()).with_source(error))?,
-        )
+        self.endpoints(endpoints.collect::<Result<Vec<_>, _>>()?)
     }
 
     /// A fleet of channels to these endpoints; each connects at its first call. Must be

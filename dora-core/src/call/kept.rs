@@ -8,12 +8,16 @@
 //! Where neither a call nor its method says how long it may take, its channel does,
 //! counted from when the call was made: what it waited for in other layers, and what
 //! earlier tries took, is of that time. The channel is told when that was; and the
-//! caller, while its service is not ready, what the channel within it says.
+//! caller, while its service is not ready, what the channel within it says. So does a
+//! fleet, for calls that wait for an instance.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+/// How long calls may take where nobody said anything.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
 
 thread_local! {
     static KEPT: Cell<bool> = const { Cell::new(false) };
@@ -68,8 +72,8 @@ pub(crate) fn watch<T>(made: &mut Option<Instant>, poll: impl FnOnce() -> T) -> 
     (result, KEPT.replace(kept))
 }
 
-/// Says, where a clone of a service is made to ask, how long its calls may take that do
-/// not say. Of several channels in a service the most patient one counts.
+/// Says, where a clone of a service is made to ask, and where a service is not ready, how
+/// long its calls may take that do not say. Of several channels in a service the most patient one counts.
 pub(crate) fn say_default(timeout: Duration) {
     match DEFAULT.get() {
         Default::NotAsked => {}
@@ -80,10 +84,15 @@ pub(crate) fn say_default(timeout: Duration) {
 
 /// How long calls of `service` may take that do not say, if a channel is in it.
 pub(crate) fn ask_default<S: Clone>(service: &S) -> Option<Duration> {
+    asking(|| drop(service.clone())).1
+}
+
+/// Runs `look`, and how long calls may take by what the channels say that it comes upon.
+pub(crate) fn asking<T>(look: impl FnOnce() -> T) -> (T, Option<Duration>) {
     let outer = DEFAULT.replace(Default::Asked);
-    drop(service.clone());
+    let result = look();
     match DEFAULT.replace(outer) {
-        Default::Said(timeout) => Some(timeout),
-        Default::NotAsked | Default::Asked => None,
+        Default::Said(timeout) => (result, Some(timeout)),
+        Default::NotAsked | Default::Asked => (result, None),
     }
 }

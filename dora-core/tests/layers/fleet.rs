@@ -8,16 +8,19 @@ use std::time::{Duration, Instant};
 
 use dora_core::call::code::Code;
 use dora_core::call::status::Status;
-use dora_core::middleware::balance::fleet::{Fleet, FleetBuilder};
+use dora_core::middleware::balance::fleet::{Fleet, FleetBuilder, InstanceKey};
 use dora_core::middleware::retry::policy::RetryPolicy;
 use dora_core::middleware::retry::service::RetryLayer;
 use dora_core::server::Server;
+use dora_core::stub::caller::Caller;
+use dora_core::stub::dynamic::DynamicClient;
 use dora_core::transport::client::channel::Channel;
 use dora_core::transport::client::endpoint::Endpoint;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::Layer;
+use tower::discover::Change;
 use tower::layer::util::Identity;
 
 use crate::support::{GET, Mounted, PATIENCE, PUT, Work, all_well, batch, call, endpoint, serve};
@@ -161,4 +164,61 @@ async fn rolling_restarts_under_load_lose_no_call_and_run_none_twice() {
         caller.await.expect("no panic").expect("no call is lost");
     }
     assert_eq!(work.started(), made.load(Ordering::SeqCst), "none ran twice");
+}
+
+/// How long a call waits that nobody gave a time, and what it is told.
+async fn wait_in_vain<S: Caller>(client: S) -> (Duration, Status) {
+    let begun = tokio::time::Instant::now();
+    let call = DynamicClient::new(client).call("/user/get", 7).into_future();
+    let waited = tokio::time::timeout(Duration::from_secs(3_600), call).await;
+    let status = waited.expect("it ends by itself").expect_err("no instance");
+    (begun.elapsed(), status)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_without_a_time_waits_no_longer_than_endpoints_say() {
+    let silent = futures_util::stream::pending::<Result<Change<InstanceKey, Channel>, Status>>();
+    let (took, status) = wait_in_vain(FleetBuilder::default().discover(silent)).await;
+    assert_eq!((took.as_secs(), status.code()), (3, Code::DeadlineExceeded), "nothing was heard: {status}");
+    assert!(status.is_unsent());
+
+    let unreachable = endpoint(dead().await)
+        .connect_with(|_| pending::<std::io::Result<TcpStream>>())
+        .connect_timeout(Duration::from_secs(60))
+        .timeout(Duration::from_millis(200));
+    let fleet = fleet(vec![unreachable]);
+    // The first call asks for the connection, the second waits for what comes of it.
+    for _ in 0..2 {
+        let (took, status) = wait_in_vain(fleet.clone()).await;
+        assert_eq!((took.as_millis() / 10, status.code()), (20, Code::DeadlineExceeded), "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waited_in_vain_is_told_what_keeps_instances_away() {
+    let refused = || async { Err::<TcpStream, _>(std::io::Error::other("the cable is cut")) };
+    let far = endpoint(dead().await).connect_with(move |_| refused()).timeout(Duration::from_millis(1));
+    let peer = far.clone().connect_lazy().expect("settings").peer().to_owned();
+    let fleet = fleet(vec![far]);
+    let mut told = None;
+    for _ in 0..100 {
+        let (_, status) = wait_in_vain(fleet.clone()).await;
+        if status.code() == Code::DeadlineExceeded {
+            told = Some(status);
+            break;
+        }
+    }
+    let text = told.expect("an attempt begins after a pause of more than that").to_string();
+    assert!(text.contains("no instance of the fleet was ready before the deadline"), "{text}");
+    assert!(text.contains(&peer) && text.contains("the cable is cut"), "{text}");
+}
+
+#[test]
+fn an_address_that_is_none_is_named_once() {
+    let error = FleetBuilder::default().connect_lazy(["127.0.0.1"]).expect_err("there is no port");
+    assert_eq!(error.code(), Code::InvalidArgument);
+    assert_eq!(
+        error.message(),
+        "\"127.0.0.1\" is no address of a server: there is no port; write \"127.0.0.1:9567\""
+    );
 }

@@ -35,8 +35,9 @@ use super::updates::follow;
 /// [`RetryLayer`](crate::middleware::retry::service::RetryLayer) around the fleet, which
 /// knows what is safe; its next try goes to another instance.
 ///
-/// While no instance is ready, calls wait, up to their deadline; or until an attempt to
-/// reach each of them, made since, has failed. If the fleet is known
+/// While no instance is ready, calls wait, up to their deadline (which is, where neither
+/// they nor their methods say, what the endpoints have as their timeout); or until an
+/// attempt to reach each of them, made since, has failed. If the fleet is known
 /// to be empty they fail at once, with PHP's code 100010 and `Code::Unavailable`.
 ///
 /// ```
@@ -134,6 +135,9 @@ impl FleetBuilder {
     }
 
     /// A fleet of these instances: names and services. They need no slow start.
+    ///
+    /// Name a channel as its endpoint is called (`host:port`): so an error names where a
+    /// call failed, and a layer that tries again finds another instance by that name.
     pub fn instances<K, S>(self, instances: impl IntoIterator<Item = (K, S)>) -> Fleet<S>
     where
         K: Into<InstanceKey>,
@@ -148,7 +152,7 @@ impl FleetBuilder {
     /// of [`Change`](tower::discover::Change)s), in a task that ends with the stream or
     /// with the fleet. Must be called within a tokio runtime.
     ///
-    /// Calls wait for the first instance, up to their deadline. An instance that is
+    /// Calls wait for the first instance, up to their deadline, or 3 s. An instance that is
     /// removed keeps the calls that it has; one that is inserted again under its name is
     /// replaced. A failure of the stream is logged, and changes nothing.
     pub fn discover<D>(self, changes: D) -> Fleet<D::Service>

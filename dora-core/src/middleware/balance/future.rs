@@ -6,14 +6,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tokio::sync::futures::OwnedNotified;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tower::Service;
 
 use crate::call::code::Code;
+use crate::call::deadline::Deadline;
 use crate::call::dora_code;
+use crate::call::kept;
 use crate::call::request::Request;
 use crate::call::response::{Deferred, Reply, Response};
 use crate::call::status::{BoxError, Status};
@@ -54,6 +57,9 @@ struct Wait {
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
+/// The time of a call that waited is over.
+struct Elapsed;
+
 impl<S: Service<Request>> FleetFuture<S> {
     pub(super) fn new(shared: Arc<Shared<S>>, request: Request) -> Self {
         let unsent_before = shared.unsent.load(Ordering::Relaxed);
@@ -75,7 +81,9 @@ where
                     choose(this.shared, this.request, this.visited, this.last, *this.unsent_before)?
                 }
                 StateProjection::Waiting { wait } => {
-                    ready!(wait.poll(cx))?;
+                    if ready!(wait.poll(cx)).is_err() {
+                        return Poll::Ready(Err(this.shared.waited_in_vain()));
+                    }
                     choose(this.shared, this.request, this.visited, this.last, *this.unsent_before)?
                 }
                 StateProjection::Calling { future, in_flight, cover } => {
@@ -123,7 +131,8 @@ where
     // Before it looks, so that no change is missed.
     let mut changed = None;
     loop {
-        match shared.dispatch(request, visited) {
+        let (dispatched, said) = kept::asking(|| shared.dispatch(request, visited));
+        match dispatched {
             Ok(taken) => {
                 let in_flight = Some(taken.in_flight);
                 return Ok(State::Calling { future: taken.future, in_flight, cover: taken.cover });
@@ -138,7 +147,8 @@ where
                     return Err(status);
                 }
                 if let Some(changed) = changed.take() {
-                    let deadline = request.deadline().map(|at| Box::pin(sleep_until(at.instant())));
+                    let deadline = shared.deadline(request, said);
+                    let deadline = deadline.map(|at| Box::pin(sleep_until(at.instant())));
                     return Ok(State::Waiting { wait: Box::pin(Wait { changed, deadline }) });
                 }
                 let mut listener = Box::pin(Arc::clone(&shared.changed).notified_owned());
@@ -150,6 +160,32 @@ where
 }
 
 impl<S> Shared<S> {
+    /// Until when a call waits for an instance: if it does not say, as long as its
+    /// endpoints let it take, of which those that are not ready have `said` something.
+    /// While nothing was heard of any, as long as endpoints do by default.
+    fn deadline(&self, request: &Request, said: Option<Duration>) -> Option<Deadline> {
+        let nothing_heard = self.nodes.load().is_none();
+        let by_default = || said.or(nothing_heard.then_some(kept::DEFAULT_TIMEOUT));
+        let made = || kept::made(Instant::now());
+        request.deadline().or_else(|| by_default().map(|timeout| Deadline::from_instant(made(), timeout)))
+    }
+
+    /// No instance became ready for a call in its time: the caller is told what became of
+    /// the last call that could not be sent, if no instance has been reached since.
+    fn waited_in_vain(&self) -> Status {
+        let mut text = "no instance of the fleet was ready before the deadline".to_owned();
+        let nodes = self.nodes.load();
+        let mut nodes = nodes.iter().flat_map(|nodes| nodes.iter());
+        let last = nodes
+            .any(|node| node.unsent.load(Ordering::Relaxed) > 0)
+            .then(|| self.last_unsent.lock().clone());
+        if let Some(last) = last.flatten() {
+            let peer = last.peer().map(|peer| format!(" of {peer}")).unwrap_or_default();
+            text = format!("{text}; the last that was heard{peer}: {}", last.message());
+        }
+        Status::raw(dora_code::TIMEOUT, text).unsent()
+    }
+
     /// A call could not be sent to `node`: those that wait may be told.
     fn note_unsent(&self, node: &Node<S>, status: &Status) {
         *self.last_unsent.lock() = Some(status.clone());
@@ -160,15 +196,12 @@ impl<S> Shared<S> {
 }
 
 impl Wait {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Elapsed>> {
         if self.changed.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Ok(()));
         }
         let Some(deadline) = &mut self.deadline else { return Poll::Pending };
-        ready!(deadline.as_mut().poll(cx));
-        let status =
-            Status::raw(dora_code::TIMEOUT, "no instance of the fleet was ready before the deadline");
-        Poll::Ready(Err(status.unsent()))
+        deadline.as_mut().poll(cx).map(|()| Err(Elapsed))
     }
 }
 

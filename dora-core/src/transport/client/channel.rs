@@ -219,7 +219,11 @@ impl Service<Request> for Channel {
     type Future = CallFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.handle.link.poll_ready(&mut self.pass, cx.waker()).map(Ok)
+        let ready = self.handle.link.poll_ready(&mut self.pass, cx.waker()).map(Ok);
+        if ready.is_pending() {
+            kept::say_default(self.handle.link.endpoint.timeout);
+        }
+        ready
     }
 
     fn call(&mut self, request: Request) -> CallFuture {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::call::capabilities::Capabilities;
+use crate::call::kept;
 use crate::call::observe::Observer;
 use crate::call::packer::Packer;
 use crate::call::status::Status;
@@ -96,7 +97,7 @@ impl Endpoint {
             packer: None,
             salt: None,
             gzip: None,
-            timeout: Duration::from_secs(3),
+            timeout: kept::DEFAULT_TIMEOUT,
             connect_timeout: Duration::from_secs(3),
             idle_timeout: None,
             silence_timeout: Duration::from_secs(10),
