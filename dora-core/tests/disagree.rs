@@ -343,7 +343,26 @@ async fn certificates_and_protocols() {
     let says = ["does not believe this client's certificate", "`ServerTls::clients`"];
     let heard = ["no authority of `ServerTls::clients` has signed"];
     let stranger = client().identity(theirs.issue("client"));
-    assert_disagree("a strange client", mutual(), Some(stranger), unavailable, &says, &heard).await;
+    assert_disagree("a strange client", mutual(), Some(stranger.clone()), unavailable, &says, &heard).await;
+    // Who has said why does not have another reason guessed. The request may or may not be
+    // on its way when that is heard.
+    for _ in 0..8 {
+        let (address, _) = serve(mutual()).await;
+        let endpoint = Endpoint::new(address).expect("an address").tls(stranger.clone());
+        let status = refused("a strange client", endpoint, Value::from("x")).await;
+        assert!(!status.message().contains("that large"), "{status}");
+    }
+
+    // What `openssl req -x509` makes, put to both uses.
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let both = params.self_signed(&key).expect("a certificate").pem();
+    let trust = Trust::from_pem(both.clone()).expect("a trust");
+    let both = Identity::from_pem(both, key.serialize_pem()).expect("an identity");
+    let says = ["a certificate that is for signing others", "CA:FALSE"];
+    let believing = ClientTls::new(trust);
+    assert_disagree("an authority as a server", tls(both), Some(believing), unavailable, &says, &[]).await;
 
     let says = ["no authority of the endpoint's `Trust`"];
     let heard = ["the client does not believe this server's certificate", "`Trust`"];

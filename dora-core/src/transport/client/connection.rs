@@ -3,6 +3,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -456,7 +457,10 @@ impl Connection {
 
     /// The stream has failed.
     fn broken(&self, error: io::Error) -> Status {
-        self.lost(&format!("{error}{}", self.hint())).with_source(error)
+        // A server that says why it goes did not mind the size of a request.
+        let silent = matches!(error.kind(), ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof);
+        let hint = if silent { self.hint() } else { String::new() };
+        self.lost(&format!("{error}{hint}")).with_source(error)
     }
 
     /// Why the server may have ended a connection without a word.

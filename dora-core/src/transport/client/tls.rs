@@ -203,6 +203,11 @@ fn alerted(source: io::Error) -> io::Error {
     }
 }
 
+/// Whether a certificate was refused because it is an authority's.
+fn is_authority(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+}
+
 fn mend(cause: &rustls::Error) -> &'static str {
     use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage};
     match cause {
@@ -220,6 +225,11 @@ fn mend(cause: &rustls::Error) -> &'static str {
         }
         InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
             " (the server needs a new certificate, or a clock is wrong)"
+        }
+        InvalidCertificate(CertificateError::Other(other)) if is_authority(&*other.0) => {
+            " (the server shows a certificate that is for signing others, as `openssl req -x509` makes them: have it \
+             sign one for the server, and trust the signing one; or make it with `-addext \
+             basicConstraints=critical,CA:FALSE`)"
         }
         AlertReceived(AlertDescription::CertificateRequired) => {
             " (the server asks clients for a certificate: give `ClientTls` an `.identity(..)`)"

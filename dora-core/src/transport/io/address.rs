@@ -92,8 +92,12 @@ impl FromStr for Address {
             return no(format!("an IPv6 address stands in brackets; write \"[{text}]:port\""));
         }
         let Some((host, port)) = text.rsplit_once(':') else {
-            return no(format!("there is no port; write \"{text}:9567\""));
+            let host = if text.is_empty() { "127.0.0.1" } else { text };
+            return no(format!("there is no port; write \"{host}:9567\""));
         };
+        if text.ends_with(']') {
+            return no(format!("there is no port; write \"{text}:9567\""));
+        }
         let Ok(port) = port.parse::<u16>() else {
             return no(format!("{port:?} is no port; write a number up to 65535 behind the colon"));
         };
@@ -115,7 +119,10 @@ fn host_of(host: &str) -> Result<&str, String> {
         };
     }
     if host.is_empty() {
-        return Err("there is no host; write \"127.0.0.1\", or \"0.0.0.0\" to listen on all".to_owned());
+        return Err(
+            "there is no host; write \"127.0.0.1\" before the colon, or \"0.0.0.0\" to listen on all"
+                .to_owned(),
+        );
     }
     if host.contains(':') {
         return Err("an IPv6 address stands in brackets; write \"[::1]:9567\"".to_owned());
@@ -234,8 +241,9 @@ mod tests {
             ("a:", "\"\" is no port"),
             ("a:65536", "up to 65535"),
             ("a:-1", "\"-1\" is no port"),
-            (":9567", "there is no host"),
-            ("", "there is no port"),
+            (":9567", "there is no host; write \"127.0.0.1\" before the colon"),
+            ("", "there is no port; write \"127.0.0.1:9567\""),
+            ("[::1]", "there is no port; write \"[::1]:9567\""),
             ("::1", "write \"[::1]:port\""),
             ("::1:x", "is no port"),
             ("a:b:1", "in brackets"),
