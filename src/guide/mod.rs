@@ -7,7 +7,7 @@
 //! | [`deadlines`] | how long a call may take, and who ends it |
 //! | [`batches`] | several calls in one packet; calls without a result, or with a later one |
 //! | [`layers`] | what holds for all calls, for one service, for one method |
-//! | [`resilience`] | many instances as one; trying again, circuit breakers |
+//! | [`resilience`] | many instances as one; trying again, circuit breakers, fallbacks |
 //! | [`testing`] | without a port: in process, with mocks |
 //! | [`shutdown`] | leaving without losing a call |
 //! | [`logging`] | logs and spans, what is counted |
