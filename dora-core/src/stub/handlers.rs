@@ -102,3 +102,36 @@ impl Service<Request> for Handlers {
 fn unknown(request: &Request) -> Ready<Result<Response, Status>> {
     ready(Err(Status::unimplemented(format!("there is no handler of {}", request.method()))))
 }
+
+#[cfg(test)]
+mod tests {
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::call::batch::CallKey;
+    use crate::call::body::{BatchCall, Body};
+    use crate::call::code::Code;
+    use crate::call::head::RequestHead;
+    use crate::call::response::Reply;
+
+    fn batch(keys: &[i64]) -> Request {
+        let call = |key: &i64| {
+            let mut head = Box::<RequestHead>::default();
+            head.set_method("/same");
+            BatchCall::new(CallKey::Int(*key), head, Body::message(*key))
+        };
+        Request::batch_of(keys.iter().map(call).collect())
+    }
+
+    #[tokio::test]
+    async fn a_batch_in_this_process_is_refused_for_what_a_connection_refuses() {
+        let handlers = Handlers::new().on("/same", |request: Request<i64>| async move {
+            Ok::<Response<i64>, Status>(request.into_body().into())
+        });
+        let response = handlers.clone().oneshot(batch(&[2, 1, 3])).await.expect("answered");
+        assert!(matches!(response.into_body(), Reply::Batch(results) if results.len() == 3));
+        let refused = handlers.oneshot(batch(&[1, 2, 1])).await.expect_err("one key for two");
+        assert_eq!((refused.code(), refused.is_unsent()), (Code::InvalidArgument, true));
+        assert!(refused.message().contains("have the key 1"), "{refused}");
+    }
+}

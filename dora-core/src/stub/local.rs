@@ -7,6 +7,8 @@ use tokio::time::{Instant, timeout_at};
 use tower::{Layer, Service, service_fn};
 
 use crate::call::BoxFuture;
+use crate::call::batch::check_keys;
+use crate::call::body::Body;
 use crate::call::dora_code;
 use crate::call::method::ServiceDescriptor;
 use crate::call::mode::Mode;
@@ -54,6 +56,12 @@ pub(crate) fn in_mode(
     mut request: Request,
     run: impl FnOnce(Request) -> BoxFuture<Response>,
 ) -> BoxFuture<Response> {
+    // As over a connection, where the later of two would take the earlier one's place.
+    if let Body::Batch(calls) = request.body()
+        && let Err(status) = check_keys(calls.iter().map(|call| &call.key))
+    {
+        return Box::pin(ready(Err(status.unsent())));
+    }
     if request.mode() != Mode::Wait {
         // How long the caller waits for the acknowledgement binds no call.
         request.head_mut().set_deadline(None);
