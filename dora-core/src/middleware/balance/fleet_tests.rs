@@ -343,3 +343,18 @@ async fn one_that_has_come_begins_slowly() {
         sleep(Duration::from_secs(100)).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_whose_calls_are_given_up_is_not_quick() {
+    let (live, hung) = (Server::new("live"), Server::new("hung").takes(Duration::from_secs(3600)));
+    let live = live.takes(Duration::from_millis(1));
+    let fleet = fleet(Fleet::builder().breaker(None), &[&live, &hung]);
+    let mut lost = 0;
+    // The timeout is a layer's, around the fleet: the request knows no deadline.
+    for _ in 0..1_000 {
+        let call = tokio::time::timeout(Duration::from_millis(100), call(&fleet));
+        lost += u32::from(call.await.is_err());
+    }
+    assert!(lost < 20, "{lost} of 1000 calls were given to an instance that answers none");
+    assert_eq!(fleet.instances().iter().map(|instance| instance.in_flight).sum::<usize>(), 0);
+}

@@ -88,7 +88,7 @@ where
                 }
                 StateProjection::Calling { future, in_flight, cover } => {
                     let result = ready!(future.poll(cx)).map_err(|error| Status::from_error(error.into()));
-                    let Some(in_flight) = in_flight.take() else {
+                    let Some(mut in_flight) = in_flight.take() else {
                         return Poll::Ready(Err(Status::internal("a future was polled after it had ended")));
                     };
                     // Named first: what is said of an instance is held against it.

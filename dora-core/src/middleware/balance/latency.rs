@@ -30,6 +30,13 @@ impl Latency {
         self.at = self.at.max(now);
     }
 
+    /// A call was given up after so long: that is news only if it is bad.
+    pub(super) fn observe_at_least(&mut self, took: Duration, now: Instant) {
+        if took.as_nanos() as f64 > self.expected(now) {
+            self.observe(took, now);
+        }
+    }
+
     /// What a call is expected to take, in nanoseconds. An instance that nobody calls
     /// because it was slow is believed to get better.
     pub(super) fn expected(&self, now: Instant) -> f64 {
@@ -62,5 +69,9 @@ mod tests {
         assert!(latency.expected(at(60)) < 2e6);
         latency.observe(Duration::from_millis(1), at(30));
         assert!(latency.expected(at(60)).is_finite(), "news may come out of order");
+        latency.observe_at_least(Duration::from_micros(1), at(60));
+        assert!(latency.expected(at(60)) > 1e6, "a call that was given up soon says nothing");
+        latency.observe_at_least(Duration::from_millis(50), at(60));
+        assert!((latency.expected(at(60)) - 5e7).abs() < 1.0);
     }
 }

@@ -122,13 +122,14 @@ pub(super) enum NotNow {
 /// A call that an instance has in flight.
 pub(super) struct InFlight<S> {
     node: Arc<Node<S>>,
-    begun: Instant,
+    /// When it began; taken once it is known how it ended.
+    begun: Option<Instant>,
 }
 
 impl<S> InFlight<S> {
     pub(super) fn new(node: Arc<Node<S>>, begun: Instant) -> Self {
         node.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { node, begun }
+        Self { node, begun: Some(begun) }
     }
 
     pub(super) fn node(&self) -> &Arc<Node<S>> {
@@ -136,9 +137,10 @@ impl<S> InFlight<S> {
     }
 
     /// The instance has answered, or failed to.
-    pub(super) fn ended(&self, error: Option<&Status>) {
+    pub(super) fn ended(&mut self, error: Option<&Status>) {
+        let Some(begun) = self.begun.take() else { return };
         let now = Instant::now();
-        let took = now.saturating_duration_since(self.begun);
+        let took = now.saturating_duration_since(begun);
         let took = match error.map(health) {
             None | Some(Outcome::Success) => took,
             Some(Outcome::Ignored) => return,
@@ -151,5 +153,12 @@ impl<S> InFlight<S> {
 impl<S> Drop for InFlight<S> {
     fn drop(&mut self) {
         self.node.in_flight.fetch_sub(1, Ordering::Relaxed);
+        // Its caller has given it up: a timeout around the fleet, a hedge that another
+        // instance has won. How long it would have taken nobody knows, but not less; else
+        // an instance that hangs would seem as quick as it was, and idle.
+        if let Some(begun) = self.begun {
+            let now = Instant::now();
+            self.node.latency.lock().observe_at_least(now.saturating_duration_since(begun), now);
+        }
     }
 }
