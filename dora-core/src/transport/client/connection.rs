@@ -53,6 +53,10 @@ pub(super) struct Connection {
     /// Whether it stood back once, so that callers that are about to send
     /// share one write.
     yielded: bool,
+    /// What the server is to be told when nothing stands before it. Told once,
+    /// however often it asked meanwhile: one that asks without reading must not
+    /// have its answers pile up here.
+    say: Option<Notice>,
     /// The server has said that it is about to close.
     drained: bool,
     /// No more calls are taken; what runs ends here.
@@ -136,6 +140,7 @@ impl Connection {
             active: now,
             wrote: false,
             yielded: false,
+            say: None,
             drained: false,
             former: false,
             arrivals: Arrivals::default(),
@@ -250,6 +255,11 @@ impl Connection {
     /// Writes what the callers have queued.
     fn write(&mut self, budget: &mut Budget, cx: &mut Context<'_>) -> io::Result<()> {
         loop {
+            if self.piece.bytes.is_empty()
+                && let Some(notice) = self.say.take()
+            {
+                self.queue(self.notice(notice), self.now);
+            }
             if !self.load() {
                 return Ok(());
             }
@@ -408,6 +418,11 @@ impl Connection {
             Kind::Pings => self.notice(Notice::Ping),
             Kind::Requests | Kind::Serial => keeper(&self.link, speech, guid),
         };
+        self.queue(frame, now);
+    }
+
+    /// Has a frame of this end's own written after those that wait.
+    fn queue(&self, frame: Option<Vec<u8>>, now: Instant) {
         let mut core = self.link.core();
         if let (Some(lane), Some(mut frame)) = (core.lane(self.id), frame) {
             lane.queue.push(&mut frame, 0, now);
@@ -424,14 +439,7 @@ impl Connection {
     pub(super) fn heed(&mut self, notice: Notice) {
         match notice {
             Notice::Drain => self.drained = !self.former,
-            Notice::Ping => {
-                let pong = self.notice(Notice::Pong);
-                let mut core = self.link.core();
-                let lane = core.lane(self.id);
-                if let (Some(lane), Some(mut frame)) = (lane, pong) {
-                    lane.queue.push(&mut frame, 0, self.active);
-                }
-            }
+            Notice::Ping => self.say = Some(Notice::Pong),
             Notice::Pong => {}
         }
     }
