@@ -2,6 +2,7 @@
 //! leave: over streams in memory and a clock that is turned by hand.
 
 use std::future::IntoFuture;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -397,4 +398,65 @@ fn deadlines_hold_where_the_connections_own_runtime_is_blocked() {
     });
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
     assert!(start.elapsed() < 10 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_asks_without_reading_does_not_pile_up_answers() {
+    const PINGS: usize = 20_000;
+    let (channel, mut far_ends) = channel(|endpoint| endpoint);
+    let first = call(&channel);
+    let mut far = next(&mut far_ends).await;
+    let request = far.request().await;
+    far.answer(&request, Some(DORA)).await;
+    first.await.expect("no panic").expect("answered");
+
+    let (encoder, mut ping) = (Encoder::new(MAX, None), Vec::new());
+    let frame = encoder.begin(Generation::Guid, &Notice::Ping.guid(), &mut ping);
+    encoder.finish(&frame, &mut ping).expect("small");
+    far.stream.write_all(&ping.repeat(PINGS)).await.expect("read");
+
+    let second = call(&channel);
+    let mut answers = 0;
+    let request = loop {
+        let came = far.frame().await.expect("the connection stands");
+        match Notice::of(&came.guid) {
+            Some(notice) => {
+                assert_eq!(notice, Notice::Pong);
+                answers += 1;
+            }
+            None => break came,
+        }
+    };
+    assert!((1..PINGS / 10).contains(&answers), "{answers} answers to {PINGS} questions");
+    far.answer(&request, None).await;
+    second.await.expect("no panic").expect("answered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connector_that_panics_costs_an_attempt_and_not_the_channel() {
+    for in_its_future in [false, true] {
+        let (near_ends, mut far_ends) = mpsc::unbounded_channel();
+        let first = AtomicBool::new(true);
+        let endpoint = Endpoint::new("far:1").expect("host:port").connect_with(move |_| {
+            let panics = first.swap(false, Ordering::SeqCst);
+            assert!(!panics || in_its_future, "a panic on purpose");
+            let near_ends = near_ends.clone();
+            async move {
+                assert!(!panics, "a panic on purpose");
+                let (near, stream) = tokio::io::duplex(1 << 16);
+                let sent = near_ends.send(Far { stream, buffer: BytesMut::new(), salt: None });
+                sent.map(|()| near).map_err(|_| std::io::ErrorKind::ConnectionRefused.into())
+            }
+        });
+        let channel = endpoint.connect_lazy().expect("settings");
+        let error = call(&channel).await.expect("no panic").expect_err("no connection");
+        assert!(error.is_unsent() && error.message().contains("the connector panicked"), "{error}");
+
+        sleep(SECOND).await;
+        let again = call(&channel);
+        let mut far = timeout(60 * SECOND, next(&mut far_ends)).await.expect("it tries again");
+        let request = far.request().await;
+        far.answer(&request, Some(DORA)).await;
+        again.await.expect("no panic").expect("answered");
+    }
 }

@@ -1,10 +1,12 @@
 //! Making a connection.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -42,8 +44,16 @@ impl Connector {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let connect: Arc<Connect> = Arc::new(move |address| {
-            let connecting = connect(address);
-            Box::pin(async move { Ok(Stream::Other(Box::new(connecting.await?))) })
+            // The task that connects must outlive a panic: no channel has another.
+            let connecting = catch_unwind(AssertUnwindSafe(|| connect(address)));
+            Box::pin(async move {
+                let mut connecting = pin!(connecting.map_err(|_| panicked())?);
+                let stream = poll_fn(|cx| {
+                    catch_unwind(AssertUnwindSafe(|| connecting.as_mut().poll(cx)))
+                        .unwrap_or_else(|_| Poll::Ready(Err(panicked())))
+                });
+                Ok(Stream::Other(Box::new(stream.await?)))
+            })
         });
         Self { connect: Some(connect), ..self }
     }
@@ -67,6 +77,10 @@ impl fmt::Debug for Connector {
         let Self { connect, upgrade } = self;
         write!(f, "Connector(own: {}, upgraded: {})", connect.is_some(), upgrade.is_some())
     }
+}
+
+fn panicked() -> io::Error {
+    io::Error::other("the connector panicked")
 }
 
 async fn dial(address: &Address, silence: Duration) -> io::Result<Stream> {
