@@ -118,11 +118,20 @@ const FIRST: Duration = Duration::from_secs(1);
 /// How long a peer that was told of the drain may take to go by itself.
 const TOLD: Duration = Duration::from_secs(5);
 
+/// Bytes that came within this time are of one age. Else a peer that sends them one
+/// by one would have each of them noted down.
+const GRAIN: Duration = Duration::from_millis(1);
+
 impl Arrivals {
     fn add(&mut self, count: usize, now: Instant) {
-        match self.first.0 {
-            0 => self.first = (count, now),
-            _ => self.more.push_back((count, now)),
+        if self.first.0 == 0 {
+            self.first = (count, now);
+            return;
+        }
+        let last = self.more.back_mut().unwrap_or(&mut self.first);
+        match now.saturating_duration_since(last.1) < GRAIN {
+            true => last.0 += count,
+            false => self.more.push_back((count, now)),
         }
     }
 

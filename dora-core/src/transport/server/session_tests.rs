@@ -62,6 +62,23 @@ fn frames_are_as_old_as_the_last_of_their_bytes() {
 }
 
 #[test]
+fn bytes_that_come_one_by_one_are_not_noted_one_by_one() {
+    let (mut session, start) = session();
+    let bytes = frame().repeat(20);
+    let came = |byte: usize| start + Duration::from_micros(10) * u32::try_from(byte).expect("few");
+    for (place, byte) in bytes.iter().enumerate() {
+        feed(&mut session, &[*byte], came(place));
+    }
+    assert!(session.arrivals.more.len() <= bytes.len() / 100, "{} notes", session.arrivals.more.len());
+    let mut end = 0;
+    while let Some(Next::Frame(_, at)) = session.next_frame(idle(), &config()) {
+        end += bytes.len() / 20;
+        assert!(came(end - 1).saturating_duration_since(at) < GRAIN, "the frame that ends at byte {end}");
+    }
+    assert_eq!(end, bytes.len());
+}
+
+#[test]
 fn what_is_on_hand_stops_reading_and_beginning() {
     let (mut session, now) = session();
     feed(&mut session, &frame(), now);
