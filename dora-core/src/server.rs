@@ -207,6 +207,10 @@ impl<L> Server<L> {
 
     /// Bytes of answers that may wait for a peer that does not read; beyond it
     /// the connection's handlers rest. Default 4 MiB.
+    ///
+    /// A handler that rests keeps what it has: a place of a `ConcurrencyLimit` around
+    /// all services, say, that others wait for. A peer that takes nothing keeps it so
+    /// for [`stall_timeout`](Self::stall_timeout): shorten it where such places are few.
     pub fn max_buffered_per_connection(mut self, bytes: usize) -> Self {
         self.session.max_buffered = bytes;
         self

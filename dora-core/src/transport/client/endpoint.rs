@@ -176,7 +176,8 @@ impl Endpoint {
     }
 
     /// Makes connections with `connect` in place of the system's sockets: over
-    /// another runtime's streams, through a proxy, or within the process.
+    /// another runtime's streams, through a proxy, or within the process. One that
+    /// panics has failed to connect; the next call tries again.
     ///
     /// ```
     /// use dora::Endpoint;
