@@ -203,13 +203,15 @@ async fn who_waited_in_vain_is_told_what_keeps_instances_away() {
     let mut told = None;
     for _ in 0..100 {
         let (_, status) = wait_in_vain(fleet.clone()).await;
-        if status.code() == Code::DeadlineExceeded {
+        // Now and then one comes to the endpoint itself, just as it may try again.
+        if status.message().starts_with("no instance of the fleet was ready before the deadline") {
             told = Some(status);
             break;
         }
     }
-    let text = told.expect("an attempt begins after a pause of more than that").to_string();
-    assert!(text.contains("no instance of the fleet was ready before the deadline"), "{text}");
+    let status = told.expect("most pauses are longer than the time of a call");
+    assert!(status.code() == Code::DeadlineExceeded && status.is_unsent());
+    let text = status.to_string();
     assert!(text.contains(&peer) && text.contains("the cable is cut"), "{text}");
 }
 
