@@ -16,7 +16,7 @@ const PEERS: usize = 32;
 
 /// How often one line is written.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct LineLimit {
     /// When the first one of this window came.
     since: Option<Instant>,
     /// Those of this window.
@@ -27,7 +27,7 @@ pub(super) struct Pace {
     left_out: u64,
 }
 
-impl Pace {
+impl LineLimit {
     /// One more has come at `now`. If it is to be written: how many were left out
     /// since the last one that was.
     pub(super) fn write(&mut self, now: Instant) -> Option<u64> {
@@ -53,41 +53,41 @@ impl Pace {
 /// counted as one.
 #[derive(Debug, Default)]
 pub(super) struct LogLimit {
-    paces: Mutex<Paces>,
+    peers: Mutex<Peers>,
 }
 
 #[derive(Debug, Default)]
-struct Paces {
-    known: Vec<(Option<IpAddr>, Pace)>,
-    others: Pace,
+struct Peers {
+    known: Vec<(Option<IpAddr>, LineLimit)>,
+    others: LineLimit,
 }
 
 impl LogLimit {
     /// One more about `peer` has come at `now`. If it is to be written: how many
     /// were left out since the last one that was.
     pub(super) fn write(&self, peer: Option<IpAddr>, now: Instant) -> Option<u64> {
-        self.paces.lock().of(peer, now).write(now)
+        self.peers.lock().of(peer, now).write(now)
     }
 }
 
-impl Paces {
-    fn of(&mut self, peer: Option<IpAddr>, now: Instant) -> &mut Pace {
+impl Peers {
+    fn of(&mut self, peer: Option<IpAddr>, now: Instant) -> &mut LineLimit {
         if let Some(place) = self.known.iter().position(|(known, _)| *known == peer) {
             return &mut self.known[place].1;
         }
         if self.known.len() < PEERS {
             let place = self.known.len();
-            self.known.push((peer, Pace::default()));
+            self.known.push((peer, LineLimit::default()));
             return &mut self.known[place].1;
         }
-        let Some(place) = self.known.iter().position(|(_, pace)| pace.is_over(now)) else {
+        let Some(place) = self.known.iter().position(|(_, line)| line.is_over(now)) else {
             return &mut self.others;
         };
         // What was left out of one that makes room is told with the next one.
-        let (known, pace) = &mut self.known[place];
+        let (known, line) = &mut self.known[place];
         *known = peer;
-        pace.since = None;
-        pace
+        line.since = None;
+        line
     }
 }
 
@@ -121,9 +121,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_line_now_and_then_is_always_written() {
-        let mut pace = Pace::default();
+        let mut line = LineLimit::default();
         for _ in 0..100 {
-            assert_eq!(pace.write(Instant::now()), Some(0));
+            assert_eq!(line.write(Instant::now()), Some(0));
             advance(WINDOW).await;
         }
     }
@@ -140,10 +140,10 @@ mod tests {
             PEERS - 3 + 4,
             "those that are told apart, and the 1st to 1000th of the others"
         );
-        assert!(limit.paces.lock().known.len() <= PEERS);
+        assert!(limit.peers.lock().known.len() <= PEERS);
         // Later there is room again, and nothing was forgotten.
         advance(WINDOW).await;
         assert_eq!(written(&limit, peer(77_777), 1), [40], "in the place of the loud one");
-        assert_eq!(limit.paces.lock().known.len(), PEERS);
+        assert_eq!(limit.peers.lock().known.len(), PEERS);
     }
 }

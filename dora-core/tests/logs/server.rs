@@ -107,7 +107,7 @@ async fn a_server_says_where_it_listens_and_how_it_drains() {
     assert_eq!((listening.level, listening.target), (Level::INFO, SERVER));
     assert_eq!(listening.get("address"), address.to_string());
     let settings = ["packings", "signed", "tls", "max_packet"].map(|name| listening.get(name));
-    assert_eq!(settings, ["php,json,protobuf", "true", "false", "2097152"]);
+    assert_eq!(settings, ["php, json, protobuf", "true", "false", "2097152"]);
     assert!(notes.events("the port is open wide").is_empty(), "who reaches this machine alone is near");
 
     drop(stop);

@@ -10,7 +10,7 @@ use tracing::{debug, info, warn};
 use crate::call::code::Code;
 use crate::call::status::Status;
 use crate::call::trace::CLIENT;
-use crate::transport::log_limit::Pace;
+use crate::transport::log_limit::LineLimit;
 
 use super::connection::End;
 use super::link::Link;
@@ -19,9 +19,9 @@ use super::link::Link;
 #[derive(Debug, Default)]
 pub(super) struct Log {
     trouble: Option<Trouble>,
-    lost: Pace,
-    attempts: Pace,
-    back: Pace,
+    lost: LineLimit,
+    attempts: LineLimit,
+    back: LineLimit,
 }
 
 /// What has been wrong since the last connection that was of use.

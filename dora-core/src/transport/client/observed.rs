@@ -13,7 +13,7 @@ use crate::call::origin::{Connection, Peer};
 use crate::call::status::Status;
 use crate::call::trace::CLIENT;
 use crate::transport::io::address::Address;
-use crate::transport::log_limit::Pace;
+use crate::transport::log_limit::LineLimit;
 
 /// What has happened on a channel since it was made: a reading of its counters. Each is
 /// exact, together they are of about now.
@@ -56,7 +56,7 @@ pub(super) struct Observed {
     counters: Counters,
     observer: Option<Arc<dyn Observer>>,
     /// How often it is said that the observer panics.
-    pace: Mutex<Pace>,
+    limit: Mutex<LineLimit>,
 }
 
 #[derive(Debug, Default)]
@@ -77,7 +77,7 @@ impl Observed {
             Address::Tcp { .. } => Peer::Other(address.to_string().into()),
         };
         let connection = Connection::new(Connection::DORA, peer);
-        Self { connection, counters: Counters::default(), observer, pace: Mutex::default() }
+        Self { connection, counters: Counters::default(), observer, limit: Mutex::default() }
     }
 
     /// A reading of the counters.
@@ -132,7 +132,7 @@ impl Observed {
     fn tell(&self, event: impl Fn(&dyn Observer, &Connection)) {
         let Some(observer) = &self.observer else { return };
         if catch_unwind(AssertUnwindSafe(|| event(&**observer, &self.connection))).is_err()
-            && let Some(left_out) = self.pace.lock().write(Instant::now())
+            && let Some(left_out) = self.limit.lock().write(Instant::now())
         {
             tracing::error!(target: CLIENT, left_out = (left_out > 0).then_some(left_out), "an observer panicked");
         }

@@ -12,7 +12,7 @@ use tower::Service;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::BoxError;
-use crate::transport::log_limit::Pace;
+use crate::transport::log_limit::LineLimit;
 
 use super::accept::{Accept, is_the_peers};
 use super::connections::Connections;
@@ -41,14 +41,14 @@ where
 
     async fn accept_all(&mut self, listener: &mut impl Accept) {
         let places = Arc::new(Semaphore::new(self.config.max_connections.min(Semaphore::MAX_PERMITS)));
-        let (mut backoff, mut pace) = (Backoff::default(), Pace::default());
+        let (mut backoff, mut limit) = (Backoff::default(), LineLimit::default());
         loop {
             // Never closed, so there is always a place in the end.
             let place = Arc::clone(&places).acquire_owned().await;
             let incoming = match poll_fn(|cx| listener.poll_accept(cx)).await {
                 None => return,
                 Some(Err(error)) => {
-                    backoff.wait(&error, &mut pace).await;
+                    backoff.wait(&error, &mut limit).await;
                     continue;
                 }
                 Some(Ok(incoming)) => incoming,
@@ -66,11 +66,11 @@ where
 struct Backoff(Duration);
 
 impl Backoff {
-    async fn wait(&mut self, error: &io::Error, pace: &mut Pace) {
+    async fn wait(&mut self, error: &io::Error, limit: &mut LineLimit) {
         if is_the_peers(error) {
             return;
         }
-        log::not_accepted(pace, error);
+        log::not_accepted(limit, error);
         self.0 = (self.0 * 2).clamp(Duration::from_millis(5), Duration::from_secs(1));
         tokio::time::sleep(self.0).await;
     }

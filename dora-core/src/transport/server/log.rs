@@ -10,11 +10,10 @@ use tracing::{Level, debug, enabled, info, warn};
 
 use crate::call::observe::Closed;
 use crate::call::origin::Peer;
-use crate::call::packer::{Packer, PackerSet};
 use crate::call::status::Status;
 use crate::call::trace::SERVER;
 use crate::transport::io::address::Address;
-use crate::transport::log_limit::{LogLimit, Pace};
+use crate::transport::log_limit::{LineLimit, LogLimit};
 
 use super::connections::ServerConfig;
 use super::diagnose::Refusal;
@@ -74,9 +73,9 @@ fn due(limit: &LogLimit, peer: &Peer) -> Option<Option<u64>> {
 }
 
 /// A connection cannot be accepted.
-pub(super) fn not_accepted(pace: &mut Pace, error: &io::Error) {
+pub(super) fn not_accepted(limit: &mut LineLimit, error: &io::Error) {
     if enabled!(target: SERVER, Level::WARN)
-        && let Some(left_out) = pace.write(Instant::now())
+        && let Some(left_out) = limit.write(Instant::now())
     {
         let left_out = (left_out > 0).then_some(left_out);
         warn!(target: SERVER, %error, left_out, "cannot accept a connection");
@@ -96,7 +95,7 @@ pub(super) fn listening(address: Option<&Address>, shared: &Shared, server: &Ser
     info!(
         target: SERVER,
         address = %place,
-        packings = words(config.packers),
+        packings = config.packers.to_string(),
         signed = config.salt.is_some(),
         gzip = config.gzip,
         tls = server.upgrade.is_some(),
@@ -106,14 +105,6 @@ pub(super) fn listening(address: Option<&Address>, shared: &Shared, server: &Ser
     for what in wide::settings(address, config, server, &shared.control) {
         info!(target: SERVER, address = %place, what = %what, "the port is open wide");
     }
-}
-
-/// The packings of a set, in words.
-fn words(packers: PackerSet) -> String {
-    let all = [Packer::Php, Packer::Json, Packer::Protobuf].into_iter();
-    let words: Vec<_> =
-        all.filter(|packer| packers.contains(*packer)).map(|packer| packer.to_string()).collect();
-    words.join(",")
 }
 
 /// The server takes no more connections, and lets `running` calls end.

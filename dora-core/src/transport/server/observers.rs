@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::call::observe::Observer;
 use crate::call::trace::SERVER;
-use crate::transport::log_limit::Pace;
+use crate::transport::log_limit::LineLimit;
 
 use super::stats::Stats;
 
@@ -19,13 +19,13 @@ pub struct Observers {
     stats: Arc<Stats>,
     other: Option<Arc<dyn Observer>>,
     /// How often it is said that they panic.
-    pace: Arc<Mutex<Pace>>,
+    limit: Arc<Mutex<LineLimit>>,
 }
 
 impl Observers {
     /// The counters, and `other`.
     pub(crate) fn new(stats: Arc<Stats>, other: Option<Arc<dyn Observer>>) -> Self {
-        Self { stats, other, pace: Arc::default() }
+        Self { stats, other, limit: Arc::default() }
     }
 
     /// The counters.
@@ -45,7 +45,7 @@ impl Observers {
     /// It may do so at every packet.
     #[cold]
     fn panicked(&self) {
-        if let Some(left_out) = self.pace.lock().write(Instant::now()) {
+        if let Some(left_out) = self.limit.lock().write(Instant::now()) {
             tracing::error!(target: SERVER, left_out = (left_out > 0).then_some(left_out), "an observer panicked");
         }
     }
