@@ -75,7 +75,7 @@ pub use dora_core::call::request::{Calls, IntoRequest, Request};
 pub use dora_core::call::response::Deferred as DeferredResponse;
 pub use dora_core::call::response::{BatchResults, Reply, Response};
 pub use dora_core::call::status::{BoxError, Origin, Status};
-pub use dora_core::call::tried::Tried;
+pub use dora_core::call::tried_peers::TriedPeers;
 pub use dora_core::generation::Generation;
 pub use dora_core::guid::Guid;
 pub use dora_core::middleware::balance::choose::{Balance, HashKey};
@@ -83,9 +83,9 @@ pub use dora_core::middleware::balance::fleet::{Fleet, FleetBuilder, Instance, I
 pub use dora_core::middleware::breaker::circuit::{
     BreakerCause, BreakerChange, BreakerState, CircuitBreaker,
 };
-pub use dora_core::middleware::breaker::policy::{BreakerPolicy, Outcome};
+pub use dora_core::middleware::breaker::policy::{BreakerOutcome, BreakerPolicy};
 pub use dora_core::middleware::breaker::service::{Breaker, BreakerLayer};
-pub use dora_core::middleware::fallback::{Failed, Fallback, FallbackLayer};
+pub use dora_core::middleware::fallback::{Fallback, FallbackCause, FallbackLayer};
 pub use dora_core::middleware::intercept::{Intercept, InterceptLayer};
 pub use dora_core::middleware::retry::budget::RetryBudget;
 pub use dora_core::middleware::retry::policy::RetryPolicy;

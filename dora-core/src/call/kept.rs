@@ -22,7 +22,7 @@ pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
 thread_local! {
     static KEPT: Cell<bool> = const { Cell::new(false) };
     static MADE: Cell<Made> = const { Cell::new(Made::Elsewhere) };
-    static DEFAULT: Cell<Default> = const { Cell::new(Default::NotAsked) };
+    static DEFAULT: Cell<Inquiry> = const { Cell::new(Inquiry::NotAsked) };
 }
 
 /// When the call that is polled was made.
@@ -35,9 +35,9 @@ enum Made {
     At(Instant),
 }
 
-/// How long calls may take that do not say.
+/// What channels are asked: how long calls may take that do not say.
 #[derive(Clone, Copy)]
-enum Default {
+enum Inquiry {
     NotAsked,
     Asked,
     Said(Duration),
@@ -76,9 +76,9 @@ pub(crate) fn watch<T>(made: &mut Option<Instant>, poll: impl FnOnce() -> T) -> 
 /// long its calls may take that do not say. Of several channels in a service the most patient one counts.
 pub(crate) fn say_default(timeout: Duration) {
     match DEFAULT.get() {
-        Default::NotAsked => {}
-        Default::Asked => DEFAULT.set(Default::Said(timeout)),
-        Default::Said(other) => DEFAULT.set(Default::Said(timeout.max(other))),
+        Inquiry::NotAsked => {}
+        Inquiry::Asked => DEFAULT.set(Inquiry::Said(timeout)),
+        Inquiry::Said(other) => DEFAULT.set(Inquiry::Said(timeout.max(other))),
     }
 }
 
@@ -89,10 +89,10 @@ pub(crate) fn ask_default<S: Clone>(service: &S) -> Option<Duration> {
 
 /// Runs `look`, and how long calls may take by what the channels say that it comes upon.
 pub(crate) fn asking<T>(look: impl FnOnce() -> T) -> (T, Option<Duration>) {
-    let outer = DEFAULT.replace(Default::Asked);
+    let outer = DEFAULT.replace(Inquiry::Asked);
     let result = look();
     match DEFAULT.replace(outer) {
-        Default::Said(timeout) => (result, Some(timeout)),
-        Default::NotAsked | Default::Asked => (result, None),
+        Inquiry::Said(timeout) => (result, Some(timeout)),
+        Inquiry::NotAsked | Inquiry::Asked => (result, None),
     }
 }

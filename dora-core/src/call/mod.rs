@@ -27,7 +27,7 @@ pub mod request;
 pub mod response;
 pub mod status;
 pub(crate) mod trace;
-pub mod tried;
+pub mod tried_peers;
 pub(crate) mod tries;
 
 use std::future::Future;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 /// into a request's extensions by a layer that tries again, for whoever chooses
 /// the next server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tried(Vec<Arc<str>>);
+pub struct TriedPeers(Vec<Arc<str>>);
 
-impl Tried {
+impl TriedPeers {
     /// Adds a server.
     pub fn add(&mut self, peer: impl Into<Arc<str>>) {
         let peer = peer.into();

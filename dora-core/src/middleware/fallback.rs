@@ -24,7 +24,7 @@ use crate::call::status::{BoxError, Status};
 /// [`Handlers`](crate::stub::handlers::Handlers) for single methods.
 ///
 /// It gets the call as it was made, its parameters included, with the error as
-/// [`Failed`] in its extensions. Where it is `Unimplemented` there too, the first error
+/// [`FallbackCause`] in its extensions. Where it is `Unimplemented` there too, the first error
 /// stays. Of a batch it gets those calls that failed so.
 ///
 /// By default it answers after `Unavailable`, `ResourceExhausted`, `DeadlineExceeded`,
@@ -64,7 +64,7 @@ type Applies = Arc<dyn Fn(&Status) -> bool + Send + Sync>;
 /// Why the first service did not answer: in the extensions of a call that a fallback
 /// gets.
 #[derive(Clone, Debug)]
-pub struct Failed(pub Status);
+pub struct FallbackCause(pub Status);
 
 impl<F> FallbackLayer<F> {
     /// `fallback` answers what fails.
@@ -212,7 +212,7 @@ where
     /// The answer to a call, or a batch, that failed as a whole.
     async fn answer(self, status: Status) -> Result<Response, Status> {
         let Self { mut request, fallback, .. } = self;
-        request.extensions_mut().insert(Failed(status.clone()));
+        request.extensions_mut().insert(FallbackCause(status.clone()));
         let result = Oneshot::new(fallback, request).await;
         result.map_err(|error| last(Status::from_error(error.into()), status))
     }
@@ -229,7 +229,7 @@ where
             calls.retain(|call| failed.contains_key(&call.key));
             for call in calls {
                 if let Some(status) = failed.get(&call.key) {
-                    call.head.extensions_mut().insert(Failed(status.clone()));
+                    call.head.extensions_mut().insert(FallbackCause(status.clone()));
                 }
             }
         }
@@ -287,7 +287,7 @@ mod tests {
     /// Answers with the code of the failure; knows no `/x`.
     async fn second(request: Request) -> Result<Response, Status> {
         let answer = |head: &RequestHead| {
-            let Failed(status) = head.extensions().get::<Failed>().expect("it says why");
+            let FallbackCause(status) = head.extensions().get::<FallbackCause>().expect("it says why");
             match head.method().as_str() {
                 "/x" => Err(Status::unimplemented("/x")),
                 _ => Ok(Response::message(status.code().to_string())),

@@ -1,5 +1,6 @@
-//! Layers and services between the transport and the handlers. Each file has
-//! the same order: layer, service, future, tests.
+//! Layers and services between the transport and the handlers. A layer's file has
+//! the same order everywhere: layer, service, future, tests. What has parts of its
+//! own (`balance`, `breaker`, `retry`) is a folder.
 
 pub mod balance;
 pub mod breaker;

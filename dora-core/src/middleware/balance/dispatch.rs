@@ -12,7 +12,7 @@ use crate::call::dora_code;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
-use crate::call::tried::Tried;
+use crate::call::tried_peers::TriedPeers;
 use crate::middleware::breaker::cover::Cover;
 
 use super::fleet::{Pinned, Shared};
@@ -59,7 +59,7 @@ where
         if let Some(Pinned(name)) = request.extensions().get::<Pinned>() {
             return self.pinned(nodes, name, request, now);
         }
-        let tried = request.extensions().get::<Tried>();
+        let tried = request.extensions().get::<TriedPeers>();
         let was_tried = |node: &Node<S>| tried.is_some_and(|tried| tried.contains(&node.name));
         let first = &nodes[self.chooser.first(nodes, request, now)];
         if !was_tried(first)
@@ -71,9 +71,10 @@ where
         let guarded = !self.too_many_are_held_back(nodes);
         let order = self.chooser.order(nodes, request, now);
         let mut broken = None;
-        for tried in [false, true] {
+        // Where the call failed before comes last.
+        for again in [false, true] {
             let left = order.iter().map(|index| &nodes[*index]);
-            for node in left.filter(|node| was_tried(node) == tried && !visited.contains(&node.name)) {
+            for node in left.filter(|node| was_tried(node) == again && !visited.contains(&node.name)) {
                 match self.give(node, request, now, guarded) {
                     Ok(dispatched) => return Ok(dispatched),
                     Err(NotNow::Broken(status)) => broken = Some(status.with_peer(Arc::clone(&node.name))),

@@ -150,11 +150,14 @@ impl FleetBuilder {
 
     /// A fleet whose instances come and go as `changes` says ([`Discover`] is any stream
     /// of [`Change`](tower::discover::Change)s), in a task that ends with the stream or
-    /// with the fleet. Must be called within a tokio runtime.
+    /// with the fleet.
     ///
     /// Calls wait for the first instance, up to their deadline, or 3 s. An instance that is
     /// removed keeps the calls that it has; one that is inserted again under its name is
     /// replaced. A failure of the stream is logged, and changes nothing.
+    ///
+    /// # Panics
+    /// It is called outside of a tokio runtime.
     pub fn discover<D>(self, changes: D) -> Fleet<D::Service>
     where
         D: Discover<Key = InstanceKey, Error: Into<BoxError>> + Send + 'static,

@@ -13,7 +13,7 @@ use super::*;
 use crate::call::BoxFuture;
 use crate::call::body::Body;
 use crate::call::deadline::Deadline;
-use crate::call::tried::Tried;
+use crate::call::tried_peers::TriedPeers;
 use crate::middleware::balance::choose::Balance;
 use crate::middleware::balance::fleet::{Fleet, FleetBuilder, InstanceKey};
 use crate::middleware::breaker::policy::BreakerPolicy;
@@ -280,7 +280,7 @@ async fn where_a_call_failed_is_the_last_choice() {
     let (a, b) = (Server::new("a"), Server::new("b"));
     let fleet = fleet(Fleet::builder(), &[&a, &b]);
     let tried = |names: &[&'static str]| {
-        let mut tried = Tried::default();
+        let mut tried = TriedPeers::default();
         names.iter().for_each(|name| tried.add(*name));
         let mut call = request();
         call.extensions_mut().insert(tried);

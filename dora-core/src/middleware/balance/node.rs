@@ -12,7 +12,7 @@ use tower::Service;
 use crate::call::request::Request;
 use crate::call::status::{BoxError, Status};
 use crate::middleware::breaker::circuit::CircuitBreaker;
-use crate::middleware::breaker::policy::{Outcome, health};
+use crate::middleware::breaker::policy::{BreakerOutcome, health};
 
 use super::choose::hash;
 use super::fleet::InstanceKey;
@@ -142,9 +142,9 @@ impl<S> InFlight<S> {
         let now = Instant::now();
         let took = now.saturating_duration_since(begun);
         let took = match error.map(health) {
-            None | Some(Outcome::Success) => took,
-            Some(Outcome::Ignored) => return,
-            Some(Outcome::Failure) => took.max(PENALTY),
+            None | Some(BreakerOutcome::Success) => took,
+            Some(BreakerOutcome::Ignored) => return,
+            Some(BreakerOutcome::Failure) => took.max(PENALTY),
         };
         self.node.latency.lock().observe(took, now);
     }

@@ -14,8 +14,8 @@ use crate::call::name::MethodName;
 use crate::call::status::Status;
 
 pub use super::machine::{BreakerCause, BreakerState};
-use super::machine::{Machine, Refusal, Step, Ticket};
-use super::policy::{BreakerPolicy, Outcome};
+use super::machine::{Hold, Machine, Refusal, Step, Ticket};
+use super::policy::{BreakerOutcome, BreakerPolicy};
 
 /// Circuits of their own that a breaker keeps, where each method has one: what a
 /// program calls by name may come from outside, and must not grow without end.
@@ -104,13 +104,13 @@ impl CircuitBreaker {
 
     /// Refuses all calls until [`automatic`](Self::automatic) is called.
     pub fn force_open(&self) {
-        self.force(Some(true));
+        self.force(Some(Hold::Open));
     }
 
     /// Lets all calls through, however they end, until
     /// [`automatic`](Self::automatic) is called.
     pub fn force_closed(&self) {
-        self.force(Some(false));
+        self.force(Some(Hold::Closed));
     }
 
     /// Judges calls again, with nothing held against the service so far.
@@ -118,13 +118,13 @@ impl CircuitBreaker {
         self.force(None);
     }
 
-    fn force(&self, open: Option<bool>) {
+    fn force(&self, hold: Option<Hold>) {
         let mut circuits = vec![Arc::clone(&self.0.common)];
         if let Some(methods) = &self.0.methods {
             circuits.extend(methods.read().values().cloned());
         }
         for circuit in circuits {
-            let step = circuit.machine.lock().force(open, Instant::now());
+            let step = circuit.machine.lock().force(hold, Instant::now());
             self.tell(&circuit, step);
         }
     }
@@ -162,11 +162,11 @@ impl CircuitBreaker {
         if methods.len() >= MOST_METHODS && !methods.contains_key(call.method()) {
             return Arc::clone(&self.0.common);
         }
-        let forced = self.0.common.machine.lock().forced();
+        let held = self.0.common.machine.lock().held();
         let circuit = methods.entry(call.method().clone()).or_insert_with(|| {
             let circuit = Circuit::new(Some(call.method().clone()), &self.0.policy);
-            if forced.is_some() {
-                circuit.machine.lock().force(forced, Instant::now());
+            if held.is_some() {
+                circuit.machine.lock().force(held, Instant::now());
             }
             circuit
         });
@@ -210,27 +210,27 @@ pub(in crate::middleware) struct Permit {
 
 impl Permit {
     /// What the end of a call says.
-    pub(super) fn outcome<T>(&self, result: Result<T, &Status>) -> Outcome {
+    pub(super) fn outcome<T>(&self, result: Result<T, &Status>) -> BreakerOutcome {
         match result {
-            Ok(_) => Outcome::Success,
+            Ok(_) => BreakerOutcome::Success,
             Err(status) => self.breaker.0.policy.outcome(status),
         }
     }
 
     /// Tells how the call went, or each call of the batch.
-    pub(super) fn record(mut self, outcomes: &[Outcome]) {
+    pub(super) fn record(mut self, outcomes: &[BreakerOutcome]) {
         self.give_back(outcomes, Instant::now());
     }
 
     /// Tells that all of so many calls went alike.
-    pub(super) fn record_alike(self, outcome: Outcome, calls: usize) {
+    pub(super) fn record_alike(self, outcome: BreakerOutcome, calls: usize) {
         match calls {
             0 | 1 => self.record(&[outcome]),
             calls => self.record(&vec![outcome; calls]),
         }
     }
 
-    fn give_back(&mut self, outcomes: &[Outcome], now: Instant) {
+    fn give_back(&mut self, outcomes: &[BreakerOutcome], now: Instant) {
         let Some(ticket) = self.ticket.take() else { return };
         let took = now.saturating_duration_since(self.begun);
         let step = self.circuit.machine.lock().finish(ticket, outcomes, took, now);
@@ -245,7 +245,7 @@ impl Drop for Permit {
         }
         let now = Instant::now();
         let late = self.deadline.is_some_and(|deadline| deadline.has_passed(now));
-        self.give_back(&[if late { Outcome::Failure } else { Outcome::Ignored }], now);
+        self.give_back(&[if late { BreakerOutcome::Failure } else { BreakerOutcome::Ignored }], now);
     }
 }
 

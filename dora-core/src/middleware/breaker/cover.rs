@@ -8,7 +8,7 @@ use crate::call::response::{BatchResults, Deferred, Reply, Response};
 use crate::call::status::Status;
 
 use super::circuit::{CircuitBreaker, Permit};
-use super::policy::Outcome;
+use super::policy::BreakerOutcome;
 
 /// Permits, and the calls that each is for.
 pub(in crate::middleware) enum Cover {
@@ -84,9 +84,9 @@ impl Cover {
 
     fn succeeded(self) {
         match self {
-            Self::All(permit, calls) => permit.record_alike(Outcome::Success, calls),
+            Self::All(permit, calls) => permit.record_alike(BreakerOutcome::Success, calls),
             Self::Each(permits) => {
-                permits.into_iter().for_each(|(_, permit)| permit.record(&[Outcome::Success]));
+                permits.into_iter().for_each(|(_, permit)| permit.record(&[BreakerOutcome::Success]));
             }
         }
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::policy::{BreakerPolicy, Outcome};
+use super::policy::{BreakerOutcome, BreakerPolicy};
 use super::window::{Sample, Totals, Window};
 
 /// The state of a circuit.
@@ -98,6 +98,13 @@ pub(super) enum Refusal {
     Forced,
 }
 
+/// How somebody holds a circuit, whatever becomes of its calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    Open,
+    Closed,
+}
+
 #[derive(Debug)]
 pub(super) struct Machine {
     policy: Arc<BreakerPolicy>,
@@ -122,7 +129,7 @@ enum State {
 impl Machine {
     pub(super) fn new(policy: Arc<BreakerPolicy>, now: Instant) -> Self {
         let random = policy.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        let window = Window::new(policy.span, now);
+        let window = Window::new(policy.window, now);
         Self { policy, state: State::Closed, stay: 0, window, in_a_row: 0, openings: 0, random }
     }
 
@@ -137,10 +144,10 @@ impl Machine {
     }
 
     /// What [`force`](Self::force) said last.
-    pub(super) fn forced(&self) -> Option<bool> {
+    pub(super) fn held(&self) -> Option<Hold> {
         match self.state {
-            State::ForcedOpen => Some(true),
-            State::ForcedClosed => Some(false),
+            State::ForcedOpen => Some(Hold::Open),
+            State::ForcedClosed => Some(Hold::Closed),
             _ => None,
         }
     }
@@ -181,7 +188,7 @@ impl Machine {
     pub(super) fn finish(
         &mut self,
         ticket: Ticket,
-        outcomes: &[Outcome],
+        outcomes: &[BreakerOutcome],
         took: Duration,
         now: Instant,
     ) -> Option<Step> {
@@ -191,10 +198,10 @@ impl Machine {
         let slow = self.policy.slow.is_some_and(|slow| took > slow.over);
         match &mut self.state {
             State::Closed => {
-                let counted = outcomes.iter().filter(|outcome| **outcome != Outcome::Ignored);
+                let counted = outcomes.iter().filter(|outcome| **outcome != BreakerOutcome::Ignored);
                 let mut went_wrong = false;
                 for outcome in counted {
-                    let failed = *outcome == Outcome::Failure;
+                    let failed = *outcome == BreakerOutcome::Failure;
                     self.window.record(Sample { failed, slow }, now);
                     self.in_a_row = if failed { self.in_a_row.saturating_add(1) } else { 0 };
                     went_wrong |= failed || slow;
@@ -204,10 +211,10 @@ impl Machine {
             }
             State::HalfOpen { probing, succeeded } => {
                 *probing -= 1;
-                if outcomes.iter().all(|outcome| *outcome == Outcome::Ignored) {
+                if outcomes.iter().all(|outcome| *outcome == BreakerOutcome::Ignored) {
                     return None;
                 }
-                if slow || outcomes.contains(&Outcome::Failure) {
+                if slow || outcomes.contains(&BreakerOutcome::Failure) {
                     return Some(self.open(BreakerCause::ProbeFailed, now));
                 }
                 *succeeded += 1;
@@ -218,11 +225,11 @@ impl Machine {
         }
     }
 
-    /// Holds it open or closed, or (`None`) lets it judge again, from closed on.
-    pub(super) fn force(&mut self, open: Option<bool>, now: Instant) -> Option<Step> {
-        let state = match open {
-            Some(true) => State::ForcedOpen,
-            Some(false) => State::ForcedClosed,
+    /// Holds it, or (`None`) lets it judge again, from closed on.
+    pub(super) fn force(&mut self, hold: Option<Hold>, now: Instant) -> Option<Step> {
+        let state = match hold {
+            Some(Hold::Open) => State::ForcedOpen,
+            Some(Hold::Closed) => State::ForcedClosed,
             None => State::Closed,
         };
         let step = self.enter(state, BreakerCause::Forced, now);
@@ -266,7 +273,7 @@ impl Machine {
         self.state = state;
         self.stay += 1;
         if matches!(self.state, State::Closed | State::ForcedClosed) {
-            self.window = Window::new(self.policy.span, now);
+            self.window = Window::new(self.policy.window, now);
             self.in_a_row = 0;
             self.openings = 0;
         }

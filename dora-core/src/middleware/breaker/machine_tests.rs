@@ -14,7 +14,7 @@ fn machine(policy: BreakerPolicy) -> (Machine, Instant) {
 }
 
 /// Makes a call that ends at once.
-fn call(machine: &mut Machine, outcome: Outcome, now: Instant) -> Option<Step> {
+fn call(machine: &mut Machine, outcome: BreakerOutcome, now: Instant) -> Option<Step> {
     let (ticket, step) = machine.acquire(now);
     let end = machine.finish(ticket.expect("it is let through"), &[outcome], Duration::ZERO, now);
     end.or(step)
@@ -22,7 +22,7 @@ fn call(machine: &mut Machine, outcome: Outcome, now: Instant) -> Option<Step> {
 
 fn fail(machine: &mut Machine, times: u32, now: Instant) {
     for _ in 0..times {
-        call(machine, Outcome::Failure, now);
+        call(machine, BreakerOutcome::Failure, now);
     }
 }
 
@@ -31,10 +31,10 @@ fn it_opens_at_the_rate_and_not_before() {
     let policy = BreakerPolicy::new().last_calls(10).minimum_calls(10).consecutive_failures(None);
     let (mut machine, now) = machine(policy);
     for i in 0..9 {
-        let outcome = if i % 2 == 0 { Outcome::Success } else { Outcome::Failure };
+        let outcome = if i % 2 == 0 { BreakerOutcome::Success } else { BreakerOutcome::Failure };
         assert_eq!(call(&mut machine, outcome, now), None);
     }
-    let (from, to, cause) = call(&mut machine, Outcome::Failure, now).expect("half of ten");
+    let (from, to, cause) = call(&mut machine, BreakerOutcome::Failure, now).expect("half of ten");
     assert_eq!((from, to), (BreakerState::Closed, BreakerState::Open));
     assert_eq!(cause, BreakerCause::FailureRate { failed: 5, calls: 10 });
     assert_eq!(cause.to_string(), "5 of the last 10 calls failed");
@@ -45,10 +45,10 @@ fn few_calls_say_nothing_but_failures_in_a_row_do() {
     let (mut machine, now) = machine(BreakerPolicy::new().minimum_calls(20).consecutive_failures(8));
     fail(&mut machine, 7, now);
     assert_eq!(machine.state(), BreakerState::Closed);
-    call(&mut machine, Outcome::Success, now);
+    call(&mut machine, BreakerOutcome::Success, now);
     fail(&mut machine, 7, now);
     assert_eq!(machine.state(), BreakerState::Closed, "the row was broken");
-    let step = call(&mut machine, Outcome::Failure, now);
+    let step = call(&mut machine, BreakerOutcome::Failure, now);
     assert_eq!(step.expect("opens").2, BreakerCause::ConsecutiveFailures(8));
 }
 
@@ -58,10 +58,10 @@ fn slow_answers_open_it_too() {
     let (mut machine, now) = machine(policy);
     for took in [0, 2, 0] {
         let (ticket, _) = machine.acquire(now);
-        machine.finish(ticket.expect("closed"), &[Outcome::Success], SECOND * took, now);
+        machine.finish(ticket.expect("closed"), &[BreakerOutcome::Success], SECOND * took, now);
     }
     let (ticket, _) = machine.acquire(now);
-    let step = machine.finish(ticket.expect("closed"), &[Outcome::Success], SECOND * 2, now);
+    let step = machine.finish(ticket.expect("closed"), &[BreakerOutcome::Success], SECOND * 2, now);
     assert_eq!(step.expect("opens").2, BreakerCause::SlowCalls { slow: 2, calls: 4 });
 }
 
@@ -78,11 +78,11 @@ fn it_lets_its_probes_through_and_no_more() {
     let (second, _) = machine.acquire(until);
     assert_eq!(machine.acquire(until).0.expect_err("two are on their way"), Refusal::Probing);
     // One is given up: its place is free again.
-    assert_eq!(machine.finish(first.expect("a probe"), &[Outcome::Ignored], SECOND, until), None);
+    assert_eq!(machine.finish(first.expect("a probe"), &[BreakerOutcome::Ignored], SECOND, until), None);
     let (third, _) = machine.acquire(until);
-    assert_eq!(machine.finish(second.expect("a probe"), &[Outcome::Success], SECOND, until), None);
+    assert_eq!(machine.finish(second.expect("a probe"), &[BreakerOutcome::Success], SECOND, until), None);
     assert_eq!(machine.acquire(until).0.expect_err("one is enough"), Refusal::Probing);
-    let step = machine.finish(third.expect("a probe"), &[Outcome::Success], SECOND, until);
+    let step = machine.finish(third.expect("a probe"), &[BreakerOutcome::Success], SECOND, until);
     assert_eq!(step.expect("closes").1, BreakerState::Closed);
 }
 
@@ -100,7 +100,7 @@ fn the_open_time_grows_until_it_closes() {
             fail(&mut machine, 1, now);
         }
     }
-    call(&mut machine, Outcome::Success, now);
+    call(&mut machine, BreakerOutcome::Success, now);
     assert_eq!(machine.state(), BreakerState::Closed);
     fail(&mut machine, 1, now);
     let refusal = machine.acquire(now).0.expect_err("open");
@@ -142,18 +142,18 @@ fn what_began_in_another_state_says_nothing() {
     let half_open = now + 5 * SECOND;
     let (probe, _) = machine.acquire(half_open);
     // Neither closes it, as a probe would, nor takes the probe's place.
-    assert_eq!(machine.finish(early.expect("closed"), &[Outcome::Success], SECOND, half_open), None);
-    assert_eq!(machine.finish(earlier.expect("closed"), &[Outcome::Failure], SECOND, half_open), None);
+    assert_eq!(machine.finish(early.expect("closed"), &[BreakerOutcome::Success], SECOND, half_open), None);
+    assert_eq!(machine.finish(earlier.expect("closed"), &[BreakerOutcome::Failure], SECOND, half_open), None);
     assert_eq!(machine.state(), BreakerState::HalfOpen);
-    assert!(machine.finish(probe.expect("a probe"), &[Outcome::Success], SECOND, half_open).is_some());
+    assert!(machine.finish(probe.expect("a probe"), &[BreakerOutcome::Success], SECOND, half_open).is_some());
 }
 
 #[test]
 fn a_hand_holds_it() {
     let (mut machine, now) = machine(BreakerPolicy::new().consecutive_failures(1));
-    assert!(machine.force(Some(true), now).is_some());
+    assert!(machine.force(Some(Hold::Open), now).is_some());
     assert_eq!(machine.acquire(now + 100 * SECOND).0.expect_err("held"), Refusal::Forced);
-    machine.force(Some(false), now);
+    machine.force(Some(Hold::Closed), now);
     fail(&mut machine, 100, now);
     assert_eq!(machine.state(), BreakerState::ForcedClosed);
     machine.force(None, now);
@@ -164,18 +164,23 @@ fn a_hand_holds_it() {
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Begin,
-    End(usize, Outcome),
+    End(usize, BreakerOutcome),
     Wait(u64),
-    Force(Option<bool>),
+    Force(Option<Hold>),
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let outcome = prop_oneof![Just(Outcome::Success), Just(Outcome::Failure), Just(Outcome::Ignored)];
+    let outcome = prop_oneof![
+        Just(BreakerOutcome::Success),
+        Just(BreakerOutcome::Failure),
+        Just(BreakerOutcome::Ignored)
+    ];
+    let hold = prop_oneof![Just(Hold::Open), Just(Hold::Closed)];
     prop_oneof![
         6 => Just(Act::Begin),
         6 => (any::<usize>(), outcome).prop_map(|(which, outcome)| Act::End(which, outcome)),
         2 => (0..8_000_u64).prop_map(Act::Wait),
-        1 => proptest::option::of(any::<bool>()).prop_map(Act::Force),
+        1 => proptest::option::of(hold).prop_map(Act::Force),
     ]
 }
 
@@ -199,8 +204,8 @@ proptest! {
                 }
                 Act::End(..) => {}
                 Act::Wait(ms) => now += Duration::from_millis(ms),
-                Act::Force(open) => {
-                    machine.force(open, now);
+                Act::Force(hold) => {
+                    machine.force(hold, now);
                 }
             }
             let of_this_stay = running.iter().filter(|(stay, _)| *stay == machine.stay).count();
@@ -214,7 +219,7 @@ proptest! {
         let later = now + Duration::from_secs(61);
         for _ in 0..probes {
             prop_assert!(machine.admits(later));
-            call(&mut machine, Outcome::Success, later);
+            call(&mut machine, BreakerOutcome::Success, later);
         }
         prop_assert_eq!(machine.state(), BreakerState::Closed);
     }

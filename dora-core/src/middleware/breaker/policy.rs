@@ -39,7 +39,7 @@ use crate::call::status::{Origin, Status};
 /// | Dora-RPC's client: a server that failed is blocked until all are | [`consecutive_failures`](Self::consecutive_failures)`(1)`; the balancer takes those that are not open |
 #[derive(Clone)]
 pub struct BreakerPolicy {
-    pub(super) span: Span,
+    pub(super) window: WindowSize,
     pub(super) minimum_calls: u32,
     pub(super) failure_rate: Option<f64>,
     pub(super) consecutive_failures: Option<u32>,
@@ -50,12 +50,12 @@ pub struct BreakerPolicy {
     pub(super) jitter: f64,
     pub(super) probes: u32,
     pub(super) seed: Option<u64>,
-    classifier: Arc<dyn Fn(&Status) -> Outcome + Send + Sync>,
+    classifier: Arc<dyn Fn(&Status) -> BreakerOutcome + Send + Sync>,
 }
 
-/// What the window looks back on.
+/// How far the window looks back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Span {
+pub(super) enum WindowSize {
     Calls(u32),
     Time(Duration),
 }
@@ -70,7 +70,7 @@ pub(super) struct Slow {
 /// What a call says about the health of the service that it was made to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum BreakerOutcome {
     /// The service works: it answered, though perhaps with an error of its business.
     Success,
     /// The service does not work.
@@ -84,7 +84,7 @@ impl BreakerPolicy {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            span: Span::Calls(100),
+            window: WindowSize::Calls(100),
             minimum_calls: 20,
             failure_rate: Some(0.5),
             consecutive_failures: Some(10),
@@ -106,7 +106,7 @@ impl BreakerPolicy {
     #[must_use]
     pub fn last_calls(mut self, calls: u32) -> Self {
         assert!((1..=1_000_000).contains(&calls), "a breaker judges by 1 to 1,000,000 calls, not by {calls}");
-        self.span = Span::Calls(calls);
+        self.window = WindowSize::Calls(calls);
         self
     }
 
@@ -118,7 +118,7 @@ impl BreakerPolicy {
     #[must_use]
     pub fn last_seconds(mut self, seconds: u32) -> Self {
         assert!(seconds > 0, "a breaker judges by at least a second");
-        self.span = Span::Time(Duration::from_secs(u64::from(seconds)));
+        self.window = WindowSize::Time(Duration::from_secs(u64::from(seconds)));
         self
     }
 
@@ -234,12 +234,15 @@ impl BreakerPolicy {
     /// before anything was sent, is ignored; all others are the service's
     /// business, and a success.
     #[must_use]
-    pub fn classify(mut self, classifier: impl Fn(&Status) -> Outcome + Send + Sync + 'static) -> Self {
+    pub fn classify(
+        mut self,
+        classifier: impl Fn(&Status) -> BreakerOutcome + Send + Sync + 'static,
+    ) -> Self {
         self.classifier = Arc::new(classifier);
         self
     }
 
-    pub(super) fn outcome(&self, status: &Status) -> Outcome {
+    pub(super) fn outcome(&self, status: &Status) -> BreakerOutcome {
         (self.classifier)(status)
     }
 }
@@ -253,7 +256,7 @@ impl Default for BreakerPolicy {
 impl fmt::Debug for BreakerPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BreakerPolicy")
-            .field("span", &self.span)
+            .field("window", &self.window)
             .field("minimum_calls", &self.minimum_calls)
             .field("failure_rate", &self.failure_rate)
             .field("consecutive_failures", &self.consecutive_failures)
@@ -270,23 +273,23 @@ fn share(rate: f64) -> f64 {
 }
 
 /// What an error says about the health of the peer.
-pub(in crate::middleware) fn health(status: &Status) -> Outcome {
+pub(in crate::middleware) fn health(status: &Status) -> BreakerOutcome {
     let here = status.origin() == Origin::Local && status.peer().is_none();
     match status.code() {
-        Code::Cancelled => Outcome::Ignored,
+        Code::Cancelled => BreakerOutcome::Ignored,
         // No peer has anything to do with it: a limit or a deadline of this process.
         Code::ResourceExhausted | Code::DeadlineExceeded | Code::Unavailable
             if here && status.is_unsent() =>
         {
-            Outcome::Ignored
+            BreakerOutcome::Ignored
         }
-        Code::ResourceExhausted if here => Outcome::Ignored,
+        Code::ResourceExhausted if here => BreakerOutcome::Ignored,
         Code::Unavailable
         | Code::DeadlineExceeded
         | Code::Internal
         | Code::DataLoss
-        | Code::ResourceExhausted => Outcome::Failure,
-        _ => Outcome::Success,
+        | Code::ResourceExhausted => BreakerOutcome::Failure,
+        _ => BreakerOutcome::Success,
     }
 }
 
@@ -298,15 +301,15 @@ mod tests {
     fn health_is_not_business() {
         let peer = || std::sync::Arc::from("10.0.0.1:9567");
         for (status, outcome) in [
-            (Status::not_found("no user 7"), Outcome::Success),
-            (Status::raw(1231, "locked").with_origin(Origin::Service), Outcome::Success),
-            (Status::internal("a panic").with_origin(Origin::Service), Outcome::Failure),
-            (Status::unavailable("refused").with_peer(peer()).unsent(), Outcome::Failure),
-            (Status::deadline_exceeded("no answer"), Outcome::Failure),
-            (Status::deadline_exceeded("it passed before").unsent(), Outcome::Ignored),
-            (Status::resource_exhausted("shed").with_origin(Origin::Server), Outcome::Failure),
-            (Status::resource_exhausted("a limit here"), Outcome::Ignored),
-            (Status::cancelled("given up"), Outcome::Ignored),
+            (Status::not_found("no user 7"), BreakerOutcome::Success),
+            (Status::raw(1231, "locked").with_origin(Origin::Service), BreakerOutcome::Success),
+            (Status::internal("a panic").with_origin(Origin::Service), BreakerOutcome::Failure),
+            (Status::unavailable("refused").with_peer(peer()).unsent(), BreakerOutcome::Failure),
+            (Status::deadline_exceeded("no answer"), BreakerOutcome::Failure),
+            (Status::deadline_exceeded("it passed before").unsent(), BreakerOutcome::Ignored),
+            (Status::resource_exhausted("shed").with_origin(Origin::Server), BreakerOutcome::Failure),
+            (Status::resource_exhausted("a limit here"), BreakerOutcome::Ignored),
+            (Status::cancelled("given up"), BreakerOutcome::Ignored),
         ] {
             assert_eq!(BreakerPolicy::new().outcome(&status), outcome, "{status}");
         }

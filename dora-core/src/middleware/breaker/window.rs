@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::policy::Span;
+use super::policy::WindowSize;
 
 /// Parts of a window by time; calls leave it a part at a time.
 const PARTS: usize = 10;
@@ -48,14 +48,14 @@ pub(super) enum Window {
 }
 
 impl Window {
-    pub(super) fn new(span: Span, now: Instant) -> Self {
-        match span {
+    pub(super) fn new(size: WindowSize, now: Instant) -> Self {
+        match size {
             // It grows with the calls: most methods of most instances see few.
-            Span::Calls(size) => {
+            WindowSize::Calls(size) => {
                 Self::Calls { ring: Vec::new(), size: size as usize, oldest: 0, totals: Totals::default() }
             }
-            Span::Time(span) => Self::Time {
-                width: span / PARTS as u32,
+            WindowSize::Time(length) => Self::Time {
+                width: length / PARTS as u32,
                 start: now,
                 newest: 0,
                 parts: [Totals::default(); PARTS],
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_window_by_count_slides() {
         let now = Instant::now();
-        let mut window = Window::new(Span::Calls(100), now);
+        let mut window = Window::new(WindowSize::Calls(100), now);
         for _ in 0..10_000 {
             window.record(GOOD, now);
         }
@@ -143,7 +143,7 @@ mod tests {
     fn a_window_by_time_slides() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let mut window = Window::new(Span::Time(Duration::from_secs(10)), start);
+        let mut window = Window::new(WindowSize::Time(Duration::from_secs(10)), start);
         window.record(BAD, at(500));
         window.record(GOOD, at(1_500));
         assert_eq!(window.totals(at(9_999)), Totals { calls: 2, failed: 1, slow: 0 });

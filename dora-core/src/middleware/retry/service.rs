@@ -20,7 +20,7 @@ use crate::call::pushback::Pushback;
 use crate::call::request::Request;
 use crate::call::response::{BatchResults, Reply, Response};
 use crate::call::status::{BoxError, Status};
-use crate::call::tried::Tried;
+use crate::call::tried_peers::TriedPeers;
 
 use super::policy::RetryPolicy;
 
@@ -32,7 +32,7 @@ use super::policy::RetryPolicy;
 /// deferred call it is the acceptance that is tried again, never what runs after.
 ///
 /// The error of the last try is the caller's, with [`Status::attempts`]. The next
-/// choice of a server hears where the call was [`Tried`].
+/// choice of a server hears where that was ([`TriedPeers`]).
 ///
 /// It stands outside of what chooses a server and of a circuit breaker, so that
 /// each try is one of theirs.
@@ -219,7 +219,7 @@ impl<S> Series<S> {
         self.sent |= !status.is_unsent();
         if let Some(peer) = status.peer() {
             let extensions = self.request.extensions_mut();
-            let mut tried = extensions.remove::<Tried>().unwrap_or_default();
+            let mut tried = extensions.remove::<TriedPeers>().unwrap_or_default();
             tried.add(peer);
             extensions.insert(tried);
         }

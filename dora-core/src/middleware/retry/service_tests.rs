@@ -14,7 +14,7 @@ struct Script(Arc<Mutex<Scripted>>);
 #[derive(Default)]
 struct Scripted {
     answers: Vec<Result<Response, Status>>,
-    asked: Vec<(Instant, Vec<CallKey>, Option<Tried>)>,
+    asked: Vec<(Instant, Vec<CallKey>, Option<TriedPeers>)>,
 }
 
 impl Script {
@@ -41,7 +41,7 @@ impl Script {
                 Body::Batch(calls) => calls.iter().map(|call| call.key.clone()).collect(),
                 _ => Vec::new(),
             };
-            let tried = request.extensions().get::<Tried>().cloned();
+            let tried = request.extensions().get::<TriedPeers>().cloned();
             let mut script = script.0.lock().expect("no panic");
             script.asked.push((Instant::now(), keys, tried));
             let answer = script.answers.pop().unwrap_or_else(|| Ok(Response::accepted()));
