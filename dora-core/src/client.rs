@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::call::status::Status;
 use crate::middleware::balance::fleet::{Fleet, FleetBuilder};
 use crate::stub::batch::Batch;
+use crate::stub::caller::Caller;
 use crate::stub::dynamic::DynamicClient;
 use crate::transport::client::channel::Channel;
 use crate::transport::client::endpoint::Endpoint;
@@ -73,6 +74,22 @@ impl Endpoint {
 
 impl Channel {
     /// Begins a batch: several calls in one packet.
+    pub fn batch(&self) -> Batch<Self> {
+        Batch::new(self.clone())
+    }
+
+    /// A client of untyped services by API name.
+    #[must_use]
+    pub fn dynamic(&self) -> DynamicClient<Self> {
+        DynamicClient::new(self.clone())
+    }
+}
+
+impl<S> Fleet<S>
+where
+    Self: Caller,
+{
+    /// Begins a batch: several calls in one packet, to one instance.
     pub fn batch(&self) -> Batch<Self> {
         Batch::new(self.clone())
     }

@@ -41,15 +41,14 @@ use super::updates::follow;
 /// to be empty they fail at once, with PHP's code 100010 and `Code::Unavailable`.
 ///
 /// ```
-/// use dora::{Code, DynamicClient, Fleet};
+/// use dora::{Code, Fleet};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let fleet = Fleet::builder().connect_lazy(["127.0.0.1:1", "127.0.0.1:2"])?;
 /// assert_eq!(fleet.instances().len(), 2);
 ///
-/// let users = DynamicClient::new(fleet);
-/// let error = users.call("/user/get", 7).await.expect_err("nothing listens there");
+/// let error = fleet.dynamic().call("/user/get", 7).await.expect_err("nothing listens there");
 /// assert_eq!(error.code(), Code::Unavailable);
 /// assert!(error.is_unsent());
 /// # Ok(())
