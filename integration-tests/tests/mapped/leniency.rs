@@ -89,7 +89,7 @@ fn floats() {
         ("d:INF;", f64::INFINITY),
     ]);
     reads::<f32>([("d:0.1;", 0.1), ("d:INF;", f32::INFINITY)]);
-    refuses::<f32>(&[("d:1.0E+300;", "expected a float, got the float 1e300")]);
+    refuses::<f32>(&[("d:1.0E+300;", "expected a float of 32 bits, got the float 1e300")]);
     refuses::<f64>(&[(r#"s:1:".";"#, "expected a double, got the string \".\"")]);
 }
 
@@ -106,7 +106,10 @@ fn strings() {
         ("N;", String::new()),
     ]);
     refuses::<String>(&[("a:0:{}", "expected a string, got an array")]);
-    assert!(from_php::<String>(b"s:1:\"\xff\";").unwrap_err().contains("expected a string"));
+    // Not "expected a string, got the string": what is wrong with it, and its bytes.
+    let error = from_php::<String>(b"s:4:\"\xc4\xe3\"x\";").unwrap_err();
+    let expected = r#"expected a string, got the string "\xc4\xe3\"x", which is not UTF-8"#;
+    assert!(error.contains(expected), "{error}");
 }
 
 #[test]

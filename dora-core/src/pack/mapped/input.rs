@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::str;
 
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -29,18 +30,33 @@ impl fmt::Display for Input<'_> {
             Self::Int(value) => write!(f, "the int {value}"),
             Self::Uint(value) => write!(f, "the int {value}"),
             Self::Float(value) => write!(f, "the float {value:?}"),
-            Self::Text(text) => write!(f, "the string \"{}\"", excerpt(text)),
+            Self::Text(text) => match str::from_utf8(text) {
+                Ok(_) => write!(f, "the string \"{}\"", excerpt(text)),
+                // Its bytes tell in what else it is, GBK for one.
+                Err(_) => write!(f, "the string \"{}\", which is not UTF-8", raw_excerpt(text)),
+            },
         }
     }
 }
 
 /// The start of what a peer wrote, fit for a line of a log.
 pub(super) fn excerpt(text: &[u8]) -> String {
-    let (shown, more) = match text.get(..SHOWN) {
+    let (shown, more) = start(text);
+    format!("{}{more}", String::from_utf8_lossy(shown).escape_debug())
+}
+
+/// As [`excerpt`], byte by byte.
+fn raw_excerpt(text: &[u8]) -> String {
+    let (shown, more) = start(text);
+    format!("{}{more}", shown.escape_ascii())
+}
+
+/// What is shown of `text`, and what stands for the rest.
+fn start(text: &[u8]) -> (&[u8], &'static str) {
+    match text.get(..SHOWN) {
         Some(start) if text.len() > SHOWN => (start, "..."),
         _ => (text, ""),
-    };
-    format!("{}{more}", String::from_utf8_lossy(shown).escape_debug())
+    }
 }
 
 impl Input<'_> {

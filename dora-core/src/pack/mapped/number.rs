@@ -49,7 +49,7 @@ scalars! {
     i64, "an int64", int::<i64>, S::serialize_i64, Input::is_false_or_empty;
     u32, "a uint32", int::<u32>, S::serialize_u32, Input::is_false_or_empty;
     u64, "a uint64", int::<u64>, write_u64, Input::is_false_or_empty;
-    f32, "a float", single, write_f32, Input::is_false_or_empty;
+    f32, "a float of 32 bits", single, write_f32, Input::is_false_or_empty;
     f64, "a double", float, write_f64, Input::is_false_or_empty;
     bool, "a bool", boolean, S::serialize_bool, is_never_nothing;
 }
