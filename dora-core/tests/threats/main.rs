@@ -18,9 +18,11 @@ mod lengths;
 mod matrix;
 mod names;
 mod nesting;
+#[path = "../over/mod.rs"]
 mod over;
 mod packers;
 mod signature;
 mod slow_reader;
 mod support;
 mod trickle;
+mod wire;

@@ -1,9 +1,23 @@
-//! The tests that are not about TCP itself, over everything else that carries
-//! connections.
+//! What the connections of a run go over. Every test goes over TCP; once more over
+//! the others go those that are not about TCP itself.
 
 use std::process::Command;
 
-use crate::over::OVER;
+use crate::over::Over;
+
+/// The variable of the environment that says what a run goes over.
+const OVER: &str = "DORA_TEST_OVER";
+
+/// What this run goes over.
+pub(crate) fn over() -> Over {
+    match std::env::var(OVER).as_deref() {
+        Err(_) => Over::Tcp,
+        Ok("unix") => Over::Unix,
+        Ok("tls") => Over::Tls,
+        Ok("memory") => Over::Memory,
+        Ok(other) => panic!("{OVER}={other}"),
+    }
+}
 
 /// Tests that hold whatever carries the connection. The others are about sockets:
 /// resets, descriptors, what the system buffers.

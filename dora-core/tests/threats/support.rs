@@ -28,7 +28,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::over::{Target, Wire, listen};
+use crate::matrix::over;
+use crate::over::{Target, listen};
+use crate::wire::Wire;
 
 /// How long anything may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,7 +46,7 @@ pub(crate) struct Running {
 pub(crate) async fn serve(server: Server) -> Running {
     let stats = server.stats();
     let (stop, stopped) = oneshot::channel::<()>();
-    let (target, serving) = listen(server, async { drop(stopped.await) }).await;
+    let (target, serving) = listen(over(), server, async { drop(stopped.await) }).await;
     Running { target, stats, stop: Some(stop), served: tokio::spawn(serving) }
 }
 
