@@ -27,6 +27,10 @@ impl FleetBuilder {
     /// A fleet of channels to these endpoints; each connects at its first call. Must be
     /// called within a tokio runtime.
     ///
+    /// An endpoint may be given several times, and is as many connections. They have the
+    /// same name, so that a call which one of them could not send does not try the next;
+    /// [`instances`](FleetBuilder::instances) takes names that differ.
+    ///
     /// # Errors
     /// `Code::FailedPrecondition`: the settings of an endpoint contradict each other.
     pub fn endpoints(self, endpoints: impl IntoIterator<Item = Endpoint>) -> Result<Fleet<Channel>, Status> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use dora_core::call::code::Code;
 use dora_core::call::status::Status;
+use dora_core::middleware::balance::choose::Balance;
 use dora_core::middleware::balance::fleet::{Fleet, FleetBuilder, InstanceKey};
 use dora_core::middleware::retry::policy::RetryPolicy;
 use dora_core::middleware::retry::service::RetryLayer;
@@ -97,6 +98,24 @@ async fn when_nothing_listens_anywhere_calls_fail_soon() {
         assert_eq!((error.code(), error.is_unsent()), (Code::Unavailable, true), "{error}");
     }
     assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_given_twice_is_two_connections() {
+    let work = Arc::new(Work::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let endpoint = endpoint(listener.local_addr().expect("bound"));
+    let server = Server::builder().add_service(Mounted(Arc::clone(&work)));
+    let stats = server.stats();
+    tokio::spawn(server.serve_with_listener(listener, pending()));
+    let builder = FleetBuilder::default().balance(Balance::RoundRobin);
+    let client = builder.endpoints([endpoint.clone(), endpoint]).expect("settings");
+    let names: Vec<_> = client.instances().into_iter().map(|instance| instance.name).collect();
+    assert!(names.len() == 2 && names[0] == names[1], "{names:?}");
+    for _ in 0..20 {
+        call(&client, &PUT, 0).await.expect("answered");
+    }
+    assert_eq!((stats.snapshot().accepted, work.started()), (2, 20));
 }
 
 /// A server that can be told to stop, and started again where it was.

@@ -39,6 +39,23 @@ use super::state::ChannelState;
 /// when it was lost. Cheap to clone; all clones share the connection, and it is
 /// closed when the last one is gone.
 ///
+/// What shares a connection waits for each other: behind large answers a small one comes
+/// milliseconds later. Each `connect` or `connect_lazy` of an [`Endpoint`] is a connection
+/// of its own, so calls that may not wait get a channel beside the one for large ones:
+///
+/// ```
+/// use dora::Endpoint;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), dora::Status> {
+/// let endpoint = Endpoint::new("users.internal:9567")?;
+/// let lookups = endpoint.clone().connect_lazy()?;
+/// let exports = endpoint.connect_lazy()?;
+/// # drop((lookups, exports));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// As a tower service it is not ready while it is in doubt whether the server is
 /// there: after an attempt to connect has failed, a call waits until the next one has
 /// ended, which is made for it, and is told if that failed too. Before the server has
