@@ -12,8 +12,9 @@ use dora_core::pack::envelope::Shape;
 use dora_core::pack::packet::{Calls, ResponseData};
 use dora_core::pack::value::Value;
 use dora_core::server::Server;
+use dora_core::transport::server::control::Control;
 
-use crate::support::{Gate, call, eventually, frame, multi, open_answer, packet, serve};
+use crate::support::{Gate, call, eventually, frame, multi, open_answer, packet, serve, soon};
 
 fn panicking() -> Server {
     Server::builder().dynamic(|request: Request<Value>| {
@@ -148,4 +149,21 @@ async fn a_panic_in_what_a_deadline_drops_ends_that_call_alone() {
     raw.reset();
     eventually("nothing counts", || server.stats().running == 0).await;
     eventually("it is closed", || server.stats().closed == 1).await;
+}
+
+/// It is run where the connection is driven.
+#[tokio::test]
+async fn a_reload_that_panics_ends_no_call_and_no_connection() {
+    let gate = Gate::closed();
+    let control = Control::with_reload(|| panic!("the reload is broken"));
+    let server = serve(gate.server().control(control)).await;
+    let channel = server.channel().await;
+    let neighbour = channel.dynamic().call("/gate", 7).spawn();
+    gate.until_running(1).await;
+    for _ in 0..2 {
+        soon(channel.control("reloadTask")).await.expect("answered all the same");
+    }
+    gate.open(1);
+    assert_eq!(soon(neighbour).await.expect("no panic").expect("answered"), Value::from(7));
+    assert_eq!((channel.stats().connected, channel.stats().lost), (1, 0));
 }

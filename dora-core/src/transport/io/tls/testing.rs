@@ -41,6 +41,13 @@ fn what_cannot_be_used_is_said_when_it_is_loaded() {
     assert!(error("", "").contains("no certificate"));
     assert!(error(&chain, &chain).contains("no private key"));
     assert!(error(&chain, &other_key).contains("KeyMismatch"));
+    assert!(error(&other_key, &other_key).contains("a private key: are certificate and key swapped?"));
+    assert!(error(&chain, &chain).contains("a certificate: are certificate and key swapped?"));
+    let (other_chain, own_key) = authority.issue_pem("c");
+    for (chain, key) in [(&chain, &own_key), (&other_chain, &other_key)] {
+        assert!(error(chain, key).contains("the key is not the certificate's"), "whichever was changed");
+    }
+    assert!(Identity::from_pem(&other_chain, &own_key).is_ok(), "those that belong together");
     assert!(Trust::from_pem(other_key).expect_err("a key").to_string().contains("no certificate"));
     let missing = Identity::from_files("/nowhere/chain.pem", "key.pem").expect_err("no file").to_string();
     assert!(missing.starts_with("/nowhere/chain.pem: "), "{missing}");
