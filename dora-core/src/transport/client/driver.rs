@@ -97,10 +97,11 @@ async fn run(link: &Arc<Link>, stream: Stream, begun: Instant, backoff: &mut Bac
     match end {
         End::Drained => {
             let gone = FormerGone { link: Arc::clone(link), lane: connection.lane() };
+            let mut log = log.of_former();
             tokio::spawn(async move {
                 let _gone = gone;
                 let end = connection.run().await;
-                Log::default().ended(&connection.link, connection.lane(), &end);
+                log.ended(&connection.link, connection.lane(), &end);
                 connection.link.observed.closed(&match &end {
                     // It went as it was told to.
                     End::LetGo => Closed::Drained,

@@ -2,8 +2,10 @@
 //! an hour, or takes connections and drops them, fills no log.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -19,7 +21,8 @@ use super::link::Link;
 #[derive(Debug, Default)]
 pub(super) struct Log {
     trouble: Option<Trouble>,
-    lost: LineLimit,
+    /// Shared with the logs of former connections.
+    lost: Arc<Mutex<LineLimit>>,
     attempts: LineLimit,
     back: LineLimit,
 }
@@ -38,6 +41,12 @@ impl Trouble {
 }
 
 impl Log {
+    /// For a connection that takes no more calls and ends by itself: a server that tells
+    /// its clients to go, and drops them, fills no log either.
+    pub(super) fn of_former(&self) -> Self {
+        Self { lost: Arc::clone(&self.lost), ..Self::default() }
+    }
+
     /// A connection stands.
     pub(super) fn connected(&mut self, link: &Link) {
         let Some(Trouble { since, failed_attempts }) = self.trouble.take() else {
@@ -84,7 +93,8 @@ impl Log {
             return;
         }
         self.trouble.get_or_insert_with(Trouble::begins);
-        if let Some(left_out) = self.lost.write(Instant::now()) {
+        let line = self.lost.lock().write(Instant::now());
+        if let Some(left_out) = line {
             let left_out = shown(left_out);
             warn!(
                 target: CLIENT, endpoint = &*link.peer, why = why.message(), calls, left_out,
@@ -101,4 +111,16 @@ fn shown(left_out: u64) -> Option<u64> {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn former_connections_share_the_limit_of_their_endpoint() {
+        let log = Log::default();
+        let lines = (0..1_000).filter(|_| log.of_former().lost.lock().write(Instant::now()).is_some());
+        assert_eq!(lines.count(), 4, "the 1st, 10th, 100th and 1000th");
+    }
 }
