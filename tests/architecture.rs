@@ -199,3 +199,60 @@ fn examples_in_the_docs_import_the_facade() {
     }
     none(&faults);
 }
+
+/// What a newcomer looks up first.
+const MAIN_ITEMS: &[&str] = &[
+    "Server",
+    "Endpoint",
+    "Channel",
+    "Fleet",
+    "Call",
+    "Batch",
+    "Request",
+    "Response",
+    "Status",
+    "Metadata",
+    "Limits",
+    "InterceptLayer",
+    "WhenLayer",
+    "BreakerLayer",
+    "RetryLayer",
+    "FallbackLayer",
+];
+
+/// Whether an example is among these docs: what a fence opens that says nothing else
+/// is compiled and run.
+fn runs<'a>(docs: impl Iterator<Item = &'a &'a str>) -> bool {
+    let mut open = false;
+    docs.filter(|line| line.starts_with("/// ```")).any(|line| {
+        open = !open;
+        open && *line == "/// ```"
+    })
+}
+
+#[test]
+fn main_items_have_examples_that_run() {
+    assert!(runs(["/// ```", "/// f();", "/// ```"].iter()));
+    assert!(!runs(["/// ```text", "/// f();", "/// ```"].iter()), "it is not run");
+    let texts = workspace::texts("dora-core/src/");
+    let faults = MAIN_ITEMS.iter().filter_map(|item| {
+        let is_item = |line: &str| {
+            line.strip_prefix(&format!("pub struct {item}"))
+                .is_some_and(|rest| !rest.starts_with(|letter: char| letter.is_alphanumeric()))
+        };
+        let docs = texts.iter().find_map(|(_, text)| {
+            let lines: Vec<&str> = text.lines().collect();
+            let at = lines.iter().position(|line| is_item(line))?;
+            let above = lines[..at].iter().rev();
+            // Of attributes the last lines may stand further in.
+            let belongs = |line: &&&str| line.starts_with("///") || line.starts_with(['#', ' ', ')']);
+            Some(above.take_while(belongs).copied().collect::<Vec<_>>())
+        });
+        match docs {
+            None => Some(format!("there is no `pub struct {item}`")),
+            Some(docs) if runs(docs.iter().rev()) => None,
+            Some(_) => Some(format!("the docs of `{item}` have no example that runs")),
+        }
+    });
+    none(&faults.collect::<Vec<_>>());
+}
