@@ -4,6 +4,7 @@
 
 mod api;
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 
 use clap::Parser;
@@ -49,7 +50,8 @@ API names, on every port (all others, and none: `hehe` => `ohyes123`):
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     // What Dora has to say: where it listens, who is refused, how it drains.
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).init();
     let args = Args::parse();
     // The command `reloadTask` and SIGUSR1 both end up here: read a configuration anew, say.
     let control = Control::with_reload(|| println!("reloaded"));

@@ -4,6 +4,7 @@ mod php;
 mod prices;
 mod users;
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -38,7 +39,8 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     // What Dora has to say: where it listens, who is refused, how it drains.
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).init();
     let outcome = match Args::parse().command {
         Some(Command::Serve { tcp }) => serve(tcp).await,
         Some(Command::Quote { php }) => prices::call(&php).await,

@@ -1,6 +1,7 @@
 //! A server and its client in one process: every mode, and a batch. With an
 //! address, such as `0.0.0.0:9567`, a server alone.
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use dora::{Endpoint, Request, Response, Server, Status};
@@ -42,7 +43,8 @@ impl Orders for Shop {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     // What Dora has to say: where it listens, who is refused, how it drains.
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).init();
     match std::env::args().nth(1) {
         None => show().await,
         Some(address) => serve(&address).await,
