@@ -167,3 +167,22 @@ fn a_channel_whose_runtime_is_gone_says_so_at_once() {
         assert!(start.elapsed() < PATIENCE / 2, "at once, and not at the deadline of {PATIENCE:?}");
     }
 }
+
+#[test]
+fn a_channel_whose_runtime_never_ran_says_so_at_once() {
+    let (_server, endpoint) = serve();
+    let abroad = one_worker();
+    for _ in 0..20 {
+        // Its tasks are dropped with it, and were not polled once.
+        let home = current_thread();
+        let channel = {
+            let _home = home.enter();
+            endpoint.clone().connect_lazy().expect("settings")
+        };
+        drop(home);
+        let ended = async { tokio::time::timeout(PATIENCE, echo(&channel)).await };
+        let status = abroad.block_on(ended).expect("at once").expect_err("nobody drives the connection");
+        assert!(status.message().contains("the task of the channel's connection has ended"), "{status}");
+        assert_eq!(channel.state(), ChannelState::Closed);
+    }
+}

@@ -1,7 +1,7 @@
 //! The task of one endpoint: makes the connection when it is needed, and makes it
 //! anew when it was lost.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
 use std::task::Poll;
@@ -21,8 +21,19 @@ use super::log::Log;
 use super::readiness::PROBATION;
 
 /// Runs until no channel is left.
-pub(super) async fn drive(link: Arc<Link>) {
-    let _gone = Gone(&link);
+///
+/// Not an `async fn`: a runtime may drop its task before it was ever polled, and then
+/// too all calls end.
+pub(super) fn drive(link: Arc<Link>) -> impl Future<Output = ()> + Send {
+    let gone = Gone(Arc::clone(&link));
+    async move {
+        let _gone = gone;
+        attempts(link).await;
+    }
+}
+
+/// Makes one connection after the other, whenever one is wanted.
+async fn attempts(link: Arc<Link>) {
     let (mut backoff, mut log) = (Backoff::default(), Log::default());
     while wanted(&link).await {
         let begun = Instant::now();
@@ -47,9 +58,9 @@ pub(super) async fn drive(link: Arc<Link>) {
 
 /// Ends all calls when the task ends, of itself or with its runtime: nobody else
 /// would.
-struct Gone<'a>(&'a Link);
+struct Gone(Arc<Link>);
 
-impl Drop for Gone<'_> {
+impl Drop for Gone {
     fn drop(&mut self) {
         self.0.end(&self.0.status(Status::unavailable("the task of the channel's connection has ended")));
     }
