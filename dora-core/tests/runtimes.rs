@@ -186,3 +186,17 @@ fn a_channel_whose_runtime_never_ran_says_so_at_once() {
         assert_eq!(channel.state(), ChannelState::Closed);
     }
 }
+
+#[test]
+fn an_endpoints_own_timeout_holds_while_its_worker_is_blocked() {
+    let (_server, endpoint) = serve();
+    let (home, abroad) = (one_worker(), current_thread());
+    let channel = home.block_on(endpoint.timeout(BRIEF).connect()).expect("it listens");
+    home.block_on(echo(&channel)).expect("answered");
+    let go_on = block(&home);
+    let call =
+        async { tokio::time::timeout(PATIENCE, channel.dynamic().call("/never", 7).into_future()).await };
+    let ended = abroad.block_on(call).expect("nobody said another timeout");
+    assert_eq!(ended.expect_err("no answer").code(), Code::DeadlineExceeded);
+    drop(go_on);
+}

@@ -20,9 +20,21 @@ use tokio::time::Instant;
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
 
 thread_local! {
-    static KEPT: Cell<bool> = const { Cell::new(false) };
+    static KEPT: Cell<Kept> = const { Cell::new(Kept::NotSaid) };
     static MADE: Cell<Made> = const { Cell::new(Made::Elsewhere) };
     static DEFAULT: Cell<Inquiry> = const { Cell::new(Inquiry::NotAsked) };
+}
+
+/// Whether whom a call waits for keeps its deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// Nobody said.
+    NotSaid,
+    /// It does.
+    Here,
+    /// It does, but on another runtime, which may be blocked or gone: the caller keeps it
+    /// as well. A call that does not say how long it may take may take so long.
+    Elsewhere(Duration),
 }
 
 /// When the call that is polled was made.
@@ -43,9 +55,9 @@ enum Inquiry {
     Said(Duration),
 }
 
-/// Says, while a call is polled, that its deadline is kept by whom it waits for.
-pub(crate) fn keep() {
-    KEPT.set(true);
+/// Says, while a call is polled, how its deadline is kept by whom it waits for.
+pub(crate) fn say(kept: Kept) {
+    KEPT.set(kept);
 }
 
 /// When the call that is polled was made: `now`, if nobody knows better.
@@ -61,9 +73,9 @@ pub(crate) fn made(now: Instant) -> Instant {
 }
 
 /// Runs `poll` of a call that was made at `made`, as soon as anybody looked at the
-/// clock; and whether the deadline was kept in it.
-pub(crate) fn watch<T>(made: &mut Option<Instant>, poll: impl FnOnce() -> T) -> (T, bool) {
-    let kept = KEPT.replace(false);
+/// clock; and how the deadline was kept in it.
+pub(crate) fn watch<T>(made: &mut Option<Instant>, poll: impl FnOnce() -> T) -> (T, Kept) {
+    let kept = KEPT.replace(Kept::NotSaid);
     let outer = MADE.replace(made.map_or(Made::Now, Made::At));
     let result = poll();
     if let Made::At(at) = MADE.replace(outer) {

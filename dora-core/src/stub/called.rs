@@ -11,7 +11,7 @@ use tower::Service;
 
 use crate::call::deadline::Deadline;
 use crate::call::dora_code;
-use crate::call::kept;
+use crate::call::kept::{self, Kept};
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::Status;
@@ -128,13 +128,16 @@ impl<S: Caller> Called<S> {
     fn poll_call(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response, Status>> {
         let mut this = self.project();
         let (polled, kept) = kept::watch(this.made, || this.state.as_mut().poll(cx));
-        if polled.is_ready() || kept {
+        if polled.is_ready() || kept == Kept::Here {
             return polled;
         }
         if this.deadline.is_none() {
             let made = *this.made.get_or_insert_with(Instant::now);
-            *this.deadline =
-                this.state.default_timeout().map(|timeout| Deadline::from_instant(made, timeout));
+            let timeout = match kept {
+                Kept::Elsewhere(timeout) => Some(timeout),
+                _ => this.state.default_timeout(),
+            };
+            *this.deadline = timeout.map(|timeout| Deadline::from_instant(made, timeout));
         }
         let Some(deadline) = this.deadline else { return polled };
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.instant())));

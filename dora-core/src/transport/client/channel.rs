@@ -247,7 +247,7 @@ impl Service<Request> for Channel {
         self.handle.link.spend(&mut self.pass);
         match self.handle.turn {
             Some(_) => {
-                let kept = self.handle.link.keeps_deadlines_here();
+                let kept = self.handle.link.keeps_deadlines();
                 let channel = self.clone();
                 CallFuture::in_turn(request, kept, |request| Box::pin(channel.in_turn(request)))
             }

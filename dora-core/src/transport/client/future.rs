@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::call::BoxFuture;
 use crate::call::code::Code;
-use crate::call::kept;
+use crate::call::kept::{self, Kept};
 use crate::call::mode::PacketKind;
 use crate::call::name::MethodName;
 use crate::call::request::Request;
@@ -37,8 +37,8 @@ struct About {
 
 enum State {
     Unsent { handle: Arc<Handle>, request: Request },
-    Waiting { exchange: Exchange, kind: PacketKind, kept: bool },
-    Turn { future: BoxFuture<Response>, kept: bool },
+    Waiting { exchange: Exchange, kind: PacketKind, kept: Kept },
+    Turn { future: BoxFuture<Response>, kept: Kept },
     Ended,
 }
 
@@ -51,7 +51,7 @@ impl CallFuture {
     /// A call of `request` that waits for its turn first.
     pub(super) fn in_turn(
         request: Request,
-        kept: bool,
+        kept: Kept,
         call: impl FnOnce(Request) -> BoxFuture<Response>,
     ) -> Self {
         let about = About::of(&request);
@@ -104,14 +104,14 @@ impl Future for CallFuture {
         let Self { state, about } = &mut *self;
         match state {
             State::Turn { future, kept } => {
-                keep(*kept);
+                kept::say(*kept);
                 let result = ready!(future.as_mut().poll(cx));
                 return Poll::Ready(about.ended(result));
             }
             State::Ended => return Poll::Ready(Err(polled_again())),
             State::Unsent { .. } => {}
             State::Waiting { exchange, kind, kept } => {
-                keep(*kept);
+                kept::say(*kept);
                 let data = ready!(exchange.poll_first(*kind, cx.waker()));
                 let State::Waiting { exchange, kind, .. } = std::mem::replace(state, State::Ended) else {
                     return Poll::Ready(Err(polled_again()));
@@ -124,7 +124,7 @@ impl Future for CallFuture {
             return Poll::Ready(Err(polled_again()));
         };
         let making = Making::of(&request);
-        let kept = handle.link.keeps_deadlines_here();
+        let kept = handle.link.keeps_deadlines();
         let sent = outgoing(request, &handle.link).and_then(|outgoing| {
             outgoing.note(making, &handle.link);
             let kind = outgoing.packet.kind;
@@ -132,16 +132,9 @@ impl Future for CallFuture {
         });
         let (exchange, kind) = sent.map_err(|status| about.refused(status))?;
         about.sent();
-        keep(kept);
+        kept::say(kept);
         *state = State::Waiting { exchange, kind, kept };
         Poll::Pending
-    }
-}
-
-/// The link's task has one timer for the deadlines of all calls.
-fn keep(kept: bool) {
-    if kept {
-        kept::keep();
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::call::dora_code;
+use crate::call::kept::Kept;
 use crate::call::packer::Packer;
 use crate::call::status::{Origin, Status};
 use crate::guid::Guid;
@@ -184,10 +185,13 @@ impl Link {
         }
     }
 
-    /// Whether the deadlines of calls that are made here are kept by the link's own
+    /// How the deadlines of calls that are made here are kept by the link's own
     /// task: another runtime may go on while that one stands still.
-    pub(super) fn keeps_deadlines_here(&self) -> bool {
-        Handle::try_current().is_ok_and(|handle| Some(handle.id()) == self.runtime)
+    pub(super) fn keeps_deadlines(&self) -> Kept {
+        match Handle::try_current() {
+            Ok(handle) if Some(handle.id()) == self.runtime => Kept::Here,
+            _ => Kept::Elsewhere(self.endpoint.timeout),
+        }
     }
 
     /// How the connection is at this moment.
