@@ -219,6 +219,11 @@ impl<L> Server<L> {
     /// Bytes that may wait on all connections together: answers that peers do not
     /// take, requests that are not whole. Beyond it, the connections that hold most
     /// are closed. Default 256 MiB.
+    ///
+    /// Not among them: the bodies of calls that run, and results of handlers that ran as
+    /// tasks, until their connection takes them. Those are bounded by
+    /// [`max_calls_per_connection`](Self::max_calls_per_connection) times the size of a
+    /// body alone; lower it where bodies are large and peers are not trusted.
     pub fn max_buffered(mut self, bytes: usize) -> Self {
         self.server.max_buffered = bytes;
         self

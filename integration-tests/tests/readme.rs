@@ -55,6 +55,7 @@ fn the_service_in_three_files_runs_and_the_calls_compile() {
     let others = format!("{others}\ntokio = ");
     write("Cargo.toml", &format!("{package_section}{}", dependencies.replacen("tokio = ", &others, 1)));
     let logs = block(&readme, "In the program, with");
+    // Shown to be compiled: the program takes a subscriber of its own.
     write("src/logs.rs", &format!("#[allow(dead_code)]\npub fn show() {{\n{logs}}}\n"));
 
     // The port that README names may be taken here.
