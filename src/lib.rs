@@ -78,14 +78,18 @@ pub use dora_core::call::status::{BoxError, Origin, Status};
 pub use dora_core::call::tried_peers::TriedPeers;
 pub use dora_core::generation::Generation;
 pub use dora_core::guid::Guid;
+pub use dora_core::middleware::balance::builder::FleetBuilder;
 pub use dora_core::middleware::balance::choose::{Balance, HashKey};
-pub use dora_core::middleware::balance::fleet::{Fleet, FleetBuilder, Instance, InstanceKey, Pinned};
+pub use dora_core::middleware::balance::fleet::Fleet;
+pub use dora_core::middleware::balance::instance::{Instance, InstanceKey, Pinned};
 pub use dora_core::middleware::breaker::circuit::{
     BreakerCause, BreakerChange, BreakerState, CircuitBreaker,
 };
 pub use dora_core::middleware::breaker::policy::{BreakerOutcome, BreakerPolicy};
 pub use dora_core::middleware::breaker::service::{Breaker, BreakerLayer};
 pub use dora_core::middleware::fallback::{Fallback, FallbackCause, FallbackLayer};
+pub use dora_core::middleware::hedge::policy::HedgePolicy;
+pub use dora_core::middleware::hedge::service::{Hedge, HedgeLayer};
 pub use dora_core::middleware::intercept::{Intercept, InterceptLayer};
 pub use dora_core::middleware::retry::budget::RetryBudget;
 pub use dora_core::middleware::retry::policy::RetryPolicy;

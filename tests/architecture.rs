@@ -217,6 +217,7 @@ const MAIN_ITEMS: &[&str] = &[
     "WhenLayer",
     "BreakerLayer",
     "RetryLayer",
+    "HedgeLayer",
     "FallbackLayer",
 ];
 

@@ -1,9 +1,11 @@
 //! The client's side put together: channels of endpoints, batches on channels.
 
-use std::sync::Arc;
+use tower::discover::Discover;
 
-use crate::call::status::Status;
-use crate::middleware::balance::fleet::{Fleet, FleetBuilder};
+use crate::call::status::{BoxError, Status};
+use crate::middleware::balance::builder::FleetBuilder;
+use crate::middleware::balance::fleet::Fleet;
+use crate::middleware::balance::instance::InstanceKey;
 use crate::stub::batch::Batch;
 use crate::stub::caller::Caller;
 use crate::stub::dynamic::DynamicClient;
@@ -11,8 +13,8 @@ use crate::transport::client::channel::Channel;
 use crate::transport::client::endpoint::Endpoint;
 
 impl FleetBuilder {
-    /// A fleet of channels to these addresses; each connects at its first call. Must be
-    /// called within a tokio runtime.
+    /// A fleet of channels to these addresses; each connects at its first call, if not told
+    /// to [`warm_up`](Self::warm_up). Must be called within a tokio runtime.
     ///
     /// # Errors
     /// `Code::InvalidArgument`: an address is none.
@@ -24,27 +26,55 @@ impl FleetBuilder {
         self.endpoints(endpoints.collect::<Result<Vec<_>, _>>()?)
     }
 
-    /// A fleet of channels to these endpoints; each connects at its first call. Must be
-    /// called within a tokio runtime.
-    ///
-    /// An endpoint may be given several times, and is as many connections. They have the
-    /// same name, so that a call which one of them could not send does not try the next;
-    /// [`instances`](FleetBuilder::instances) takes names that differ.
+    /// A fleet of channels to these endpoints, as [`connect_lazy`](Self::connect_lazy). An
+    /// endpoint that is given several times is one instance with as many connections more.
+    /// Must be called within a tokio runtime.
     ///
     /// # Errors
     /// `Code::FailedPrecondition`: the settings of an endpoint contradict each other.
     pub fn endpoints(self, endpoints: impl IntoIterator<Item = Endpoint>) -> Result<Fleet<Channel>, Status> {
-        let channels = endpoints.into_iter().map(|endpoint| {
-            let channel = endpoint.connect_lazy()?;
-            Ok((Arc::from(channel.peer()), channel))
+        let (connections, warm_up) = self.connecting();
+        let instances = endpoints.into_iter().map(|endpoint| {
+            let key = InstanceKey::from(endpoint.address().to_string());
+            Ok((key, channels(&endpoint, connections, warm_up)?))
         });
-        Ok(self.instances::<Arc<str>, _>(channels.collect::<Result<Vec<_>, Status>>()?))
+        Ok(self.of(instances.collect::<Result<Vec<_>, Status>>()?))
+    }
+
+    /// A fleet whose endpoints come and go as `changes` says: as
+    /// [`discover`](Self::discover), with as many [`connections`](Self::connections) to each,
+    /// which are made at once where it is told to [`warm_up`](Self::warm_up). An endpoint
+    /// whose settings contradict each other is logged, and is no instance.
+    ///
+    /// # Panics
+    /// It is called outside of a tokio runtime.
+    pub fn discover_endpoints<D>(self, changes: D) -> Fleet<Channel>
+    where
+        D: Discover<Key = InstanceKey, Service = Endpoint, Error: Into<BoxError>> + Send + 'static,
+    {
+        let (connections, warm_up) = self.connecting();
+        self.discover_with(changes, move |endpoint: Endpoint| channels(&endpoint, connections, warm_up))
     }
 }
 
+/// So many connections to an endpoint.
+fn channels(endpoint: &Endpoint, connections: usize, warm_up: bool) -> Result<Vec<Channel>, Status> {
+    let channels = (0..connections).map(|_| endpoint.clone().connect_lazy());
+    let channels: Vec<Channel> = channels.collect::<Result<_, _>>()?;
+    if warm_up {
+        for channel in &channels {
+            let channel = channel.clone();
+            // Whether it came to be shows with the first call.
+            tokio::spawn(async move { channel.ready().await.ok() });
+        }
+    }
+    Ok(channels)
+}
+
 impl Channel {
-    /// Calls to these servers, each call to one of them: see [`Fleet`]. Must be called
-    /// within a tokio runtime.
+    /// Calls to these servers, each call to one of them, with all that keeps calls going
+    /// while a server does not: retries, breakers, and so on, as [`Fleet`] says. Must be
+    /// called within a tokio runtime.
     ///
     /// # Errors
     /// `Code::InvalidArgument`: an address is none.

@@ -23,6 +23,20 @@ impl Tries {
         self.0.get().map(|sent| Try { sent: Arc::clone(sent) })
     }
 
+    /// A try may have run, which no future of it has noted: it is not known whether what
+    /// was called takes notes.
+    pub(crate) fn may_have_run(&self) {
+        self.0.get_or_init(Arc::default).fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How a call ended whose last try failed so: unsent only if all others are.
+    pub(crate) fn ended(&self, status: Status) -> Status {
+        match self.begin() {
+            Some(attempt) => attempt.refused(status),
+            None => status,
+        }
+    }
+
     /// Those of a call that was taken out of a batch are the batch's.
     pub(crate) fn inherit(&mut self, batch: &Self) {
         if batch.0.get().is_some() {

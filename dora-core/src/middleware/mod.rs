@@ -1,12 +1,13 @@
 //! Layers and services between the transport and the handlers. A layer's file has
 //! the same order everywhere: layer, service, future, tests. What has parts of its
-//! own (`balance`, `breaker`, `retry`) is a folder.
+//! own (`balance`, `breaker`, `hedge`, `retry`) is a folder.
 
 pub mod balance;
 pub mod breaker;
 pub mod catch_panic;
 pub mod deadline;
 pub mod fallback;
+pub mod hedge;
 pub mod intercept;
 pub mod resolve;
 pub mod retry;

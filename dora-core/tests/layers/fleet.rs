@@ -8,19 +8,18 @@ use std::time::{Duration, Instant};
 
 use dora_core::call::code::Code;
 use dora_core::call::status::Status;
-use dora_core::middleware::balance::choose::Balance;
-use dora_core::middleware::balance::fleet::{Fleet, FleetBuilder, InstanceKey};
-use dora_core::middleware::retry::policy::RetryPolicy;
-use dora_core::middleware::retry::service::RetryLayer;
+use dora_core::middleware::balance::builder::FleetBuilder;
+use dora_core::middleware::balance::fleet::Fleet;
+use dora_core::middleware::balance::instance::InstanceKey;
 use dora_core::server::Server;
 use dora_core::stub::caller::Caller;
 use dora_core::stub::dynamic::DynamicClient;
 use dora_core::transport::client::channel::Channel;
 use dora_core::transport::client::endpoint::Endpoint;
+use dora_core::transport::server::stats::Stats;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tower::Layer;
 use tower::discover::Change;
 use tower::layer::util::Identity;
 
@@ -80,7 +79,7 @@ async fn beside_one_that_takes_calls_and_closes_idempotent_ones_succeed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let closes = endpoint(listener.local_addr().expect("bound"));
     tokio::spawn(async move { while listener.accept().await.is_ok() {} });
-    let client = RetryLayer::new(RetryPolicy::new()).layer(fleet(vec![live, closes]));
+    let client = fleet(vec![live, closes]);
     for _ in 0..50 {
         let calls: Vec<_> = (0..64).map(|_| call(&client, &GET, 0).spawn()).collect();
         for call in calls {
@@ -100,22 +99,53 @@ async fn when_nothing_listens_anywhere_calls_fail_soon() {
     assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
 }
 
-#[tokio::test]
-async fn an_endpoint_that_is_given_twice_is_two_connections() {
-    let work = Arc::new(Work::default());
+/// A server, its statistics, and its endpoint.
+async fn counted(work: &Arc<Work>) -> (Arc<Stats>, Endpoint) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let endpoint = endpoint(listener.local_addr().expect("bound"));
-    let server = Server::builder().add_service(Mounted(Arc::clone(&work)));
+    let server = Server::builder().add_service(Mounted(Arc::clone(work)));
     let stats = server.stats();
     tokio::spawn(server.serve_with_listener(listener, pending()));
-    let builder = FleetBuilder::default().balance(Balance::RoundRobin);
-    let client = builder.endpoints([endpoint.clone(), endpoint]).expect("settings");
-    let names: Vec<_> = client.instances().into_iter().map(|instance| instance.name).collect();
-    assert!(names.len() == 2 && names[0] == names[1], "{names:?}");
+    (stats, endpoint)
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_given_twice_is_one_instance_with_two_connections() {
+    let work = Arc::new(Work::default());
+    let (stats, endpoint) = counted(&work).await;
+    let client = FleetBuilder::default().endpoints([endpoint.clone(), endpoint]).expect("settings");
+    assert_eq!(client.instances().len(), 1);
     for _ in 0..20 {
         call(&client, &PUT, 0).await.expect("answered");
     }
     assert_eq!((stats.snapshot().accepted, work.started()), (2, 20));
+}
+
+#[tokio::test]
+async fn an_instance_has_as_many_connections_as_were_asked_for() {
+    let work = Arc::new(Work::default());
+    let (stats, endpoint) = counted(&work).await;
+    let change = Change::Insert(InstanceKey::from("a"), endpoint);
+    let changes = futures_util::stream::iter([Ok::<_, Status>(change)]);
+    let client = FleetBuilder::default().connections(3).discover_endpoints(changes);
+    for _ in 0..30 {
+        call(&client, &PUT, 0).await.expect("answered");
+    }
+    assert_eq!((stats.snapshot().accepted, work.started()), (3, 30));
+}
+
+#[tokio::test]
+async fn what_is_warmed_up_is_connected_before_its_first_call() {
+    let work = Arc::new(Work::default());
+    let (stats, endpoint) = counted(&work).await;
+    let client = FleetBuilder::default().warm_up().connections(2).endpoints([endpoint]).expect("settings");
+    let start = Instant::now();
+    while stats.snapshot().accepted < 2 {
+        assert!(start.elapsed() < PATIENCE, "nobody connects");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    call(&client, &PUT, 0).await.expect("answered");
+    assert_eq!(stats.snapshot().accepted, 2);
 }
 
 /// A server that can be told to stop, and started again where it was.

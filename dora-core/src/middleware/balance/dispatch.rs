@@ -12,10 +12,11 @@ use crate::call::dora_code;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
-use crate::call::tried_peers::TriedPeers;
+use crate::call::tried_peers::{Hosts, TriedPeers};
 use crate::middleware::breaker::cover::Cover;
 
-use super::fleet::{Pinned, Shared};
+use super::balancer::Shared;
+use super::instance::Pinned;
 use super::node::{InFlight, Node, NotNow};
 
 /// A call that an instance has taken.
@@ -60,7 +61,11 @@ where
             return self.pinned(nodes, name, request, now);
         }
         let tried = request.extensions().get::<TriedPeers>();
-        let was_tried = |node: &Node<S>| tried.is_some_and(|tried| tried.contains(&node.name));
+        let hosts = request.extensions().get::<Hosts>();
+        let was_tried = |node: &Node<S>| {
+            tried.is_some_and(|tried| node.is_among(tried))
+                || hosts.is_some_and(|hosts| hosts.contain(&node.name))
+        };
         let first = &nodes[self.chooser.first(nodes, request, now)];
         if !was_tried(first)
             && !visited.contains(&first.name)
@@ -118,6 +123,9 @@ where
             _ => None,
         };
         let future = node.start(&self.ready, || request.clone())?;
+        if let Some(hosts) = request.extensions().get::<Hosts>() {
+            hosts.add(&node.name);
+        }
         Ok(Dispatched { future, in_flight: InFlight::new(Arc::clone(node), now), cover })
     }
 

@@ -14,9 +14,13 @@ use crate::call::BoxFuture;
 use crate::call::body::Body;
 use crate::call::deadline::Deadline;
 use crate::call::tried_peers::TriedPeers;
+use crate::middleware::balance::builder::FleetBuilder;
 use crate::middleware::balance::choose::Balance;
-use crate::middleware::balance::fleet::{Fleet, FleetBuilder, InstanceKey};
+use crate::middleware::balance::fleet::Fleet;
+use crate::middleware::balance::instance::InstanceKey;
 use crate::middleware::breaker::policy::BreakerPolicy;
+use crate::middleware::hedge::policy::HedgePolicy;
+use crate::middleware::retry::policy::RetryPolicy;
 
 /// An instance whose behaviour a test sets.
 #[derive(Clone)]
@@ -109,6 +113,11 @@ fn changes() -> (UnboundedSender<ServerChange>, BoxStream<'static, Result<Server
     (sender, Box::pin(stream))
 }
 
+/// Without retries: what the choice of an instance does by itself.
+fn once() -> FleetBuilder {
+    Fleet::builder().retry(None)
+}
+
 async fn call(fleet: &Fleet<Server>) -> Result<Response, Status> {
     fleet.clone().oneshot(request()).await
 }
@@ -120,7 +129,7 @@ fn unsent() -> Status {
 #[tokio::test(start_paused = true)]
 async fn what_surely_never_left_goes_to_another_instance() {
     let (live, dead) = (Server::new("live"), Server::new("dead").fails_with(unsent()));
-    let fleet = fleet(Fleet::builder().breaker(None), &[&live, &dead]);
+    let fleet = fleet(once().breaker(None), &[&live, &dead]);
     for _ in 0..1_000 {
         call(&fleet).await.expect("the live one answers");
     }
@@ -132,7 +141,7 @@ async fn what_surely_never_left_goes_to_another_instance() {
 async fn what_may_have_run_is_not_made_again() {
     let server = Server::new("a").fails_with(Status::unavailable("reset"));
     let other = Server::new("b").fails_with(Status::unavailable("reset"));
-    let error = call(&fleet(Fleet::builder(), &[&server, &other])).await.expect_err("one fails");
+    let error = call(&fleet(once(), &[&server, &other])).await.expect_err("one fails");
     assert_eq!(server.calls() + other.calls(), 1);
     assert!(["a", "b"].contains(&error.peer().expect("the instance is named")));
 }
@@ -140,7 +149,7 @@ async fn what_may_have_run_is_not_made_again() {
 #[tokio::test(start_paused = true)]
 async fn when_all_refuse_each_is_asked_once_and_the_last_one_tells() {
     let servers = ["a", "b", "c"].map(|name| Server::new(name).fails_with(unsent()));
-    let error = call(&fleet(Fleet::builder(), &servers.each_ref())).await.expect_err("all refuse");
+    let error = call(&fleet(once(), &servers.each_ref())).await.expect_err("all refuse");
     assert_eq!(servers.each_ref().map(Server::calls), [1, 1, 1]);
     assert_eq!((error.message(), error.is_unsent()), ("refused", true));
 }
@@ -149,7 +158,7 @@ async fn when_all_refuse_each_is_asked_once_and_the_last_one_tells() {
 async fn calls_wait_for_an_instance_up_to_their_deadline() {
     let server = Server::new("a");
     server.set_ready(false);
-    let fleet = fleet(Fleet::builder(), &[&server]);
+    let fleet = fleet(once(), &[&server]);
     let waiting: Vec<_> = (0..10).map(|_| tokio::spawn(fleet.clone().oneshot(request()))).collect();
     let mut late = request();
     late.head_mut().set_deadline(Some(Deadline::after(Duration::from_secs(1))));
@@ -167,7 +176,7 @@ async fn calls_wait_for_an_instance_up_to_their_deadline() {
 async fn slow_instances_get_fewer_calls() {
     let quick = Server::new("quick").takes(Duration::from_millis(1));
     let slow = Server::new("slow").takes(Duration::from_millis(50));
-    let fleet = fleet(Fleet::builder(), &[&quick, &slow]);
+    let fleet = fleet(once(), &[&quick, &slow]);
     let callers: Vec<_> = (0..8)
         .map(|_| {
             let fleet = fleet.clone();
@@ -193,7 +202,7 @@ async fn weights_share_the_calls_whatever_chooses() {
             (InstanceKey::from("light"), light.clone()),
             (InstanceKey::from("heavy").with_weight(3), heavy.clone()),
         ];
-        let fleet = Fleet::builder().balance(balance.clone()).instances(instances);
+        let fleet = once().balance(balance.clone()).instances(instances);
         // Many at once, so that calls in flight tell the instances apart.
         for server in [&light, &heavy] {
             server.clone().takes(Duration::from_millis(10));
@@ -224,7 +233,7 @@ async fn keys_stay_where_they_are_when_an_instance_goes() {
         }
         homes
     };
-    let builder = || Fleet::builder().balance(Balance::by_metadata("tenant"));
+    let builder = || once().balance(Balance::by_metadata("tenant"));
     let all = homes(fleet(builder(), &servers.each_ref())).await;
     assert_eq!(all, homes(fleet(builder(), &servers.each_ref())).await);
     for server in &servers {
@@ -244,7 +253,7 @@ async fn an_instance_that_fails_is_held_back_but_not_half_of_the_fleet() {
     let bad = Server::new("bad").fails_with(Status::internal("broken"));
     let builder = || {
         let policy = BreakerPolicy::new().consecutive_failures(3).open_for(Duration::from_secs(60));
-        Fleet::builder().balance(Balance::RoundRobin).breaker(policy)
+        once().balance(Balance::RoundRobin).breaker(policy)
     };
     let one_bad = fleet(builder(), &[&good[0], &good[1], &good[2], &bad]);
     let mut failed = 0;
@@ -265,7 +274,7 @@ async fn an_instance_that_fails_is_held_back_but_not_half_of_the_fleet() {
 #[tokio::test(start_paused = true)]
 async fn a_pinned_call_goes_there_or_nowhere() {
     let (a, b) = (Server::new("a"), Server::new("b").fails_with(unsent()));
-    let fleet = fleet(Fleet::builder(), &[&a, &b]);
+    let fleet = fleet(once(), &[&a, &b]);
     for (name, code) in [("a", None), ("b", Some(Code::Unavailable)), ("c", Some(Code::Unavailable))] {
         let mut pinned = request();
         pinned.extensions_mut().insert(Pinned(name.into()));
@@ -278,7 +287,7 @@ async fn a_pinned_call_goes_there_or_nowhere() {
 #[tokio::test(start_paused = true)]
 async fn where_a_call_failed_is_the_last_choice() {
     let (a, b) = (Server::new("a"), Server::new("b"));
-    let fleet = fleet(Fleet::builder(), &[&a, &b]);
+    let fleet = fleet(once(), &[&a, &b]);
     let tried = |names: &[&'static str]| {
         let mut tried = TriedPeers::default();
         names.iter().for_each(|name| tried.add(*name));
@@ -296,7 +305,7 @@ async fn where_a_call_failed_is_the_last_choice() {
 #[tokio::test(start_paused = true)]
 async fn instances_come_and_go_while_calls_run() {
     let (changes, stream) = changes();
-    let fleet = Fleet::builder().slow_start(Duration::ZERO).discover(stream);
+    let fleet = once().slow_start(Duration::ZERO).discover(stream);
     let first = tokio::spawn(fleet.clone().oneshot(request()));
     sleep(Duration::from_secs(1)).await;
     assert!(!first.is_finished(), "nothing is known yet");
@@ -327,7 +336,7 @@ async fn instances_come_and_go_while_calls_run() {
 async fn one_that_has_come_begins_slowly() {
     let (old, new) = (Server::new("old"), Server::new("new"));
     let (changes, stream) = changes();
-    let builder = Fleet::builder().balance(Balance::Random).slow_start(Duration::from_secs(100));
+    let builder = once().balance(Balance::Random).slow_start(Duration::from_secs(100));
     let fleet = builder.discover(stream);
     changes.send(Change::Insert("old".into(), old.clone())).expect("it listens");
     sleep(Duration::from_secs(200)).await;
@@ -348,7 +357,7 @@ async fn one_that_has_come_begins_slowly() {
 async fn an_instance_whose_calls_are_given_up_is_not_quick() {
     let (live, hung) = (Server::new("live"), Server::new("hung").takes(Duration::from_secs(3600)));
     let live = live.takes(Duration::from_millis(1));
-    let fleet = fleet(Fleet::builder().breaker(None), &[&live, &hung]);
+    let fleet = fleet(once().breaker(None), &[&live, &hung]);
     let mut lost = 0;
     // The timeout is a layer's, around the fleet: the request knows no deadline.
     for _ in 0..1_000 {
@@ -357,4 +366,78 @@ async fn an_instance_whose_calls_are_given_up_is_not_quick() {
     }
     assert!(lost < 20, "{lost} of 1000 calls were given to an instance that answers none");
     assert_eq!(fleet.instances().iter().map(|instance| instance.in_flight).sum::<usize>(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_default_idempotent_calls_are_tried_again_elsewhere() {
+    let live = Server::new("live");
+    let broken = Server::new("broken").fails_with(Status::unavailable("reset"));
+    let retry = RetryPolicy::new().budget(None);
+    let builder = Fleet::builder().retry(retry).breaker(None).balance(Balance::RoundRobin);
+    let fleet = fleet(builder, &[&live, &broken]);
+    for idempotent in [true, false] {
+        let before = (live.calls(), broken.calls());
+        let mut failed = 0;
+        for _ in 0..400 {
+            let mut call = request();
+            call.head_mut().set_idempotent(idempotent);
+            failed += usize::from(fleet.clone().oneshot(call).await.is_err());
+        }
+        let broken = broken.calls() - before.1;
+        assert!(broken > 0, "it was tried");
+        assert_eq!(failed, if idempotent { 0 } else { broken });
+        assert_eq!(live.calls() - before.0, if idempotent { 400 } else { 400 - broken });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_is_known_by_what_its_errors_call_it() {
+    // Named by hand, while the error says an address.
+    let reset = Status::unavailable("reset").with_peer("10.0.0.1:9567".into());
+    let (broken, live) = (Server::new("blue").fails_with(reset), Server::new("green"));
+    let retry = RetryPolicy::new().budget(None);
+    let builder = Fleet::builder().retry(retry).breaker(None).balance(Balance::RoundRobin);
+    let fleet = fleet(builder, &[&broken, &live]);
+    for number in 1..=100 {
+        let mut call = request();
+        call.head_mut().set_idempotent(true);
+        fleet.clone().oneshot(call).await.expect("the other one answers");
+        assert_eq!(live.calls(), number);
+        assert!(broken.calls() <= number, "no call comes there twice");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_call_is_hedged_on_another_instance() {
+    let servers = ["a", "b", "c"].map(|name| Server::new(name).takes(Duration::from_millis(100)));
+    let policy = HedgePolicy::after(Duration::from_millis(10)).attempts(3).budget(None);
+    let fleet = fleet(Fleet::builder().balance(Balance::Random).hedge(policy), &servers.each_ref());
+    for number in 1..=20 {
+        let mut call = request();
+        call.head_mut().set_idempotent(true);
+        fleet.clone().oneshot(call).await.expect("answered");
+        assert_eq!(servers.each_ref().map(Server::calls), [number; 3], "each once for each call");
+    }
+    assert_eq!(fleet.instances().iter().map(|instance| instance.in_flight).sum::<usize>(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_of_one_name_are_connections_of_one_instance() {
+    let lanes = ["first", "second", "third"].map(Server::new);
+    let fleet = once().instances(lanes.iter().map(|lane| ("a", lane.clone())));
+    assert_eq!(fleet.instances().len(), 1);
+    for _ in 0..30 {
+        call(&fleet).await.expect("answered");
+    }
+    assert_eq!(lanes.each_ref().map(Server::calls), [10; 3], "they take turns");
+    lanes[1].set_ready(false);
+    for _ in 0..30 {
+        call(&fleet).await.expect("answered");
+    }
+    assert_eq!(lanes[1].calls(), 10, "one that is not ready is passed over");
+    lanes.iter().for_each(|lane| lane.set_ready(false));
+    let waiting = tokio::spawn(fleet.clone().oneshot(request()));
+    sleep(Duration::from_secs(1)).await;
+    lanes[2].set_ready(true);
+    assert!(waiting.await.expect("no panic").is_ok(), "any of them wakes who waits");
 }

@@ -22,13 +22,14 @@ use crate::call::response::{Deferred, Reply, Response};
 use crate::call::status::{BoxError, Status};
 use crate::middleware::breaker::cover::Cover;
 
+use super::balancer::Shared;
 use super::dispatch::Undelivered;
-use super::fleet::{Pinned, Shared};
+use super::instance::Pinned;
 use super::node::{InFlight, Node};
 
 pin_project! {
-    /// The future of [`Fleet`](super::fleet::Fleet).
-    pub struct FleetFuture<S: Service<Request>> {
+    /// The future of [`Balancer`](super::balancer::Balancer).
+    pub struct BalancerFuture<S: Service<Request>> {
         shared: Arc<Shared<S>>,
         request: Request,
         // Instances that the call came to without having been sent.
@@ -60,14 +61,14 @@ struct Wait {
 /// The time of a call that waited is over.
 struct Elapsed;
 
-impl<S: Service<Request>> FleetFuture<S> {
+impl<S: Service<Request>> BalancerFuture<S> {
     pub(super) fn new(shared: Arc<Shared<S>>, request: Request) -> Self {
         let unsent_before = shared.unsent.load(Ordering::Relaxed);
         Self { shared, request, visited: Vec::new(), last: None, unsent_before, state: State::Begun }
     }
 }
 
-impl<S> Future for FleetFuture<S>
+impl<S> Future for BalancerFuture<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Send + 'static,
 {
@@ -215,7 +216,10 @@ fn goes_elsewhere(status: &Status, request: &Request) -> bool {
 /// An error that names its instance.
 fn of_instance<S>(status: Status, in_flight: &InFlight<S>) -> Status {
     match status.peer() {
-        Some(_) => status,
+        Some(peer) => {
+            in_flight.node().is_called(peer);
+            status
+        }
         None => status.with_peer(Arc::clone(&in_flight.node().name)),
     }
 }

@@ -1,9 +1,12 @@
 //! Calls go to one of many instances.
 
+mod balancer;
+pub mod builder;
 pub mod choose;
 mod dispatch;
 pub mod fleet;
 mod future;
+pub mod instance;
 mod latency;
 mod node;
 mod updates;

@@ -11,11 +11,12 @@ use tower::Service;
 
 use crate::call::request::Request;
 use crate::call::status::{BoxError, Status};
+use crate::call::tried_peers::TriedPeers;
 use crate::middleware::breaker::circuit::CircuitBreaker;
 use crate::middleware::breaker::policy::{BreakerOutcome, health};
 
 use super::choose::hash;
-use super::fleet::InstanceKey;
+use super::instance::InstanceKey;
 use super::latency::Latency;
 
 /// What a failed call counts as having taken, at least: an instance that refuses
@@ -31,9 +32,13 @@ pub(super) struct Node<S> {
     /// Of the name, for choosing by hash.
     pub(super) hash: u64,
     pub(super) weight: u32,
-    /// One clone for all calls: what is remembered of a clone, such as that it may
-    /// try an endpoint in doubt, is so for the fleet.
-    pub(super) service: Mutex<S>,
+    /// Its connections, which take calls in turn. One clone of each for all calls: what
+    /// is remembered of a clone, such as that it may try an endpoint in doubt, is so for
+    /// the fleet.
+    lanes: Box<[Mutex<S>]>,
+    turn: AtomicUsize,
+    /// How its errors call it, where that is not its name.
+    alias: Mutex<Option<Arc<str>>>,
     pub(super) breaker: Option<CircuitBreaker>,
     pub(super) in_flight: AtomicUsize,
     /// The number, among those of the fleet, of the last call that could not be sent here;
@@ -47,7 +52,7 @@ pub(super) struct Node<S> {
 impl<S> Node<S> {
     pub(super) fn new(
         key: InstanceKey,
-        service: S,
+        services: Vec<S>,
         breaker: Option<CircuitBreaker>,
         slow_start: Duration,
     ) -> Self {
@@ -56,7 +61,9 @@ impl<S> Node<S> {
             hash: hash(key.name.as_bytes()),
             name: key.name,
             weight: key.weight,
-            service: Mutex::new(service),
+            lanes: services.into_iter().map(Mutex::new).collect(),
+            turn: AtomicUsize::new(0),
+            alias: Mutex::default(),
             breaker,
             in_flight: AtomicUsize::new(0),
             unsent: AtomicU64::new(0),
@@ -89,17 +96,49 @@ impl<S> Node<S> {
         self.breaker.as_ref().is_none_or(CircuitBreaker::admits)
     }
 
-    /// The service's future for the call that `request` gives, if the service is ready.
-    /// `waker` is woken when it becomes so.
-    pub(super) fn start(&self, waker: &Waker, request: impl FnOnce() -> Request) -> Result<S::Future, NotNow>
+    /// The future, of the first of its services that is ready, for the call that `request`
+    /// gives. `waker` is woken when one becomes so.
+    pub(super) fn start(
+        &self,
+        waker: &Waker,
+        mut request: impl FnMut() -> Request,
+    ) -> Result<S::Future, NotNow>
     where
         S: Service<Request, Error: Into<BoxError>>,
     {
-        let mut service = self.service.lock();
-        match service.poll_ready(&mut Context::from_waker(waker)) {
-            Poll::Ready(Ok(())) => Ok(service.call(request())),
-            Poll::Ready(Err(error)) => Err(NotNow::Broken(Status::from_error(error.into()))),
-            Poll::Pending => Err(NotNow::Waiting),
+        let first = match self.lanes.len() {
+            1 => 0,
+            _ => self.turn.fetch_add(1, Ordering::Relaxed),
+        };
+        let mut broken = None;
+        let mut waiting = false;
+        for lane in self.lanes.iter().cycle().skip(first % self.lanes.len().max(1)).take(self.lanes.len()) {
+            let mut service = lane.lock();
+            match service.poll_ready(&mut Context::from_waker(waker)) {
+                Poll::Ready(Ok(())) => return Ok(service.call(request())),
+                Poll::Ready(Err(error)) => broken = Some(Status::from_error(error.into())),
+                Poll::Pending => waiting = true,
+            }
+        }
+        match broken {
+            Some(status) if !waiting => Err(NotNow::Broken(status)),
+            _ => Err(NotNow::Waiting),
+        }
+    }
+
+    /// Whether `peers` has it, by its name or by what its errors call it.
+    pub(super) fn is_among(&self, peers: &TriedPeers) -> bool {
+        peers.contains(&self.name) || self.alias.lock().as_deref().is_some_and(|alias| peers.contains(alias))
+    }
+
+    /// Remembers what the error of one of its calls called it.
+    pub(super) fn is_called(&self, peer: &str) {
+        if peer == &*self.name {
+            return;
+        }
+        let mut alias = self.alias.lock();
+        if alias.as_deref() != Some(peer) {
+            *alias = Some(peer.into());
         }
     }
 

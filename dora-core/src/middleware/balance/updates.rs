@@ -6,14 +6,19 @@ use std::sync::{Arc, Weak};
 
 use tower::discover::{Change, Discover};
 
-use crate::call::status::BoxError;
+use crate::call::status::{BoxError, Status};
 
-use super::fleet::{InstanceKey, Shared};
+use super::balancer::Shared;
+use super::instance::InstanceKey;
+use super::node::Node;
 
 /// Takes changes over until there are no more, or the fleet is gone.
-pub(super) async fn follow<D, S>(fleet: Weak<Shared<S>>, changes: D)
-where
-    D: Discover<Key = InstanceKey, Service = S, Error: Into<BoxError>>,
+pub(super) async fn follow<D, S>(
+    fleet: Weak<Shared<S>>,
+    changes: D,
+    connect: impl Fn(D::Service) -> Result<Vec<S>, Status>,
+) where
+    D: Discover<Key = InstanceKey, Error: Into<BoxError>>,
 {
     let mut changes = pin!(changes);
     loop {
@@ -22,7 +27,13 @@ where
         let Some(change) = poll_fn(|cx| changes.as_mut().poll_discover(cx)).await else { return };
         let Some(fleet) = fleet.upgrade() else { return };
         match change {
-            Ok(change) => fleet.take_over(change),
+            Ok(Change::Remove(key)) => fleet.remove(&key),
+            Ok(Change::Insert(key, service)) => match connect(service) {
+                Ok(services) => fleet.insert(key, services),
+                Err(error) => {
+                    tracing::warn!(target: "dora::fleet", instance = %key.name, %error, "an instance cannot be called");
+                }
+            },
             Err(error) => {
                 let error: BoxError = error.into();
                 tracing::warn!(target: "dora::fleet", error = %error, "a change of the fleet was not understood");
@@ -32,16 +43,23 @@ where
 }
 
 impl<S> Shared<S> {
-    fn take_over(&self, change: Change<InstanceKey, S>) {
-        let known = self.nodes.load_full();
-        let mut nodes = known.map(|nodes| (*nodes).clone()).unwrap_or_default();
-        match change {
-            Change::Insert(key, service) => {
-                nodes.retain(|node| *node.name != *key.name);
-                nodes.push(self.settings.node(key, service));
-            }
-            Change::Remove(key) => nodes.retain(|node| *node.name != *key.name),
-        }
+    fn insert(&self, key: InstanceKey, services: Vec<S>) {
+        let mut nodes = self.all_but(&key);
+        nodes.push(self.settings.node(key, services));
+        self.replace(nodes);
+    }
+
+    fn remove(&self, key: &InstanceKey) {
+        self.replace(self.all_but(key));
+    }
+
+    fn all_but(&self, key: &InstanceKey) -> Vec<Arc<Node<S>>> {
+        let nodes = self.nodes.load();
+        let nodes = nodes.iter().flat_map(|nodes| nodes.iter());
+        nodes.filter(|node| node.name != key.name).cloned().collect()
+    }
+
+    fn replace(&self, nodes: Vec<Arc<Node<S>>>) {
         // The only writer is the task of the fleet.
         self.nodes.store(Some(Arc::new(nodes)));
         self.changed.notify_waiters();

@@ -49,7 +49,7 @@ impl RetryBudget {
     }
 
     /// Counts a call.
-    pub(super) fn deposit(&self) {
+    pub(in crate::middleware) fn deposit(&self) {
         let Inner { tokens, per_call, most, .. } = &*self.0;
         // A little over the bound under contention does not matter.
         if tokens.load(Ordering::Relaxed) < *most {
@@ -58,7 +58,7 @@ impl RetryBudget {
     }
 
     /// Asks for leave to try again.
-    pub(super) fn withdraw(&self, now: Instant) -> bool {
+    pub(in crate::middleware) fn withdraw(&self, now: Instant) -> bool {
         let Inner { tokens, per_second, most, filled, .. } = &*self.0;
         let mut filled = filled.lock();
         let passed = now.saturating_duration_since(*filled).as_millis();

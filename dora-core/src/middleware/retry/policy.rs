@@ -24,7 +24,7 @@ use super::budget::RetryBudget;
 #[derive(Clone)]
 pub struct RetryPolicy {
     pub(super) attempts: u32,
-    pub(super) budget: Option<RetryBudget>,
+    pub(in crate::middleware) budget: Option<RetryBudget>,
     pub(super) attempt_timeout: Option<Duration>,
     base: Duration,
     longest: Duration,

@@ -70,15 +70,22 @@ impl<S> Layer<S> for RetryLayer {
     type Service = Retry<S>;
 
     fn layer(&self, inner: S) -> Retry<S> {
-        Retry { inner, policy: Arc::clone(&self.policy) }
+        Retry::new(inner, Some(Arc::clone(&self.policy)))
     }
 }
 
 /// A service whose calls are tried again.
 #[derive(Clone, Debug)]
 pub struct Retry<S> {
-    inner: S,
-    policy: Arc<RetryPolicy>,
+    pub(in crate::middleware) inner: S,
+    /// `None`: they are not.
+    pub(in crate::middleware) policy: Option<Arc<RetryPolicy>>,
+}
+
+impl<S> Retry<S> {
+    pub(in crate::middleware) fn new(inner: S, policy: Option<Arc<RetryPolicy>>) -> Self {
+        Self { inner, policy }
+    }
 }
 
 impl<S> Service<Request> for Retry<S>
@@ -94,15 +101,18 @@ where
     }
 
     fn call(&mut self, request: Request) -> RetryFuture<S> {
-        if let Some(budget) = &self.policy.budget {
+        let Some(policy) = &self.policy else {
+            return RetryFuture { state: State::First { first: self.inner.call(request), series: None } };
+        };
+        if let Some(budget) = &policy.budget {
             budget.deposit();
         }
         let series = Series {
             inner: self.inner.clone(),
-            policy: Arc::clone(&self.policy),
+            policy: Arc::clone(policy),
             request: request.clone(),
             tries: 1,
-            sent: false,
+            beside: 0,
         };
         let first = self.inner.call(series.limited(request));
         RetryFuture { state: State::First { first, series: Some(series) } }
@@ -165,8 +175,8 @@ struct Series<S> {
     /// What is sent the next time: of a batch, those calls that failed.
     request: Request,
     tries: u32,
-    /// Whether a try may have reached a server.
-    sent: bool,
+    /// Tries that were made beside these, by a hedge within.
+    beside: u32,
 }
 
 impl<S> Series<S> {
@@ -216,7 +226,9 @@ impl<S> Series<S> {
 
     /// Notes where it failed, for whoever chooses the next server.
     fn note(&mut self, status: &Status) {
-        self.sent |= !status.is_unsent();
+        if !status.is_unsent() {
+            self.request.head().tries().may_have_run();
+        }
         if let Some(peer) = status.peer() {
             let extensions = self.request.extensions_mut();
             let mut tried = extensions.remove::<TriedPeers>().unwrap_or_default();
@@ -227,8 +239,8 @@ impl<S> Series<S> {
 
     /// The error as its caller gets it.
     fn last(&self, status: Status) -> Status {
-        let status = if self.sent { status.maybe_sent() } else { status };
-        status.with_attempts(self.tries)
+        let status = self.request.head().tries().ended(status);
+        status.with_attempts(self.tries + self.beside)
     }
 }
 
@@ -243,6 +255,7 @@ where
             match result {
                 Err(status) => {
                     self.note(&status);
+                    self.beside += status.attempts() - 1;
                     let leave = match self.lets_repeat(&status, self.request.is_idempotent()) {
                         true => self.leave(status.pushback()),
                         false => None,
