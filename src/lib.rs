@@ -33,6 +33,7 @@ pub mod carry;
 #[cfg(not(doctest))]
 pub mod guide;
 mod include;
+pub mod limit;
 #[cfg(feature = "schema")]
 pub mod schema;
 #[cfg(feature = "tls")]

@@ -219,6 +219,10 @@ const MAIN_ITEMS: &[&str] = &[
     "RetryLayer",
     "HedgeLayer",
     "FallbackLayer",
+    "ConcurrencyLimitLayer",
+    "AdaptivePolicy",
+    "RateLimitLayer",
+    "SizeLimitLayer",
 ];
 
 /// Whether an example is among these docs: what a fence opens that says nothing else

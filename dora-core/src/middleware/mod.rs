@@ -1,6 +1,6 @@
 //! Layers and services between the transport and the handlers. A layer's file has
 //! the same order everywhere: layer, service, future, tests. What has parts of its
-//! own (`balance`, `breaker`, `hedge`, `retry`) is a folder.
+//! own (`balance`, `breaker`, `hedge`, `limit`, `retry`) is a folder.
 
 pub mod balance;
 pub mod breaker;
@@ -9,6 +9,7 @@ pub mod deadline;
 pub mod fallback;
 pub mod hedge;
 pub mod intercept;
+pub mod limit;
 pub mod resolve;
 pub mod retry;
 pub mod route;

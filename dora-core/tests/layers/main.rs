@@ -1,10 +1,11 @@
-//! tower's own layers around real connections, on both ends, with single calls
+//! tower's own layers, and Dora's, around real connections, on both ends, with single calls
 //! and batches.
 
 mod balance;
 mod client;
 mod deadlines;
 mod fleet;
+mod limits;
 mod server;
 mod support;
 mod tries;
