@@ -84,8 +84,8 @@ pub(crate) fn watch<T>(made: &mut Option<Instant>, poll: impl FnOnce() -> T) -> 
     (result, KEPT.replace(kept))
 }
 
-/// Says, where a clone of a service is made to ask, and where a service is not ready, how
-/// long its calls may take that do not say. Of several channels in a service the most patient one counts.
+/// Says, where a clone of a service is made to ask, where a service is not ready, and where
+/// a call is made, how long its calls may take that do not say. Of several channels in a service the most patient one counts.
 pub(crate) fn say_default(timeout: Duration) {
     match DEFAULT.get() {
         Inquiry::NotAsked => {}
@@ -99,12 +99,16 @@ pub(crate) fn ask_default<S: Clone>(service: &S) -> Option<Duration> {
     asking(|| drop(service.clone())).1
 }
 
-/// Runs `look`, and how long calls may take by what the channels say that it comes upon.
+/// Runs `look`, and how long calls may take by what the channels say that it comes upon:
+/// to whoever asks further out as well.
 pub(crate) fn asking<T>(look: impl FnOnce() -> T) -> (T, Option<Duration>) {
     let outer = DEFAULT.replace(Inquiry::Asked);
     let result = look();
     match DEFAULT.replace(outer) {
-        Inquiry::Said(timeout) => (result, Some(timeout)),
+        Inquiry::Said(timeout) => {
+            say_default(timeout);
+            (result, Some(timeout))
+        }
         Inquiry::NotAsked | Inquiry::Asked => (result, None),
     }
 }

@@ -7,5 +7,6 @@ mod deadlines;
 mod fleet;
 mod limits;
 mod server;
+mod stack;
 mod support;
 mod tries;

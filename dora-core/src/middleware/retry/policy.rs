@@ -75,7 +75,8 @@ impl RetryPolicy {
     }
 
     /// Gives each try of an idempotent call no more than this time, so that one
-    /// that hangs leaves some for the next. Off by default.
+    /// that hangs leaves some for the next. Less than the call may take, that is; all
+    /// tries together take no longer than that. Off by default.
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);

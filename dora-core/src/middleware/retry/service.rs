@@ -16,6 +16,7 @@ use crate::call::batch::CallKey;
 use crate::call::body::Body;
 use crate::call::code::Code;
 use crate::call::deadline::Deadline;
+use crate::call::kept;
 use crate::call::pushback::Pushback;
 use crate::call::request::Request;
 use crate::call::response::{BatchResults, Reply, Response};
@@ -148,7 +149,11 @@ where
             let future: BoxFuture<Response> = match state.as_mut().project() {
                 StateProjection::Again { future } => return future.as_mut().poll(cx),
                 StateProjection::First { first, series } => {
-                    let result = ready!(first.poll(cx)).map_err(|error| Status::from_error(error.into()));
+                    let polled = match series {
+                        Some(series) if series.has_to_ask() => series.ask(|| first.poll(cx)),
+                        _ => first.poll(cx),
+                    };
+                    let result = ready!(polled).map_err(|error| Status::from_error(error.into()));
                     let went_well = match &result {
                         Ok(response) => !has_failures(response),
                         Err(_) => false,
@@ -180,6 +185,22 @@ struct Series<S> {
 }
 
 impl<S> Series<S> {
+    /// Whether only the endpoint says how long the call may take, while its tries have
+    /// deadlines of their own, so that no channel keeps that of the call.
+    fn has_to_ask(&self) -> bool {
+        self.policy.attempt_timeout.is_some() && self.request.deadline().is_none()
+    }
+
+    /// Runs `poll` of the first try, and notes how long the call may take.
+    fn ask<T>(&mut self, poll: impl FnOnce() -> T) -> T {
+        let (polled, said) = kept::asking(poll);
+        if let Some(timeout) = said {
+            let deadline = Deadline::from_instant(kept::made(Instant::now()), timeout);
+            self.request.head_mut().set_deadline(Some(deadline));
+        }
+        polled
+    }
+
     /// `request` with the deadline of one try.
     fn limited(&self, mut request: Request) -> Request {
         if let Some(timeout) = self.policy.attempt_timeout

@@ -245,6 +245,7 @@ impl Service<Request> for Channel {
 
     fn call(&mut self, request: Request) -> CallFuture {
         self.handle.link.spend(&mut self.pass);
+        kept::say_default(self.handle.link.endpoint.timeout);
         match self.handle.turn {
             Some(_) => {
                 let kept = self.handle.link.keeps_deadlines();
