@@ -29,6 +29,7 @@
 extern crate self as dora;
 
 pub mod carry;
+pub mod discovery;
 // Its code is compiled in `guide-tests`, beside a generated service.
 #[cfg(not(doctest))]
 pub mod guide;
@@ -102,6 +103,7 @@ pub use dora_core::middleware::when::{When, WhenLayer};
 pub use dora_core::pack::limits::Limits;
 pub use dora_core::pack::message::Message;
 pub use dora_core::pack::value::{Array, Key, Object, Value};
+pub use dora_core::server::register::UnknownAddress;
 pub use dora_core::server::{ServeError, Server};
 pub use dora_core::stub::awaited::{Awaited, Deferred, NoResult, Wait};
 pub use dora_core::stub::batch::{Batch, BatchFuture};

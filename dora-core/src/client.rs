@@ -3,6 +3,8 @@
 use tower::discover::Discover;
 
 use crate::call::status::{BoxError, Status};
+use crate::discovery::directory::Directory;
+use crate::discovery::record::InstanceRecord;
 use crate::middleware::balance::builder::FleetBuilder;
 use crate::middleware::balance::fleet::Fleet;
 use crate::middleware::balance::instance::InstanceKey;
@@ -55,6 +57,41 @@ impl FleetBuilder {
         let (connections, warm_up) = self.connecting();
         self.discover_with(changes, move |endpoint: Endpoint| channels(&endpoint, connections, warm_up))
     }
+
+    /// A fleet of the instances that are found there, as they come and go; see
+    /// [`Channel::to`]. Must be called within a tokio runtime.
+    pub fn to(self, directory: impl Into<Directory>) -> Fleet<Channel> {
+        self.to_with(directory, |instance| Endpoint::new(&*instance.address))
+    }
+
+    /// The same, with endpoints that `endpoint` makes: with TLS, signed, with timeouts of
+    /// their own. Must be called within a tokio runtime.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use dora::discovery::{FixedList, InstanceRecord};
+    /// use dora::{Endpoint, Fleet};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let list = FixedList::new([InstanceRecord::unknown("10.0.2.15:9567")]);
+    /// let fleet = Fleet::builder().to_with(list, |instance| {
+    ///     Ok(Endpoint::new(&*instance.address)?.timeout(Duration::from_millis(500)))
+    /// });
+    /// # drop(fleet);
+    /// # }
+    /// ```
+    pub fn to_with(
+        self,
+        directory: impl Into<Directory>,
+        mut endpoint: impl FnMut(&InstanceRecord) -> Result<Endpoint, Status> + Send + 'static,
+    ) -> Fleet<Channel> {
+        let (connections, warm_up) = self.connecting();
+        self.follow(directory.into().watch(), move |instance| {
+            channels(&endpoint(instance)?, connections, warm_up)
+        })
+    }
 }
 
 /// So many connections to an endpoint.
@@ -80,6 +117,17 @@ impl Channel {
     /// `Code::InvalidArgument`: an address is none.
     pub fn balance<A: AsRef<str>>(addresses: impl IntoIterator<Item = A>) -> Result<Fleet<Self>, Status> {
         Fleet::builder().connect_lazy(addresses)
+    }
+
+    /// Calls to the servers that are found there, as they come and go: a target of
+    /// `dora::discovery`, or whatever can [`Discover`](crate::discovery::discover::Discover).
+    /// With all that [`balance`](Self::balance) has. Must be called within a tokio runtime.
+    ///
+    /// If the group is unknown or empty, calls fail at once with PHP's code 100010, and say
+    /// which group, and how old the list is. Registries that fail leave the last list in
+    /// use: see [`Directory`].
+    pub fn to(directory: impl Into<Directory>) -> Fleet<Self> {
+        Fleet::builder().to(directory)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod call;
 pub mod carry;
 mod client;
 pub mod codegen;
+pub mod discovery;
 pub mod generation;
 pub mod guid;
 pub mod middleware;

@@ -1,5 +1,6 @@
 //! The server put together: services, layers, listener.
 
+pub mod register;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -18,6 +19,7 @@ use crate::call::packer::{Packer, PackerSet};
 use crate::call::request::Request;
 use crate::call::response::{Reply, Response};
 use crate::call::status::{BoxError, Status};
+use crate::discovery::record::RecordError;
 use crate::middleware::route::{DuplicateName, Router, RouterBuilder};
 use crate::middleware::serves::Serves;
 use crate::middleware::stack::{Stacked, stack};
@@ -37,6 +39,8 @@ use crate::transport::server::observers::Observers;
 use crate::transport::server::signal::until;
 use crate::transport::server::stats::Stats;
 use crate::wire::checksum::Salt;
+
+use self::register::{Registration, UnknownAddress};
 
 /// A server that is being put together.
 ///
@@ -82,6 +86,7 @@ pub struct Server<L = Identity> {
     stats: Arc<Stats>,
     observer: Option<Arc<dyn Observer>>,
     share_address: bool,
+    registration: Registration,
 }
 
 /// Why a server does not serve.
@@ -97,6 +102,12 @@ pub enum ServeError {
     /// The address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// It shall be registered, and where it is reached is not known.
+    #[error(transparent)]
+    UnknownAddress(#[from] UnknownAddress),
+    /// What registries shall be told of it is not as it must be.
+    #[error(transparent)]
+    Record(#[from] RecordError),
 }
 
 impl Server {
@@ -112,6 +123,7 @@ impl Server {
             stats: Arc::new(Stats::new()),
             observer: None,
             share_address: false,
+            registration: Registration::default(),
         }
     }
 }
@@ -156,6 +168,7 @@ impl<L> Server<L> {
             stats: self.stats,
             observer: self.observer,
             share_address: self.share_address,
+            registration: self.registration,
         }
     }
 
@@ -369,9 +382,9 @@ impl<L> Server<L> {
     /// stands already: tokio's `TcpListener` or `UnixListener`.
     ///
     /// # Errors
-    /// Two services claim one name.
+    /// Two services claim one name; or it cannot be [registered](Self::register).
     pub async fn serve_with_listener<S>(
-        self,
+        mut self,
         listener: impl Accept,
         signal: impl Future<Output = ()>,
     ) -> Result<(), ServeError>
@@ -379,8 +392,21 @@ impl<L> Server<L> {
         L: Layer<Router, Service = S> + 'static,
         S: Serves,
     {
+        let registration = std::mem::take(&mut self.registration);
+        let tls = self.server.upgrade.is_some();
+        let services = self.router.descriptors();
+        let announcements = registration.announcements(listener.address(), &self.session, tls, services)?;
         let signal = until(signal, self.control.clone());
-        self.connections()?.accept(listener, signal).await;
+        let connections = self.connections()?;
+        let mut announced = announcements.begin();
+        let stop = async {
+            signal.await;
+            // First, so that callers go elsewhere before they are told to.
+            announced.withdraw().await;
+        };
+        connections.accept(listener, stop).await;
+        // Where not the signal was the end, but the listener.
+        announced.withdraw().await;
         Ok(())
     }
 

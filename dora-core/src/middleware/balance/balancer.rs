@@ -19,6 +19,7 @@ use crate::middleware::breaker::circuit::CircuitBreaker;
 use super::builder::FleetBuilder;
 use super::choose::Chooser;
 use super::dispatch::waker;
+use super::followed::Followed;
 use super::future::BalancerFuture;
 use super::instance::Instance;
 use super::node::Node;
@@ -38,10 +39,20 @@ pub(super) struct Shared<S> {
     pub(super) unsent: AtomicU64,
     pub(super) last_unsent: Mutex<Option<Status>>,
     pub(super) settings: FleetBuilder,
+    /// Where its instances are looked for, if they are.
+    pub(super) followed: Option<Followed>,
 }
 
 impl<S> Balancer<S> {
     pub(super) fn new(settings: FleetBuilder, nodes: Option<Vec<Arc<Node<S>>>>) -> Self {
+        Self::with(settings, nodes, None)
+    }
+
+    pub(super) fn following(settings: FleetBuilder, followed: Followed) -> Self {
+        Self::with(settings, None, Some(followed))
+    }
+
+    fn with(settings: FleetBuilder, nodes: Option<Vec<Arc<Node<S>>>>, followed: Option<Followed>) -> Self {
         let changed = Arc::default();
         Self(Arc::new(Shared {
             nodes: ArcSwapOption::new(nodes.map(Arc::new)),
@@ -51,6 +62,7 @@ impl<S> Balancer<S> {
             unsent: AtomicU64::new(0),
             last_unsent: Mutex::default(),
             settings,
+            followed,
         }))
     }
 
@@ -72,6 +84,16 @@ impl<S> Balancer<S> {
                 breaker: node.breaker.as_ref().map(CircuitBreaker::state),
             })
             .collect()
+    }
+}
+
+impl<S> Shared<S> {
+    /// How it stands with the list of instances, for errors.
+    pub(super) fn described(&self) -> String {
+        match &self.followed {
+            Some(followed) => followed.status().to_string(),
+            None => "the fleet is empty".to_owned(),
+        }
     }
 }
 

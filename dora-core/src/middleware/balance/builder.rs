@@ -6,6 +6,8 @@ use std::time::Duration;
 use tower::discover::Discover;
 
 use crate::call::status::{BoxError, Status};
+use crate::discovery::record::InstanceRecord;
+use crate::discovery::watch::Watch;
 use crate::middleware::breaker::circuit::CircuitBreaker;
 use crate::middleware::breaker::policy::BreakerPolicy;
 use crate::middleware::hedge::policy::HedgePolicy;
@@ -14,6 +16,7 @@ use crate::middleware::retry::policy::RetryPolicy;
 use super::balancer::Balancer;
 use super::choose::Balance;
 use super::fleet::Fleet;
+use super::followed::{Followed, follow_watch};
 use super::instance::InstanceKey;
 use super::node::Node;
 use super::updates::follow;
@@ -183,6 +186,29 @@ impl FleetBuilder {
     {
         let balancer = Balancer::new(self, None);
         tokio::spawn(follow(Arc::downgrade(balancer.shared()), changes, connect));
+        Fleet::new(balancer)
+    }
+
+    /// A fleet of the instances that `watch` sees, in a task that ends with the fleet.
+    /// `connect` makes the services of one, which are its connections; an instance that it
+    /// refuses is logged and passed over.
+    ///
+    /// Calls wait for the first list, as in [`discover`](Self::discover). An instance whose
+    /// record changed keeps its services; a later run at the same address gets new ones.
+    ///
+    /// # Panics
+    /// It is called outside of a tokio runtime.
+    pub fn follow<S>(
+        self,
+        watch: Watch,
+        connect: impl FnMut(&InstanceRecord) -> Result<Vec<S>, Status> + Send + 'static,
+    ) -> Fleet<S>
+    where
+        S: Clone + Send + 'static,
+    {
+        let (followed, ended) = Followed::new(&watch);
+        let balancer = Balancer::following(self, followed);
+        tokio::spawn(follow_watch(Arc::downgrade(balancer.shared()), watch, connect, ended));
         Fleet::new(balancer)
     }
 

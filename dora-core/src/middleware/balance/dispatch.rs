@@ -52,9 +52,8 @@ where
         let known = self.nodes.load();
         let Some(nodes) = &*known else { return Err(Undelivered::Waiting { all_unsent: 0 }) };
         if nodes.is_empty() {
-            let status =
-                Status::raw(dora_code::NO_SERVER, "there is no server can connect: the fleet is empty");
-            return Err(Undelivered::Impossible(status.unsent()));
+            let text = format!("there is no server can connect: {}", self.described());
+            return Err(Undelivered::Impossible(Status::raw(dora_code::NO_SERVER, text).unsent()));
         }
         let now = Instant::now();
         if let Some(Pinned(name)) = request.extensions().get::<Pinned>() {

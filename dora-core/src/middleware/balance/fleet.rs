@@ -9,6 +9,7 @@ use tower::Service;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
+use crate::discovery::watch::DirectoryStatus;
 use crate::middleware::hedge::policy::HedgePolicy;
 use crate::middleware::hedge::service::Hedge;
 use crate::middleware::retry::policy::RetryPolicy;
@@ -16,6 +17,7 @@ use crate::middleware::retry::service::{Retry, RetryFuture};
 
 use super::balancer::Balancer;
 use super::builder::FleetBuilder;
+use super::followed::Followed;
 use super::instance::Instance;
 
 /// Many instances of the same services, called as one, with all that keeps calls going
@@ -112,6 +114,13 @@ impl<S> Fleet<S> {
     #[must_use]
     pub fn instances(&self) -> Vec<Instance> {
         self.0.inner.inner.instances()
+    }
+
+    /// How it stands with the list of instances, where they are looked for: its age, and
+    /// which registries cannot be asked.
+    #[must_use]
+    pub fn directory(&self) -> Option<DirectoryStatus> {
+        self.0.inner.inner.shared().followed.as_ref().map(Followed::status)
     }
 }
 

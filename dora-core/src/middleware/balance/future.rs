@@ -174,6 +174,10 @@ impl<S> Shared<S> {
     /// No instance became ready for a call in its time: the caller is told what became of
     /// the last call that could not be sent, if no instance has been reached since.
     fn waited_in_vain(&self) -> Status {
+        if self.followed.is_some() && self.nodes.load().is_none() {
+            let text = format!("there is no server can connect: {}", self.described());
+            return Status::raw(dora_code::NO_SERVER, text).unsent();
+        }
         let mut text = "no instance of the fleet was ready before the deadline".to_owned();
         let nodes = self.nodes.load();
         let mut nodes = nodes.iter().flat_map(|nodes| nodes.iter());

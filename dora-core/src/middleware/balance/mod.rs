@@ -5,6 +5,7 @@ pub mod builder;
 pub mod choose;
 mod dispatch;
 pub mod fleet;
+mod followed;
 mod future;
 pub mod instance;
 mod latency;

@@ -73,6 +73,14 @@ impl<S> Node<S> {
         }
     }
 
+    /// Its services, for another node.
+    pub(super) fn services(&self) -> Vec<S>
+    where
+        S: Clone,
+    {
+        self.lanes.iter().map(|lane| lane.lock().clone()).collect()
+    }
+
     /// What one more call costs here: less is better.
     pub(super) fn cost(&self, now: Instant) -> f64 {
         let in_flight = self.in_flight.load(Ordering::Relaxed) as f64;

@@ -59,8 +59,8 @@ impl<S> Shared<S> {
         nodes.filter(|node| node.name != key.name).cloned().collect()
     }
 
-    fn replace(&self, nodes: Vec<Arc<Node<S>>>) {
-        // The only writer is the task of the fleet.
+    pub(super) fn replace(&self, nodes: Vec<Arc<Node<S>>>) {
+        // The only writer is the task of the fleet: what follows changes, or lists.
         self.nodes.store(Some(Arc::new(nodes)));
         self.changed.notify_waiters();
     }

@@ -1,6 +1,7 @@
 //! The server's end: a listener, its connections, and the calls that run on them.
 
 pub mod accept;
+pub(crate) mod advertise;
 mod answer;
 pub mod bind;
 pub mod config;

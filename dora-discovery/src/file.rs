@@ -1,0 +1,156 @@
+//! A file of instances that somebody keeps current.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dora_core::discovery::directory::Directory;
+use dora_core::discovery::discover::{Discover, Listing};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::sleep;
+use tower::BoxError;
+
+use crate::backend::Backend;
+use crate::error::TargetError;
+use crate::json;
+use crate::url::TargetUrl;
+
+/// How often the file is looked at.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// The most bytes of a file: a thousand records of the largest size.
+const MAX_FILE: u64 = 64 << 20;
+
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    format: Format,
+}
+
+/// How the instances are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// `{"instances": [record, ..]}`.
+    Json,
+}
+
+/// Reads the file when it has changed.
+struct Watched {
+    path: PathBuf,
+    format: Format,
+    last: Option<(Vec<u8>, Listing)>,
+}
+
+pub(crate) fn open(url: &mut TargetUrl) -> Result<Arc<dyn Backend>, TargetError> {
+    if !url.rest.starts_with('/') {
+        return Err(TargetError::new("a file has no host; write \"file:///etc/dora/servers.json\", say"));
+    }
+    let path = percent_encoding::percent_decode_str(&url.rest).decode_utf8();
+    let path = PathBuf::from(path.map_err(|_| TargetError::new("the path must be UTF-8"))?.as_ref());
+    let format = Format::of(&path)?;
+    Ok(Arc::new(File { path, format }))
+}
+
+impl Backend for File {
+    fn directory(&self, _: Option<&str>) -> Directory {
+        Watched { path: self.path.clone(), format: self.format, last: None }.into()
+    }
+}
+
+impl Format {
+    /// The one that the name of a file says.
+    pub(crate) fn of(path: &Path) -> Result<Self, TargetError> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("json") => Ok(Self::Json),
+            _ => Err(TargetError::new("the name of the file says how it is written: .json")),
+        }
+    }
+
+    /// What a file says. Records that are none are passed over and counted.
+    pub(crate) fn read(self, text: &[u8]) -> Result<Listing, BoxError> {
+        match self {
+            Self::Json => read_json(text),
+        }
+    }
+}
+
+impl Discover for Watched {
+    async fn next(&mut self) -> Result<Listing, BoxError> {
+        if self.last.is_some() {
+            sleep(PERIOD).await;
+        }
+        let result = self.look().await;
+        result.map_err(|error| format!("{}: {error}", self.path.display()).into())
+    }
+
+    fn name(&self) -> String {
+        format!("file://{}", self.path.display())
+    }
+}
+
+impl Watched {
+    async fn look(&mut self) -> Result<Listing, BoxError> {
+        let path = self.path.clone();
+        let bytes = tokio::task::spawn_blocking(move || read_whole(&path)).await??;
+        if let Some((before, listing)) = &self.last
+            && *before == bytes
+        {
+            return Ok(listing.clone());
+        }
+        let listing = self.format.read(&bytes)?;
+        self.last = Some((bytes, listing.clone()));
+        Ok(listing)
+    }
+}
+
+fn read_whole(path: &Path) -> Result<Vec<u8>, BoxError> {
+    use std::io::Read;
+
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > MAX_FILE {
+        true => Err(format!("it has over {MAX_FILE} bytes").into()),
+        false => Ok(bytes),
+    }
+}
+
+fn read_json(text: &[u8]) -> Result<Listing, BoxError> {
+    #[derive(Deserialize)]
+    struct Instances<'a> {
+        #[serde(borrow)]
+        instances: Vec<&'a RawValue>,
+    }
+
+    let list: Instances<'_> = serde_json::from_slice(text)?;
+    let records = list.instances.iter().map(|raw| json::decode(raw.get().as_bytes()));
+    let (good, bad): (Vec<_>, Vec<_>) = records.partition(Result::is_ok);
+    let listing: Listing = good.into_iter().flatten().collect();
+    Ok(listing.with_skipped(bad.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_records_are_passed_over_and_counted() {
+        let text = br#"{"instances": [
+            {"v":1,"address":"a:1","generation":"1","groups":["shop"]},
+            {"v":9,"address":"b:1","generation":"1"}, 7, {}
+        ]}"#;
+        let listing = read_json(text).expect("a list");
+        assert_eq!((listing.instances.len(), listing.skipped), (1, 3));
+        assert!(read_json(b"{\"instances\": [").is_err(), "half a file is an error, and not an empty list");
+    }
+
+    #[test]
+    fn a_path_is_absolute_and_says_how_it_is_written() {
+        let error = |text: &str| {
+            let mut url = TargetUrl::parse(text).expect("a url");
+            open(&mut url).expect_err(text).to_string()
+        };
+        assert!(error("file://etc/x.json").contains("no host"));
+        assert!(error("file:///etc/x.ini").contains(".json"));
+    }
+}

@@ -1,0 +1,13 @@
+//! Discovery for Dora: where servers are announced and clients find them, chosen by one
+//! line. Applications use it through the `dora-rpc` package, as `dora::discovery`.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(unreachable_pub)]
+
+mod backend;
+pub mod error;
+mod file;
+pub mod json;
+mod list;
+pub mod target;
+mod url;
