@@ -1,5 +1,6 @@
 //! The server put together: services, layers, listener.
 
+mod doors;
 pub mod register;
 #[cfg(feature = "tls")]
 mod tls;
@@ -40,6 +41,7 @@ use crate::transport::server::signal::until;
 use crate::transport::server::stats::Stats;
 use crate::wire::checksum::Salt;
 
+use self::doors::{Opening, listen};
 use self::register::{Registration, UnknownAddress};
 
 /// A server that is being put together.
@@ -87,6 +89,7 @@ pub struct Server<L = Identity> {
     observer: Option<Arc<dyn Observer>>,
     share_address: bool,
     registration: Registration,
+    doors: Vec<Opening>,
 }
 
 /// Why a server does not serve.
@@ -124,6 +127,7 @@ impl Server {
             observer: None,
             share_address: false,
             registration: Registration::default(),
+            doors: Vec::new(),
         }
     }
 }
@@ -169,6 +173,7 @@ impl<L> Server<L> {
             observer: self.observer,
             share_address: self.share_address,
             registration: self.registration,
+            doors: self.doors,
         }
     }
 
@@ -248,7 +253,7 @@ impl<L> Server<L> {
         self
     }
 
-    /// Open connections; more wait in the system's queue. Default 65,536.
+    /// Open connections of each port; more wait in the system's queue. Default 65,536.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.server.max_connections = connections;
         self
@@ -382,7 +387,8 @@ impl<L> Server<L> {
     /// stands already: tokio's `TcpListener` or `UnixListener`.
     ///
     /// # Errors
-    /// Two services claim one name; or it cannot be [registered](Self::register).
+    /// Two services claim one name; a door's address cannot be listened on; or it cannot be
+    /// [registered](Self::register).
     pub async fn serve_with_listener<S>(
         mut self,
         listener: impl Accept,
@@ -397,14 +403,16 @@ impl<L> Server<L> {
         let services = self.router.descriptors();
         let announcements = registration.announcements(listener.address(), &self.session, tls, services)?;
         let signal = until(signal, self.control.clone());
+        let (doors, shared) = (std::mem::take(&mut self.doors), self.share_address);
         let connections = self.connections()?;
+        let entrances = listen(doors, shared).await?;
         let mut announced = announcements.begin();
         let stop = async {
             signal.await;
             // First, so that callers go elsewhere before they are told to.
             announced.withdraw().await;
         };
-        connections.accept(listener, stop).await;
+        connections.accept_beside(listener, entrances, stop).await;
         // Where not the signal was the end, but the listener.
         announced.withdraw().await;
         Ok(())
@@ -415,7 +423,7 @@ impl<L> Server<L> {
     /// with the stream, too.
     ///
     /// # Errors
-    /// Two services claim one name.
+    /// Two services claim one name, or a door's address cannot be listened on.
     pub async fn serve_incoming<S, C, E>(
         self,
         incoming: impl Stream<Item = Result<C, E>> + Send + Unpin,
@@ -430,7 +438,9 @@ impl<L> Server<L> {
         self.serve_with_listener(Stood(incoming), signal).await
     }
 
-    /// The server without a listener: connections are handed to it one by one.
+    /// The server without a listener: connections are handed to it one by one, those
+    /// of a [`door`](Self::door) too ([`Connections::serve_through`]): no port of one is
+    /// opened.
     ///
     /// ```
     /// use dora::Server;

@@ -47,6 +47,8 @@ pub const ACCEPTED_MESSAGE: &str = "transfer success.已经成功投递";
 pub const UNKNOWN_TYPE_MESSAGE: &str = "unknow task type.未知类型任务";
 /// The `msg` of [`NO_CALLS`].
 pub const NO_CALLS_MESSAGE: &str = "param api is empty";
+/// Message of [`WRONG_PARAMETER`], and on the HTTP door of [`NO_CALLS`] too.
+pub const WRONG_PARAMETER_MESSAGE: &str = "Parameter was not set or wrong";
 /// The `msg` of [`SIGNATURE`].
 pub const SIGNATURE_MESSAGE: &str = "Signed check error!";
 /// The `msg` of [`UNKNOWN_PACKING`].

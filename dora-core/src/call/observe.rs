@@ -1,6 +1,7 @@
 //! Hearing what no layer sees.
 
 use std::fmt;
+use std::io;
 
 use super::origin::{Connection, Peer};
 use super::status::Status;
@@ -82,6 +83,17 @@ pub enum Closed {
     LetGo,
     /// It was lost: the system's word for why.
     Lost(String),
+}
+
+/// Why a connection is over whose reading or writing failed.
+impl From<&io::Error> for Closed {
+    fn from(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Self::Stalled,
+            io::ErrorKind::UnexpectedEof => Self::ByPeer,
+            _ => Self::Lost(error.to_string()),
+        }
+    }
 }
 
 impl fmt::Display for Closed {

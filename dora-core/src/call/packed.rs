@@ -17,6 +17,14 @@ pub struct Packed {
     pub bytes: Bytes,
 }
 
+impl Packed {
+    /// Bytes of one value, packed as `packer` does.
+    #[must_use]
+    pub const fn new(packer: Packer, bytes: Bytes) -> Self {
+        Self { packer, bytes }
+    }
+}
+
 /// Never the bytes: they are an application's, and `Debug` ends up in logs.
 impl fmt::Debug for Packed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

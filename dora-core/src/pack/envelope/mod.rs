@@ -9,6 +9,7 @@ use std::fmt::Display;
 
 use bytes::Bytes;
 
+use crate::call::batch::CallKey;
 use crate::call::body::Body;
 use crate::call::dora_code;
 use crate::call::mode::PacketKind;
@@ -18,6 +19,7 @@ use crate::call::status::{Origin, Status};
 use crate::generation::Generation;
 use crate::guid::Guid;
 
+use self::array::ArrayFormat;
 use self::json::Json;
 use self::php::Php;
 use super::detect::detect;
@@ -133,6 +135,16 @@ pub fn encode_response(format: impl Into<Format>, packet: &ResponsePacket, out: 
         Packer::Json => array::encode_response::<Json>(generation, packet, out),
         Packer::Protobuf => protobuf::encode_response(packet, out),
     }
+}
+
+/// The members of a JSON object, or the elements of a list under their places, as
+/// slices of `value`: for doors whose envelope is JSON of another shape. Of equal keys
+/// the last one stands. `None` when it is something else.
+///
+/// # Errors
+/// It is no JSON, or over the limits of depth and number: in words.
+pub fn json_pairs(value: &Bytes, limits: &Limits) -> Result<Option<Vec<(CallKey, Bytes)>>, String> {
+    <Json as ArrayFormat>::pairs(value, limits)
 }
 
 /// The answer to a packet that does not decode: the code and text of the

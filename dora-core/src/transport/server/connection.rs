@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tower::Service;
 
 use crate::call::observe::Closed;
+use crate::call::origin::Connection;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::BoxError;
@@ -153,7 +154,7 @@ where
 {
     fn new(accepted: Accepted<S>) -> Self {
         let Accepted { incoming, service, shared, watcher } = accepted;
-        let (stream, first, over) = incoming.into_parts();
+        let (stream, first, over) = incoming.into_parts(Connection::DORA);
         shared.observers.tell(|observer| observer.connection_accepted(&over));
         let mut inbox = Inbox::new(shared.config.decoder());
         inbox.put(&first);

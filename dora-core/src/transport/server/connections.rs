@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tower::Service;
 
@@ -19,6 +20,9 @@ use super::config::SessionConfig;
 use super::connection::{self, Accepted};
 use super::control::Control;
 use super::cost::{Costs, Execution};
+use super::door::Door;
+use super::door::calls::Copied;
+use super::door::porch::Porch;
 use super::incoming::Incoming;
 use super::ledger::Ledger;
 use super::log::{self, Log};
@@ -34,7 +38,7 @@ type Upgrading = Pin<Box<dyn Future<Output = io::Result<Incoming>> + Send>>;
 /// What a server is held to, beside what each of its connections is.
 #[derive(Clone)]
 pub struct ServerConfig {
-    /// Open connections; more wait in the system's queue. Default 65,536.
+    /// Open connections of each port; more wait in the system's queue. Default 65,536.
     pub max_connections: usize,
     /// Calls that may run in the whole server without being done at once.
     /// Default 65,536.
@@ -141,6 +145,51 @@ where
         }
     }
 
+    /// What serves connections that come through `door`, as [`serve`](Self::serve)
+    /// those of Dora's own wire.
+    pub(super) fn porch(&self, door: Arc<dyn Door>) -> Porch {
+        let (service, shared) =
+            (Arc::new(Copied(Mutex::new(self.service.clone()))), Arc::clone(&self.shared));
+        Porch {
+            door,
+            service,
+            shared,
+            watcher: self.shutdown.watcher(),
+            upgrade: self.config.upgrade.clone(),
+        }
+    }
+
+    /// Serves one connection through `door` to its end, as [`serve`](Self::serve) does
+    /// through Dora's own. Spawn what this returns; dropped, it closes the connection.
+    ///
+    /// ```
+    /// # use dora::door::{Door, DoorCalls, DoorFuture, DoorStream};
+    /// # use dora::{Closed, Incoming, Server};
+    /// # use std::sync::Arc;
+    /// # struct Lines;
+    /// # impl Door for Lines {
+    /// #     fn name(&self) -> &'static str { "lines" }
+    /// #     fn serve(&self, _: DoorStream, _: DoorCalls) -> DoorFuture { Box::pin(async { Closed::ByPeer }) }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), dora::ServeError> {
+    /// let server = Server::builder().connections()?;
+    /// let lines: Arc<dyn Door> = Arc::new(Lines);
+    /// let (near, far) = tokio::io::duplex(64 << 10);
+    /// tokio::spawn(server.serve_through(&lines, Incoming::new(far)));
+    /// # drop(near);
+    /// server.drain().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn serve_through(
+        &self,
+        door: &Arc<dyn Door>,
+        incoming: Incoming,
+    ) -> impl Future<Output = ()> + Send + 'static + use<S> {
+        self.porch(Arc::clone(door)).serve(incoming)
+    }
+
     /// Lets what runs end, and closes all connections: in the end those, too, on
     /// which something still runs after the drain timeout. Those that are handed
     /// over from now on are told to go at once.
@@ -161,13 +210,22 @@ where
     }
 }
 
-/// Makes a connection ready for its first frame; `None` when that fails, which is
-/// told to whoever listens.
 async fn open<S>(accepted: Box<Accepted<S>>, upgrade: Option<Arc<Upgrade>>) -> Option<Box<Accepted<S>>> {
     let Accepted { incoming, service, shared, watcher } = *accepted;
+    let incoming = prepare(incoming, upgrade, &shared).await?;
+    Some(Box::new(Accepted { incoming, service, shared, watcher }))
+}
+
+/// Makes a connection ready for its first byte; `None` when that fails, which is
+/// told to whoever listens.
+pub(super) async fn prepare(
+    incoming: Incoming,
+    upgrade: Option<Arc<Upgrade>>,
+    shared: &Shared,
+) -> Option<Incoming> {
     let peer = incoming.peer.clone();
-    match prepare(incoming, upgrade, shared.config.frame_timeout).await {
-        Ok(incoming) => Some(Box::new(Accepted { incoming, service, shared, watcher })),
+    match stand(incoming, upgrade, shared.config.frame_timeout).await {
+        Ok(incoming) => Some(incoming),
         Err(error) => {
             shared.log.not_begun(&peer, &error);
             shared.observers.tell(|observer| observer.handshake_failed(&peer, &error));
@@ -176,7 +234,7 @@ async fn open<S>(accepted: Box<Accepted<S>>, upgrade: Option<Arc<Upgrade>>) -> O
     }
 }
 
-async fn prepare(
+async fn stand(
     mut incoming: Incoming,
     upgrade: Option<Arc<Upgrade>>,
     patience: Duration,

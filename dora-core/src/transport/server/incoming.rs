@@ -61,10 +61,11 @@ impl Incoming {
         Self { stream, first: Bytes::new(), peer, values: Extensions::default() }
     }
 
-    /// The stream, what comes before it, and what calls see of it.
-    pub(super) fn into_parts(self) -> (Stream, Bytes, Connection) {
+    /// The stream, what comes before it, and what calls see of it that come through
+    /// `door`.
+    pub(super) fn into_parts(self, door: &'static str) -> (Stream, Bytes, Connection) {
         let Self { stream, first, peer, values } = self;
-        (stream, first, Connection::new(Connection::DORA, peer).with_values(values))
+        (stream, first, Connection::new(door, peer).with_values(values))
     }
 }
 

@@ -107,6 +107,27 @@ pub(super) fn listening(address: Option<&Address>, shared: &Shared, server: &Ser
     }
 }
 
+/// A door of the server listens.
+pub(super) fn door_listening(
+    door: &'static str,
+    address: Option<&Address>,
+    shared: &Shared,
+    server: &ServerConfig,
+) {
+    if !enabled!(target: SERVER, Level::INFO) {
+        return;
+    }
+    let place: &dyn Display = match address {
+        Some(address) => address,
+        None => &"connections that are handed over",
+    };
+    let (tls, max_packet) = (server.upgrade.is_some(), shared.config.max_packet);
+    info!(target: SERVER, door, address = %place, tls, max_packet, "listening");
+    if let Some(what) = wide::door(address, server) {
+        info!(target: SERVER, door, address = %place, what, "the port is open wide");
+    }
+}
+
 /// The server takes no more connections, and lets `running` calls end.
 pub(super) fn draining(running: usize) {
     info!(target: SERVER, running, "draining");

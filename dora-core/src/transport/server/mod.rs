@@ -11,6 +11,7 @@ pub mod control;
 pub mod cost;
 mod diagnose;
 mod dispatch;
+pub mod door;
 pub mod incoming;
 mod ledger;
 mod listener;

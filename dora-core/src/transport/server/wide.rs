@@ -18,6 +18,13 @@ const UNBOUNDED: usize = 1 << 30;
 /// The same for how long a peer may hold what it was given.
 const FOREVER: Duration = Duration::from_secs(24 * 3600);
 
+/// What is open of a door's port, in words, beside what [`settings`] says of the
+/// server.
+pub(super) fn door(address: Option<&Address>, server: &ServerConfig) -> Option<&'static str> {
+    let open = address.is_some_and(is_public) && server.upgrade.is_none();
+    open.then_some("whoever reaches it may call: TLS is not asked for")
+}
+
 /// What is open, in words.
 pub(super) fn settings(
     address: Option<&Address>,

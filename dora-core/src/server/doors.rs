@@ -1,0 +1,64 @@
+//! Other protocols beside Dora's own wire.
+
+use std::sync::Arc;
+
+use crate::transport::io::address::{Address, AddressError};
+use crate::transport::server::accept::Accept;
+use crate::transport::server::bind::bind;
+use crate::transport::server::door::Door;
+use crate::transport::server::door::porch::{AnyAccept, Entrance};
+
+use super::{ServeError, Server};
+
+/// A door, and where it is to be reached.
+pub(super) struct Opening {
+    at: Place,
+    door: Arc<dyn Door>,
+}
+
+enum Place {
+    /// Listened on when the server serves.
+    Address(Result<Address, AddressError>),
+    /// Stands already.
+    Listener(Box<dyn AnyAccept>),
+}
+
+impl<L> Server<L> {
+    /// Serves another protocol beside Dora's own, on a port of its own at `address`
+    /// (`host:port`, `unix:/run/x.sock`): the same services, layers, limits, TLS and
+    /// drain. An address that is none, or is taken, is an error of `serve`.
+    /// What there is: `dora::http::Forms` with the feature `http`, `dora::swoft::Swoft`
+    /// with the feature `swoft`, and every [`Door`] of your own.
+    pub fn door(
+        mut self,
+        address: impl TryInto<Address, Error: Into<AddressError>>,
+        door: impl Door,
+    ) -> Self {
+        let at = Place::Address(address.try_into().map_err(Into::into));
+        self.doors.push(Opening { at, door: Arc::new(door) });
+        self
+    }
+
+    /// As [`door`](Self::door), on a listener that stands already: tokio's
+    /// `TcpListener` or `UnixListener`. The server goes on when it ends.
+    pub fn door_with_listener(mut self, listener: impl Accept + 'static, door: impl Door) -> Self {
+        self.doors.push(Opening { at: Place::Listener(Box::new(listener)), door: Arc::new(door) });
+        self
+    }
+}
+
+/// Listens wherever a door is to be reached.
+///
+/// # Errors
+/// An address is none, or cannot be listened on.
+pub(super) async fn listen(openings: Vec<Opening>, shared: bool) -> Result<Vec<Entrance>, ServeError> {
+    let mut entrances: Vec<Entrance> = Vec::with_capacity(openings.len());
+    for Opening { at, door } in openings {
+        let listener: Box<dyn AnyAccept> = match at {
+            Place::Listener(listener) => listener,
+            Place::Address(address) => Box::new(bind(&address?, shared).await?),
+        };
+        entrances.push((listener, door));
+    }
+    Ok(entrances)
+}

@@ -1,0 +1,210 @@
+//! What a door asks of its server.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use tower::Service;
+use tower::util::Oneshot;
+
+use crate::call::BoxFuture;
+use crate::call::body::Body;
+use crate::call::observe::Traffic;
+use crate::call::origin::{Connection, RequestOrigin};
+use crate::call::request::Request;
+use crate::call::response::Response;
+use crate::call::status::{BoxError, Status};
+use crate::pack::limits::Limits;
+use crate::transport::server::shared::Shared;
+use crate::transport::server::shutdown::{Phase, Watcher};
+use crate::transport::server::stats::Stats;
+
+/// What a door asks of its server, for one connection: calls, within the limits that
+/// those of Dora's own wire have. Cheap to clone.
+#[derive(Clone)]
+pub struct DoorCalls {
+    service: Arc<dyn Served>,
+    shared: Arc<Shared>,
+    connection: Arc<Connection>,
+    watcher: Watcher,
+}
+
+/// A server's service, its type forgotten: doors are no part of a server's type.
+pub(in crate::transport::server) trait Served: Send + Sync {
+    fn call(&self, request: Request) -> BoxFuture<Response>;
+}
+
+/// A service that is copied for each call.
+pub(in crate::transport::server) struct Copied<S>(pub(in crate::transport::server) Mutex<S>);
+
+impl<S> Served for Copied<S>
+where
+    S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+{
+    fn call(&self, request: Request) -> BoxFuture<Response> {
+        let service = self.0.lock().clone();
+        let called = Oneshot::new(service, request);
+        Box::pin(async move { called.await.map_err(|error| Status::from_error(error.into())) })
+    }
+}
+
+/// Calls that count as running until this is dropped.
+struct Running {
+    calls: usize,
+    stats: Arc<Stats>,
+}
+
+impl Running {
+    fn new(calls: usize, stats: &Arc<Stats>) -> Self {
+        stats.calls_started(calls);
+        Self { calls, stats: Arc::clone(stats) }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stats.calls_ended(self.calls);
+    }
+}
+
+impl DoorCalls {
+    pub(super) fn new(
+        service: Arc<dyn Served>,
+        shared: Arc<Shared>,
+        connection: Arc<Connection>,
+        watcher: Watcher,
+    ) -> Self {
+        Self { service, shared, connection, watcher }
+    }
+
+    /// The connection, as its calls see it.
+    #[must_use]
+    pub const fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// Where a call says that it came from, that is taken up now.
+    #[must_use]
+    pub fn origin(&self) -> RequestOrigin {
+        RequestOrigin::new(Arc::clone(&self.connection), Instant::now())
+    }
+
+    /// Calls, for the result; the calls of a batch run at once. Dropped, the call is
+    /// cancelled.
+    ///
+    /// # Errors
+    /// `Code::ResourceExhausted`: too many calls run already
+    /// ([`max_running_calls`](crate::server::Server::max_running_calls)), or a batch
+    /// has more of them than a connection may have. Else the call's own.
+    pub fn call(&self, request: Request) -> BoxFuture<Response> {
+        let running = match self.admit(&request) {
+            Ok(running) => running,
+            Err(status) => return Box::pin(std::future::ready(Err(status))),
+        };
+        let called = self.service.call(request);
+        Box::pin(async move {
+            let result = called.await;
+            drop(running);
+            result
+        })
+    }
+
+    /// Begins a call whose result nobody waits for: it runs to its end whatever
+    /// becomes of the connection, or to the end of the server's shutdown.
+    ///
+    /// # Errors
+    /// `Code::ResourceExhausted`, as for [`call`](Self::call); the call's own are
+    /// nobody's.
+    pub fn begin(&self, request: Request) -> Result<(), Status> {
+        let running = self.admit(&request)?;
+        let (called, watcher) = (self.service.call(request), self.watcher.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                _ = called => {}
+                () = watcher.reached(Phase::Closing) => {}
+            }
+            drop(running);
+            drop(watcher);
+        });
+        Ok(())
+    }
+
+    fn admit(&self, request: &Request) -> Result<Running, Status> {
+        let (calls, stats) = (request.calls().len(), self.shared.observers.stats());
+        let (running, most, each) = (stats.running(), self.shared.max_running, self.shared.config.max_calls);
+        if calls > each || running.saturating_add(calls) > most {
+            self.shared.observers.tell(|observer| observer.calls_shed(&self.connection, calls));
+            return Err(Status::resource_exhausted(format!(
+                "{calls} calls are too many: {running} of {most} run (max_running_calls), {each} may on one \
+                 connection (max_calls_per_connection)"
+            )));
+        }
+        Ok(Running::new(calls, stats))
+    }
+
+    /// Runs a control command as the server's `Control` has it. Whether the caller may
+    /// is the door's to decide.
+    ///
+    /// # Errors
+    /// The command is unknown, as all are while the server answers none.
+    pub fn command(&self, name: &str) -> Result<Body, Status> {
+        self.shared.control.run(name, self.shared.observers.stats(), self.shared.max_running)
+    }
+
+    /// Tells the server's observers, and its log, that a request was refused before it
+    /// became a call.
+    pub fn refused(&self, status: &Status) {
+        self.shared.log.packet_refused(self.connection.peer(), status);
+        self.shared.observers.tell(|observer| observer.packet_refused(&self.connection, status));
+    }
+
+    /// Counts requests that came, and answers that were given.
+    pub fn count(&self, requests: u64, answers: u64) {
+        let traffic = Traffic { requests, answers, ..Traffic::default() };
+        self.shared.observers.tell(|observer| observer.traffic(&self.connection, &traffic));
+    }
+
+    /// Ends when the server drains, and what was on its way has had time to come: no
+    /// more is to be taken, and what was taken is to be answered.
+    pub fn draining(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let (watcher, linger) = (self.watcher.clone(), self.shared.config.drain_linger);
+        async move {
+            watcher.reached(Phase::Draining).await;
+            tokio::time::sleep(linger).await;
+        }
+    }
+
+    /// Bounds on unpacking.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.shared.config.limits
+    }
+
+    /// The largest request in bytes.
+    #[must_use]
+    pub fn max_packet(&self) -> usize {
+        self.shared.config.max_packet
+    }
+
+    /// How long a connection may stand on which nothing happens.
+    #[must_use]
+    pub fn idle_timeout(&self) -> Duration {
+        self.shared.config.idle_timeout
+    }
+
+    /// In what time a request that began must be whole.
+    #[must_use]
+    pub fn frame_timeout(&self) -> Duration {
+        self.shared.config.frame_timeout
+    }
+}
+
+impl fmt::Debug for DoorCalls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DoorCalls").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,77 @@
+//! Other protocols into the same server.
+
+pub mod calls;
+pub(crate) mod porch;
+pub mod stream;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::call::observe::Closed;
+
+use self::calls::DoorCalls;
+use self::stream::DoorStream;
+
+/// Another protocol into the same server: it reads what a peer says and makes
+/// [`Request`](crate::call::request::Request)s of it, which pass all that calls of
+/// Dora's own wire pass.
+///
+/// ```
+/// use dora::door::{Door, DoorCalls, DoorFuture, DoorStream};
+/// use dora::{Body, Closed, Request, Server, Value, value};
+/// use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
+///
+/// /// The name of a method on a line, its result on the next.
+/// struct Lines;
+///
+/// impl Door for Lines {
+///     fn name(&self) -> &'static str {
+///         "lines"
+///     }
+///
+///     fn serve(&self, stream: DoorStream, calls: DoorCalls) -> DoorFuture {
+///         Box::pin(async move {
+///             let (mut stream, mut name) = (BufStream::new(stream), String::new());
+///             while stream.read_line(&mut name).await.is_ok_and(|bytes| bytes > 0) {
+///                 let mut request = Request::new(Body::message(Value::Null));
+///                 request.head_mut().set_origin(calls.origin());
+///                 request.head_mut().set_method(name.trim().to_owned());
+///                 let answer = match calls.call(request).await {
+///                     Ok(_) => "well".to_owned(),
+///                     Err(status) => status.to_string(),
+///                 };
+///                 let sent = async {
+///                     stream.write_all(format!("{answer}\n").as_bytes()).await?;
+///                     stream.flush().await
+///                 };
+///                 if let Err(error) = sent.await {
+///                     return Closed::from(&error);
+///                 }
+///                 name.clear();
+///             }
+///             Closed::ByPeer
+///         })
+///     }
+/// }
+///
+/// let server = Server::builder()
+///     .dynamic(|_: Request<Value>| async { Ok(value!("hello")) })
+///     // Beside the port of Dora's own wire that `serve` opens.
+///     .door("127.0.0.1:9001", Lines);
+/// # drop(server);
+/// ```
+pub trait Door: Send + Sync + 'static {
+    /// What calls that come through it say where they came from
+    /// ([`RequestOrigin::door`](crate::call::origin::RequestOrigin::door)): `http`, ...
+    fn name(&self) -> &'static str;
+
+    /// Serves one connection to its end, and says why it ended. Dropped, it is to
+    /// let go of all that it runs.
+    ///
+    /// It is to end soon after [`DoorCalls::draining`] does: when what it was asked
+    /// is answered.
+    fn serve(&self, stream: DoorStream, calls: DoorCalls) -> DoorFuture;
+}
+
+/// What serves one connection.
+pub type DoorFuture = Pin<Box<dyn Future<Output = Closed> + Send>>;
