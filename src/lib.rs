@@ -30,9 +30,12 @@ extern crate self as dora;
 
 pub mod carry;
 pub mod discovery;
+pub mod door;
 // Its code is compiled in `guide-tests`, beside a generated service.
 #[cfg(not(doctest))]
 pub mod guide;
+#[cfg(feature = "http")]
+pub mod http;
 mod include;
 pub mod limit;
 #[cfg(feature = "schema")]

@@ -30,7 +30,8 @@ fn packages() -> Vec<Value> {
     let packages = metadata["packages"].as_array().expect("packages").clone();
     let packages: Vec<_> = packages.into_iter().filter(|package| package["publish"].is_null()).collect();
     let names: BTreeSet<_> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
-    for name in ["dora-rpc", "dora-rpc-core", "dora-rpc-codegen", "dora-rpc-discovery"] {
+    let wanted = ["dora-rpc", "dora-rpc-core", "dora-rpc-codegen", "dora-rpc-discovery", "dora-rpc-gateway"];
+    for name in wanted {
         assert!(names.contains(name), "{name} is not to be published; {names:?} are");
     }
     packages

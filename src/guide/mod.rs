@@ -14,6 +14,7 @@
 //! | [`logging`] | logs and spans, what is counted |
 //! | [`tls`] | encryption, and who the other end is |
 //! | [`php`] | the same service for PHP callers; PHP servers for Rust callers |
+//! | [`doors`] | HTTP beside Dora's own wire; other protocols of your own |
 //! | [`performance`] | what runs where; handlers that block or compute |
 //! | [`carry`] | over a queue or a WebSocket in place of TCP |
 //! | [`from_tonic`] | for those who know tonic |
@@ -57,6 +58,9 @@ pub mod tls {}
 
 #[doc = include_str!("php.md")]
 pub mod php {}
+
+#[doc = include_str!("doors.md")]
+pub mod doors {}
 
 #[doc = include_str!("performance.md")]
 pub mod performance {}

@@ -19,7 +19,9 @@ struct Need {
 }
 
 const NEEDS: &[Need] = &[
+    Need { program: "curl", packages: &["curl"], used_by: "the tests of the HTTP door" },
     Need { program: "php", packages: &["php-cli"], used_by: "the tests against PHP peers" },
+    Need { program: "python3", packages: &["python3"], used_by: "the tests of the HTTP door" },
     Need {
         program: "protoc",
         packages: &["protobuf-compiler"],

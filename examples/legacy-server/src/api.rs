@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dora::http::WrittenGuid;
 use dora::{Array, Message, Object, Request, RequestOrigin, Status, Value, value};
 
 /// Handles every API name.
@@ -54,10 +55,14 @@ fn task(request: &Request<Value>) -> Result<Value, Status> {
     let call = packet.raw.clone().map(Value::unpack).transpose()?.unwrap_or_default();
     let mut task = Array::new();
     task.insert("type", packet.kind.word());
-    task.insert("guid", &packet.guid.as_bytes()[..]);
+    match request.extensions().get::<WrittenGuid>() {
+        Some(WrittenGuid(guid)) => task.insert("guid", guid.clone()),
+        None => task.insert("guid", &packet.guid.as_bytes()[..]),
+    };
     // Before June 2016 there was but one.
     if !packet.kind.is_legacy() {
-        task.insert("protocol", "tcp");
+        let door = request.origin().map(RequestOrigin::door);
+        task.insert("protocol", if door == Some("http") { "http" } else { "tcp" });
     }
     task.insert("api", call);
     Ok(task.into())

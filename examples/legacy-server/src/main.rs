@@ -8,18 +8,19 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 
 use clap::Parser;
+use dora::http::Forms;
 use dora::{Control, Server};
 use tokio::net::TcpListener;
 
-/// Serves the reference service on the Dora wire.
+/// Serves the reference service on the Dora wire, and on other doors.
 #[derive(Parser)]
 #[command(after_help = API_NAMES)]
 struct Args {
     /// Address of the TCP port.
     #[arg(long, default_value = "127.0.0.1:9567")]
     tcp: SocketAddr,
-    /// Address of the HTTP port. Dora has no HTTP door yet: it is said so, and TCP
-    /// alone is served.
+    /// Address of the HTTP port, if there is to be one. As the original's it is open:
+    /// control commands and forms from any page are answered.
     #[arg(long)]
     http: Option<SocketAddr>,
     /// Frames are signed (`SW_DATASIGEN_FLAG`).
@@ -65,13 +66,16 @@ async fn main() -> anyhow::Result<()> {
     if args.gzip {
         server = server.gzip();
     }
-    if let Some(http) = args.http {
-        eprintln!("http {http} is not served: Dora has no HTTP door yet");
-    }
     let listener = TcpListener::bind(args.tcp).await?;
+    let mut ready = format!("ready: tcp {}", listener.local_addr()?);
+    if let Some(address) = args.http {
+        let listener = TcpListener::bind(address).await?;
+        ready += &format!(" http {}", listener.local_addr()?);
+        server = server.door_with_listener(listener, Forms::new().open_control().any_origin());
+    }
     // Before it is said to be ready: from here on SIGTERM and Ctrl-C mean a drain.
     let end = dora::shutdown_signal();
-    println!("ready: tcp {}", listener.local_addr()?);
+    println!("{ready}");
     server.serve_with_listener(listener, end).await?;
     println!("drained");
     Ok(())

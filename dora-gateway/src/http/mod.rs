@@ -1,0 +1,7 @@
+//! HTTP.
+
+mod access;
+mod fields;
+pub mod forms;
+pub mod packet;
+mod serve;

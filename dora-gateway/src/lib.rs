@@ -1,0 +1,10 @@
+//! Doors beside Dora's own wire: other protocols into the same server. Applications use
+//! them through the features of the `dora-rpc` package.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(unreachable_pub)]
+
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "http")]
+mod json;
