@@ -84,7 +84,6 @@ pub struct Server<L = Identity> {
     session: SessionConfig,
     server: ServerConfig,
     control: Control,
-    call_timeout: Duration,
     stats: Arc<Stats>,
     observer: Option<Arc<dyn Observer>>,
     share_address: bool,
@@ -122,7 +121,6 @@ impl Server {
             session: SessionConfig::default(),
             server: ServerConfig::default(),
             control: Control::default(),
-            call_timeout: Duration::from_secs(60),
             stats: Arc::new(Stats::new()),
             observer: None,
             share_address: false,
@@ -168,7 +166,6 @@ impl<L> Server<L> {
             session: self.session,
             server: self.server,
             control: self.control,
-            call_timeout: self.call_timeout,
             stats: self.stats,
             observer: self.observer,
             share_address: self.share_address,
@@ -223,25 +220,44 @@ impl<L> Server<L> {
         self
     }
 
+    /// Bytes of requests, inflated, whose calls run on one connection; it is not read
+    /// further while so many do. Default 16 MiB.
+    ///
+    /// The last one that begins may go beyond it, by its own size.
+    pub fn max_request_bytes_per_connection(mut self, bytes: usize) -> Self {
+        self.session.max_request_bytes = bytes;
+        self
+    }
+
+    /// The same in the whole server; packets for which there is no room are refused as
+    /// `ResourceExhausted`. Default 256 MiB.
+    ///
+    /// A connection may have as much of it as is still free: the greediest are refused
+    /// first, and there is always room for those who have little. Counted are packets as
+    /// they came, inflated; what a handler makes of one is its own.
+    pub fn max_request_bytes(mut self, bytes: usize) -> Self {
+        self.server.max_request_bytes = bytes;
+        self
+    }
+
     /// Bytes of answers that may wait for a peer that does not read; beyond it
     /// the connection's handlers rest. Default 4 MiB.
     ///
-    /// A handler that rests keeps what it has: a place of a `ConcurrencyLimit` around
-    /// all services, say, that others wait for. A peer that takes nothing keeps it so
-    /// for [`stall_timeout`](Self::stall_timeout): shorten it where such places are few.
+    /// A handler that rests keeps what it has (a place of a `ConcurrencyLimit` around
+    /// all services, say, that others wait for) until its deadline, or until the
+    /// connection is closed at [`stall_timeout`](Self::stall_timeout).
     pub fn max_buffered_per_connection(mut self, bytes: usize) -> Self {
         self.session.max_buffered = bytes;
         self
     }
 
     /// Bytes that may wait on all connections together: answers that peers do not
-    /// take, requests that are not whole. Beyond it, the connections that hold most
-    /// are closed. Default 256 MiB.
+    /// take, results of tasks that their connection has not taken, requests that are
+    /// not whole. Beyond it, the connections that hold most are closed, and no handler
+    /// begins as a task until they are. Default 256 MiB.
     ///
-    /// Not among them: the bodies of calls that run, and results of handlers that ran as
-    /// tasks, until their connection takes them. Those are bounded by
-    /// [`max_calls_per_connection`](Self::max_calls_per_connection) times the size of a
-    /// body alone; lower it where bodies are large and peers are not trusted.
+    /// Requests whose calls run have a budget of their own:
+    /// [`max_request_bytes`](Self::max_request_bytes).
     pub fn max_buffered(mut self, bytes: usize) -> Self {
         self.server.max_buffered = bytes;
         self
@@ -274,7 +290,7 @@ impl<L> Server<L> {
 
     /// No call runs longer, whatever its caller is ready to wait. Default 60 s.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
-        self.call_timeout = timeout;
+        self.server.call_timeout = timeout;
         self
     }
 
@@ -322,8 +338,8 @@ impl<L> Server<L> {
         L: Layer<Router, Service = S> + 'static,
         S: Serves,
     {
-        let Self { router, layer, call_timeout, .. } = self;
-        Ok(InProcess::new(stack(router.build()?, &layer, call_timeout)))
+        let Self { router, layer, server, .. } = self;
+        Ok(InProcess::new(stack(router.build()?, &layer, server.call_timeout)))
     }
 
     /// Tells `observer` what no layer sees: connections accepted, and closed and
@@ -472,7 +488,7 @@ impl<L> Server<L> {
                 self.router.synonyms(&name).into_iter().map(move |name| (name, execution))
             })
             .collect();
-        let service = stack(self.router.build()?, &self.layer, self.call_timeout);
+        let service = stack(self.router.build()?, &self.layer, server.call_timeout);
         let settings = Settings {
             server,
             session: self.session,

@@ -21,31 +21,36 @@ use crate::pack::envelope::{decode_request, glimpse};
 use crate::pack::limits::Limits;
 use crate::pack::packet::{Call, Calls, Refused, RequestPacket};
 
+/// The body of a request, read.
+pub(crate) struct Unpacked {
+    /// How it is packed, as far as it can be told.
+    pub(crate) packer: Packer,
+    /// Its bytes, inflated.
+    pub(crate) bytes: usize,
+    /// The packet; or it is refused, with the code and message to answer.
+    pub(crate) packet: Result<RequestPacket, Refused>,
+}
+
 /// Reads the body of a request.
-///
-/// # Errors
-/// The packet is refused, with the code and message to answer. What it is packed
-/// as is said all the same, for that answer.
-pub(crate) fn unpack(
-    body: Bytes,
-    packers: PackerSet,
-    limits: &Limits,
-) -> (Packer, Result<RequestPacket, Refused>) {
-    let refused = |code, message| Err(Refused::new(Status::raw(code, message)));
+pub(crate) fn unpack(body: Bytes, packers: PackerSet, limits: &Limits) -> Unpacked {
+    let refused = |code, message: String| {
+        let packet = Err(Refused::new(Status::raw(code, message)));
+        Unpacked { packer: Packer::Php, bytes: 0, packet }
+    };
     let body = match compress::is_gzip(&body) {
         true => match compress::inflate(&body, limits.bytes) {
             Ok(body) => body,
             Err(error) => {
                 let message = format!("{}: gzip: {error}", dora_code::NO_CALLS_MESSAGE);
-                return (Packer::Php, refused(dora_code::NO_CALLS, message));
+                return refused(dora_code::NO_CALLS, message);
             }
         },
         false => body,
     };
     if body.is_empty() {
-        return (Packer::Php, refused(dora_code::NO_CALLS, dora_code::NO_CALLS_MESSAGE.to_owned()));
+        return refused(dora_code::NO_CALLS, dora_code::NO_CALLS_MESSAGE.to_owned());
     }
-    let packer = detect(&body);
+    let (packer, bytes) = (detect(&body), body.len());
     let packet = match packer.filter(|packer| packers.contains(*packer)) {
         Some(packer) => decode_request(packer, body, limits),
         None => {
@@ -54,7 +59,7 @@ pub(crate) fn unpack(
             Err(Refused::new(Status::raw(dora_code::UNKNOWN_PACKING, message)).of(guid, kind))
         }
     };
-    (packer.unwrap_or(Packer::Php), packet)
+    Unpacked { packer: packer.unwrap_or(Packer::Php), bytes, packet }
 }
 
 /// Why a packet is refused that is packed as `packer`, and who takes which.

@@ -26,7 +26,7 @@ use crate::pack::limits::Limits;
 use crate::pack::packet::{Refused, RequestPacket, ResponsePacket};
 
 use super::frame::{Answer, Frame};
-use super::incoming::{Arrival, request, unpack};
+use super::incoming::{Arrival, Unpacked, request, unpack};
 use super::reply::{data, write};
 
 /// Unpacks requests and packs their responses: makes a service of frames, for a
@@ -105,7 +105,7 @@ where
     fn call(&mut self, frame: Frame) -> Self::Future {
         let UnpackLayer { connection, packers, limits } = &self.manner;
         let gzip = is_gzip(&frame.body);
-        let (packer, packet) = unpack(frame.body, *packers, limits);
+        let Unpacked { packer, packet, .. } = unpack(frame.body, *packers, limits);
         let mut manner = Manner { frame: frame.guid, body: frame.guid, packer, gzip, can: None };
         match packet {
             Ok(packet) if packet.kind == PacketKind::Control => {

@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use dora_core::middleware::route::Router;
+use dora_core::middleware::serves::Serves;
 use dora_core::server::Server;
 use dora_core::transport::client::endpoint::Endpoint;
 use dora_core::transport::client::tls::ClientTls;
@@ -18,6 +20,7 @@ use rcgen::{CertificateParams, KeyPair};
 use tokio::io::{DuplexStream, duplex};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
+use tower::Layer;
 
 /// What carries the connections of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,17 +48,21 @@ pub(crate) static CERTIFICATE: LazyLock<(String, String)> = LazyLock::new(|| {
 });
 
 /// The server's end of TLS.
-fn with_tls(server: Server) -> Server {
+fn with_tls<L>(server: Server<L>) -> Server<L> {
     let (certificate, key) = &*CERTIFICATE;
     server.tls(ServerTls::new(Identity::from_pem(certificate, key).expect("an identity")))
 }
 
 /// Listens; the serving, not yet begun.
-pub(crate) async fn listen(
+pub(crate) async fn listen<L, S>(
     over: Over,
-    server: Server,
+    server: Server<L>,
     signal: impl Future<Output = ()> + Send + 'static,
-) -> (Target, Pin<Box<dyn Future<Output = ()> + Send>>) {
+) -> (Target, Pin<Box<dyn Future<Output = ()> + Send>>)
+where
+    L: Layer<Router, Service = S> + Send + 'static,
+    S: Serves,
+{
     match over {
         Over::Unix => {
             static COUNT: AtomicUsize = AtomicUsize::new(0);

@@ -14,6 +14,7 @@ mod garbage;
 mod guids;
 mod gzip;
 mod handlers;
+mod held;
 mod lengths;
 mod matrix;
 mod names;

@@ -13,6 +13,8 @@ use dora_core::call::request::Request;
 use dora_core::call::status::Status;
 use dora_core::generation::Generation;
 use dora_core::guid::Guid;
+use dora_core::middleware::route::Router;
+use dora_core::middleware::serves::Serves;
 use dora_core::pack::compress;
 use dora_core::pack::envelope::{Shape, decode_response, encode_request};
 use dora_core::pack::limits::Limits;
@@ -27,6 +29,7 @@ use dora_core::wire::encoder::Encoder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
+use tower::Layer;
 
 use crate::matrix::over;
 use crate::over::{Target, listen};
@@ -43,7 +46,11 @@ pub(crate) struct Running {
     served: JoinHandle<()>,
 }
 
-pub(crate) async fn serve(server: Server) -> Running {
+pub(crate) async fn serve<L, S>(server: Server<L>) -> Running
+where
+    L: Layer<Router, Service = S> + Send + 'static,
+    S: Serves,
+{
     let stats = server.stats();
     let (stop, stopped) = oneshot::channel::<()>();
     let (target, serving) = listen(over(), server, async { drop(stopped.await) }).await;

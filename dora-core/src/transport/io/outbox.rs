@@ -43,6 +43,15 @@ impl Outbox {
         &mut self.bytes
     }
 
+    /// Appends a frame that was made elsewhere. A large one is not copied where none
+    /// is before it.
+    pub(in crate::transport) fn push(&mut self, frame: Vec<u8>) {
+        match self.bytes.is_empty() && frame.len() > KEPT {
+            true => self.bytes = frame,
+            false => self.buffer().extend_from_slice(&frame),
+        }
+    }
+
     /// Writes until all has left; the number of bytes that went out meanwhile
     /// is added to `sent`.
     pub(in crate::transport) fn poll_flush<W: AsyncWrite + Unpin>(

@@ -16,6 +16,7 @@ use crate::wire::encoder::Encoder;
 use crate::wire::error::FrameError;
 
 use super::diagnose;
+use super::shared::Shared;
 
 /// How a peer is spoken to: the generation, packing and compression it spoke,
 /// and the guid it waits for.
@@ -25,6 +26,34 @@ pub(super) struct Manner {
     pub(super) packer: Packer,
     pub(super) gzip: bool,
     pub(super) guid: Guid,
+}
+
+/// Whom an answer is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reply {
+    pub(super) manner: Manner,
+    /// The guid for the answer's body.
+    pub(super) guid: Option<Guid>,
+    /// Whether the peer said what it can, and so is told what this end can.
+    pub(super) asks: bool,
+}
+
+impl Reply {
+    /// Appends `packet` as a frame to `out`.
+    pub(super) fn encode(&self, shared: &Shared, packet: ResponsePacket, out: &mut Vec<u8>) {
+        // A peer that has not said what it can is not told either: PHP's are not
+        // to see a difference.
+        let can = self.asks.then(|| shared.config.capabilities());
+        self.manner.encode(&shared.encoder, packet.with_can(can), out);
+    }
+
+    /// The frame that answers with `data`, which came later or not.
+    pub(super) fn frame(&self, shared: &Shared, data: ResponseData, is_result: bool) -> Vec<u8> {
+        let mut frame = Vec::new();
+        let packet = ResponsePacket { is_result, ..ResponsePacket::ended(self.guid, data) };
+        self.encode(shared, packet, &mut frame);
+        frame
+    }
 }
 
 impl Manner {

@@ -27,6 +27,9 @@ pub struct SessionConfig {
     /// Calls of one connection that may run at once; the connection is not read
     /// further while they do. Default 4096, as [`Limits::calls`].
     pub max_calls: usize,
+    /// Bytes of requests, inflated, of those calls; the connection is not read
+    /// further while they run. Default 16 MiB.
+    pub max_request_bytes: usize,
     /// Bytes of answers waiting for a peer that does not read; beyond it the
     /// connection's handlers rest. Default 4 MiB.
     pub max_buffered: usize,
@@ -50,6 +53,7 @@ impl Default for SessionConfig {
             gzip: false,
             limits: Limits::default(),
             max_calls: 4096,
+            max_request_bytes: 16 << 20,
             max_buffered: 4 << 20,
             idle_timeout: Duration::from_secs(600),
             frame_timeout: Duration::from_secs(30),

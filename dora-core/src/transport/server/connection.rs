@@ -29,7 +29,6 @@ use crate::wire::notice::Notice;
 
 use super::dispatch::Dispatch;
 use super::incoming::Incoming;
-use super::ledger::Share;
 use super::session::{Leave, Next, Session};
 use super::shared::Shared;
 use super::shutdown::{Phase, Watcher};
@@ -48,7 +47,6 @@ struct Serving<S: Service<Request>> {
     stream: Stream,
     session: Session,
     dispatch: Dispatch<S>,
-    share: Share,
     alarm: Alarm,
     probe: Alarm,
     probe_at: Option<Instant>,
@@ -162,7 +160,6 @@ where
             stream,
             session: Session::new(inbox, Instant::now()),
             dispatch: Dispatch::new(service, shared, over, watcher),
-            share: Share::default(),
             alarm: Alarm::default(),
             probe: Alarm::default(),
             probe_at: None,
@@ -208,11 +205,8 @@ where
     fn rest(&mut self, turn: &Turn, cx: &mut Context<'_>) -> Poll<After> {
         let load = self.dispatch.load();
         self.dispatch.tell_stats();
-        let config = &self.dispatch.shared.config;
-        self.session.end_turn(load, config, turn.now());
-        // Room counts: a buffer that grew by doubling holds up to twice what waits.
-        let held = self.dispatch.held() + self.session.inbox.len();
-        if self.share.hold(&self.dispatch.shared.ledger, held, cx.waker()) {
+        self.session.end_turn(load, &self.dispatch.shared.config, turn.now());
+        if self.dispatch.hold(self.session.inbox.len(), cx.waker()) {
             return Poll::Ready(After::End(Leave::AtOnce, Closed::OverBudget));
         }
         // Frames may be here that there was no time for.
@@ -221,7 +215,7 @@ where
         {
             return Poll::Ready(After::End(leave, self.session.why()));
         }
-        let due = self.session.due(load, config);
+        let due = self.session.due(load, &self.dispatch.shared.config);
         if let Some((moment, due)) = due {
             // A busy connection looks at the clock; only one that rests sets it.
             let passed =

@@ -43,9 +43,13 @@ pub struct ServerConfig {
     /// Calls that may run in the whole server without being done at once.
     /// Default 65,536.
     pub max_running: usize,
+    /// Bytes of the requests of calls that run so, inflated. Default 256 MiB.
+    pub max_request_bytes: usize,
     /// Bytes that may wait on all connections together; beyond it those that hold
     /// most are closed. Default 256 MiB.
     pub max_buffered: usize,
+    /// How long a call may run, whatever its caller is ready to wait. Default 60 s.
+    pub call_timeout: Duration,
     /// How long a shutdown waits for running calls. Default 30 s.
     pub drain_timeout: Duration,
     /// Where handlers run. Default: by what they cost.
@@ -61,7 +65,9 @@ impl Default for ServerConfig {
         Self {
             max_connections: 1 << 16,
             max_running: 1 << 16,
+            max_request_bytes: 256 << 20,
             max_buffered: 256 << 20,
+            call_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(30),
             execution: Execution::Learned,
             forced: Vec::new(),
@@ -75,7 +81,9 @@ impl fmt::Debug for ServerConfig {
         f.debug_struct("ServerConfig")
             .field("max_connections", &self.max_connections)
             .field("max_running", &self.max_running)
+            .field("max_request_bytes", &self.max_request_bytes)
             .field("max_buffered", &self.max_buffered)
+            .field("call_timeout", &self.call_timeout)
             .field("drain_timeout", &self.drain_timeout)
             .field("execution", &self.execution)
             .field("upgraded", &self.upgrade.is_some())
@@ -119,6 +127,8 @@ where
             control,
             observers,
             max_running: server.max_running,
+            max_request_bytes: server.max_request_bytes,
+            call_timeout: server.call_timeout,
             costs: Costs::new(server.execution, server.forced.clone()),
             ledger: Arc::new(Ledger::new(server.max_buffered)),
             log: Log::default(),

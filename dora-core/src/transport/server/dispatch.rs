@@ -3,13 +3,14 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tower::Service;
 
 use crate::call::capabilities::Capabilities;
+use crate::call::deadline::Deadline;
 use crate::call::dora_code;
 use crate::call::mode::{Mode, PacketKind};
 use crate::call::name::MethodName;
@@ -19,7 +20,7 @@ use crate::call::packer::Packer;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
-use crate::carry::incoming::{Arrival, request, unpack};
+use crate::carry::incoming::{Arrival, Unpacked, request, unpack};
 use crate::generation::Generation;
 use crate::guid::Guid;
 use crate::pack::compress;
@@ -29,14 +30,16 @@ use crate::wire::decoder::Frame;
 use crate::wire::error::FrameError;
 use crate::wire::notice::Notice;
 
-use super::answer::Manner;
+use super::answer::{Manner, Reply};
 use super::cost::{Cost, LARGE};
 use super::diagnose::{self, Refusal};
+use super::ledger::Share;
 use super::packet::{Run, run};
-use super::running::{Finished, Reply, Started, Work};
+use super::running::{Finished, Started, Work};
 use super::session::Load;
 use super::shared::Shared;
 use super::shutdown::Watcher;
+use super::stats::Weight;
 use super::tasks::Dear;
 use super::turn::Turn;
 use crate::transport::io::diagnose::{Begun, is_signed};
@@ -50,6 +53,8 @@ pub(super) struct Dispatch<S: Service<Request>> {
     pub(super) connection: Arc<Connection>,
     outbox: Outbox,
     work: Work<S>,
+    /// After what runs, whose results it counts.
+    share: Share,
     traffic: Traffic,
     /// Why the connection is over, once it is.
     why: Option<Closed>,
@@ -79,6 +84,8 @@ struct Learned {
 #[derive(Clone, Copy, Debug)]
 struct Received {
     at: Instant,
+    /// Bytes of its body, as it came and inflated.
+    packed: usize,
     bytes: usize,
 }
 
@@ -100,7 +107,8 @@ where
             service,
             connection: Arc::new(connection),
             outbox: Outbox::default(),
-            work: Work::new(Arc::clone(shared.observers.stats())),
+            work: Work::new(Arc::clone(&shared)),
+            share: Share::default(),
             shared,
             traffic: Traffic::default(),
             why: None,
@@ -117,17 +125,23 @@ where
     /// What the connection has on its hands.
     pub(super) fn load(&self) -> Load {
         let Self { outbox, work, held, .. } = self;
+        let weight = work.weight();
         Load {
             waiting: outbox.waiting(),
-            running: work.calls(),
+            running: weight.calls,
+            request_bytes: weight.bytes,
             awaited: work.awaited(),
             held: held.is_some(),
         }
     }
 
-    /// Bytes of memory that its answers take.
-    pub(super) fn held(&self) -> usize {
-        self.outbox.held()
+    /// Tells the server what the connection, of the task `waker`, holds: its answers,
+    /// and `inbox`. Whether it must go, because the server holds too much and it the
+    /// most.
+    pub(super) fn hold(&mut self, inbox: usize, waker: &Waker) -> bool {
+        // Room counts: a buffer that grew by doubling holds up to twice what waits.
+        let held = self.outbox.held() + inbox;
+        self.share.hold(&self.shared.ledger, (held, self.work.expects()), waker)
     }
 
     /// Bytes came.
@@ -176,11 +190,18 @@ where
     pub(super) fn poll_work(&mut self, turn: &mut Turn, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
         while !turn.is_spent() {
-            let may_begin = self.outbox.waiting() < self.shared.config.max_buffered;
-            let finished = self.work.poll_finished(may_begin, turn, cx);
-            let Poll::Ready(Finished { reply, data, is_result }) = finished else { break };
-            let packet = ResponsePacket::ended(reply.guid, data);
-            self.answer(reply, ResponsePacket { is_result, ..packet });
+            let (waiting, most) = (self.outbox.waiting(), self.shared.config.max_buffered);
+            let may_begin = waiting.saturating_add(self.share.untaken()) < most;
+            match self.work.poll_finished((waiting < most, may_begin), turn, cx) {
+                Poll::Ready(Finished::Here(reply, data)) => {
+                    self.answer(reply, ResponsePacket::ended(reply.guid, data));
+                }
+                Poll::Ready(Finished::Elsewhere(framed)) => {
+                    self.traffic.answers += 1;
+                    self.outbox.push(framed.taken());
+                }
+                Poll::Pending => break,
+            }
             moved = true;
         }
         moved
@@ -212,7 +233,6 @@ where
         }
         self.traffic.requests += 1;
         let zipped = compress::is_gzip(&frame.body);
-        let received = Received { at: received_at, bytes: frame.body.len() };
         let mut manner = Manner {
             generation: frame.generation,
             packer: Packer::Php,
@@ -222,7 +242,9 @@ where
         let config = &self.shared.config;
         // Enough to tell a signed frame by, should the packet be refused.
         let head = frame.body.first_chunk::<16>().copied();
-        let (packer, packet) = unpack(frame.body, config.packers, &config.limits);
+        let packed = frame.body.len();
+        let Unpacked { packer, bytes, packet } = unpack(frame.body, config.packers, &config.limits);
+        let received = Received { at: received_at, packed, bytes };
         manner.packer = packer;
         match packet {
             Ok(packet) => {
@@ -258,19 +280,14 @@ where
     ) {
         let calls = packet.calls.len();
         if calls <= self.shared.config.max_calls
-            && self.work.calls().saturating_add(calls) > self.shared.config.max_calls
+            && self.work.weight().calls.saturating_add(calls) > self.shared.config.max_calls
         {
             self.held = Some(Box::new(Arrived { packet, received, reply }));
             return;
         }
-        let config = &self.shared.config;
-        let running = self.shared.observers.stats().running();
-        if calls > config.max_calls || running.saturating_add(calls) > self.shared.max_running {
-            let status = Status::resource_exhausted(format!(
-                "{calls} calls are too many: {running} of {} run (max_running_calls), {} may on one connection \
-                 (max_calls_per_connection)",
-                self.shared.max_running, config.max_calls
-            ));
+        let weight = Weight { calls, bytes: received.bytes };
+        if let Some(why) = self.shared.overload(weight, self.work.weight().bytes) {
+            let status = Status::resource_exhausted(why);
             self.tell(|observer, connection| observer.calls_shed(connection, calls));
             return self.refuse(reply, Some(packet.kind), status);
         }
@@ -295,22 +312,28 @@ where
             self.acknowledge(reply);
         }
         let learned = match &packet.calls {
-            Calls::One(call) if mode == Mode::Wait => Some(self.learned(&call.name, received.bytes)),
+            Calls::One(call) if mode == Mode::Wait => Some(self.learned(&call.name, received.packed)),
             _ => None,
         };
         let request = request(packet, arrival);
-        let deadline = request.deadline();
+        let (deadline, now, most) = (request.deadline(), self.now, self.shared.call_timeout);
+        let deadline = move || {
+            let most = Deadline::from_instant(now, most);
+            deadline.map_or(most, |deadline| deadline.min(most))
+        };
         let run = run(&mut self.service, request, cx);
         let cost = learned.as_ref().map(|learned| &learned.cost);
         match cost {
             Some(cost) if cost.is_spawned(self.parallel) => {
-                let dear = Dear { run: Box::pin(run), calls, deadline, cost: Arc::clone(cost) };
-                self.work.start_task(dear, reply);
+                let account = Arc::clone(self.share.account(&self.shared.ledger));
+                let (run, cost, deadline) = (Box::pin(run), Arc::clone(cost), deadline());
+                self.work.start_task(Dear { run, reply, weight, deadline, cost, account });
             }
-            cost if mode == Mode::Wait => self.start(run, (calls, reply), cost, cx),
+            cost if mode == Mode::Wait => self.start(run, (weight, reply), (cost, deadline), cx),
             _ => {
-                let push = (mode == Mode::Deferred).then_some(reply);
-                self.work.spawn(run, calls, push, self.watcher.clone());
+                let push = (mode == Mode::Deferred)
+                    .then(|| (reply, Arc::clone(self.share.account(&self.shared.ledger))));
+                self.work.spawn(run, weight, push, self.watcher.clone());
             }
         }
         self.last = learned.or_else(|| self.last.take());
@@ -331,8 +354,8 @@ where
     fn start(
         &mut self,
         run: Run<S>,
-        (calls, reply): (usize, Reply),
-        cost: Option<&Arc<Cost>>,
+        about: (Weight, Reply),
+        (cost, deadline): (Option<&Arc<Cost>>, impl FnOnce() -> Deadline),
         cx: &mut Context<'_>,
     ) {
         // The box of a run that was done at once serves the next one.
@@ -343,7 +366,9 @@ where
             }
             None => Box::pin(run),
         };
-        if let Started::Done(data, mut place) = self.work.start(place, (calls, reply), cost, cx) {
+        let started = self.work.start(place, about, (cost, deadline), cx);
+        if let Started::Done(data, mut place) = started {
+            let (_, reply) = about;
             self.answer(reply, ResponsePacket::ended(reply.guid, data));
             place.set(Run::Ended { status: None });
             self.spare = Some(place);
@@ -436,10 +461,7 @@ where
 
     fn answer(&mut self, reply: Reply, packet: ResponsePacket) {
         self.traffic.answers += 1;
-        // A peer that has not said what it can is not told either: PHP's are not
-        // to see a difference.
-        let can = reply.asks.then(|| self.shared.config.capabilities());
-        reply.manner.encode(&self.shared.encoder, packet.with_can(can), self.outbox.buffer());
+        reply.encode(&self.shared, packet, self.outbox.buffer());
     }
 }
 

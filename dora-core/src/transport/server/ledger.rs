@@ -6,6 +6,7 @@ use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// The bytes that wait in the whole server: answers that their peers do not take,
 /// requests that are not whole.
@@ -14,79 +15,192 @@ pub(super) struct Ledger {
     limit: usize,
     total: AtomicUsize,
     accounts: Mutex<Vec<Arc<Account>>>,
+    /// Told when what is held is within the limit again.
+    relieved: Notify,
 }
 
-/// A connection that holds much.
-#[derive(Debug, Default)]
-struct Account {
+/// A connection that holds much, or whose calls run as tasks.
+#[derive(Debug)]
+pub(super) struct Account {
+    ledger: Arc<Ledger>,
     held: AtomicUsize,
     condemned: AtomicBool,
     task: AtomicWaker,
+    /// Where it stands among the ledger's; changed under their lock.
+    place: AtomicUsize,
 }
 
-/// A connection's part. It has an account only while it holds much.
+/// A connection's part. It has an account only while it needs one.
 #[derive(Debug, Default)]
-pub(super) struct Share(Option<(Arc<Ledger>, Arc<Account>)>);
+pub(super) struct Share {
+    account: Option<Arc<Account>>,
+    /// What the connection itself holds: the rest are results it has not taken.
+    own: usize,
+}
+
+/// Bytes of a result that its connection has not taken yet.
+#[derive(Debug)]
+pub(super) struct Untaken {
+    account: Arc<Account>,
+    bytes: usize,
+}
 
 /// Who holds less costs more to write down than to keep.
 const MUCH: usize = 64 << 10;
 
 impl Ledger {
     pub(super) const fn new(limit: usize) -> Self {
-        Self { limit, total: AtomicUsize::new(0), accounts: Mutex::new(Vec::new()) }
+        Self {
+            limit,
+            total: AtomicUsize::new(0),
+            accounts: Mutex::new(Vec::new()),
+            relieved: Notify::const_new(),
+        }
     }
 
-    /// Closes those who hold most, until the rest is within the limit.
+    /// Whether more is held than may be: for as long as it takes those to go that
+    /// were told to.
+    fn is_over(&self) -> bool {
+        self.total.load(Ordering::Acquire) > self.limit
+    }
+
+    /// Waits until there is room for another result.
+    pub(super) async fn room(&self) {
+        while self.is_over() {
+            let mut relieved = Box::pin(self.relieved.notified());
+            relieved.as_mut().enable();
+            if self.is_over() {
+                relieved.await;
+            }
+        }
+    }
+
+    /// Closes those who hold most, until the rest is within the limit. What they
+    /// hold counts until it is given back.
     fn relieve(&self) {
         let accounts = self.accounts.lock();
-        while self.total.load(Ordering::Relaxed) > self.limit {
-            let open = accounts.iter().filter(|account| !account.condemned.load(Ordering::Relaxed));
-            let Some(greediest) = open.max_by_key(|account| account.held.load(Ordering::Relaxed)) else {
-                return;
-            };
+        let going = accounts.iter().filter(|account| account.is_condemned());
+        let going: usize = going.map(|account| account.held()).sum();
+        let mut staying = self.total.load(Ordering::Acquire).saturating_sub(going);
+        while staying > self.limit {
+            let open = accounts.iter().filter(|account| !account.is_condemned());
+            let greediest = open.map(|account| (account.held(), account)).max_by_key(|(held, _)| *held);
+            let Some((held @ 1.., greediest)) = greediest else { return };
             greediest.condemned.store(true, Ordering::Release);
-            // What it holds is as good as free.
-            self.total.fetch_sub(greediest.held.swap(0, Ordering::AcqRel), Ordering::Relaxed);
             greediest.task.wake();
+            staying = staying.saturating_sub(held);
         }
     }
 }
 
+impl Account {
+    fn open(ledger: &Arc<Ledger>) -> Arc<Self> {
+        let mut accounts = ledger.accounts.lock();
+        let account = Arc::new(Self {
+            ledger: Arc::clone(ledger),
+            held: AtomicUsize::new(0),
+            condemned: AtomicBool::new(false),
+            task: AtomicWaker::new(),
+            place: AtomicUsize::new(accounts.len()),
+        });
+        accounts.push(Arc::clone(&account));
+        account
+    }
+
+    fn close(&self) {
+        let mut accounts = self.ledger.accounts.lock();
+        let place = self.place.load(Ordering::Relaxed);
+        accounts.swap_remove(place);
+        if let Some(moved) = accounts.get(place) {
+            moved.place.store(place, Ordering::Relaxed);
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.held.load(Ordering::Acquire)
+    }
+
+    /// Whether the connection must go.
+    pub(super) fn is_condemned(&self) -> bool {
+        self.condemned.load(Ordering::Acquire)
+    }
+
+    /// As [`Ledger::room`].
+    pub(super) async fn room(&self) {
+        self.ledger.room().await;
+    }
+
+    fn add(&self, bytes: usize) {
+        self.held.fetch_add(bytes, Ordering::AcqRel);
+        let before = self.ledger.total.fetch_add(bytes, Ordering::AcqRel);
+        if before.saturating_add(bytes) > self.ledger.limit {
+            self.ledger.relieve();
+        }
+    }
+
+    fn take_off(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::AcqRel);
+        let (ledger, before) = (&self.ledger, self.ledger.total.fetch_sub(bytes, Ordering::AcqRel));
+        if before > ledger.limit && before - bytes <= ledger.limit {
+            ledger.relieved.notify_waiters();
+        }
+    }
+}
+
+impl Untaken {
+    /// Counts a result of `bytes` until this is dropped.
+    pub(super) fn new(account: Arc<Account>, bytes: usize) -> Self {
+        account.add(bytes);
+        Self { account, bytes }
+    }
+}
+
+impl Drop for Untaken {
+    fn drop(&mut self) {
+        self.account.take_off(self.bytes);
+    }
+}
+
 impl Share {
-    /// Writes down that the connection, of the task `waker`, holds `bytes` now.
-    /// Whether it must go, because the server holds too much and it the most.
-    pub(super) fn hold(&mut self, ledger: &Arc<Ledger>, bytes: usize, waker: &Waker) -> bool {
-        if bytes < MUCH {
+    /// The account of the connection.
+    pub(super) fn account(&mut self, ledger: &Arc<Ledger>) -> &Arc<Account> {
+        self.account.get_or_insert_with(|| Account::open(ledger))
+    }
+
+    /// Bytes of results that the connection has not taken yet.
+    pub(super) fn untaken(&self) -> usize {
+        self.account.as_ref().map_or(0, |account| account.held().saturating_sub(self.own))
+    }
+
+    /// Writes down that the connection, of the task `waker`, holds `bytes` now;
+    /// `expects`: results may come for it. Whether it must go, because the server
+    /// holds too much and it the most.
+    pub(super) fn hold(
+        &mut self,
+        ledger: &Arc<Ledger>,
+        (bytes, expects): (usize, bool),
+        waker: &Waker,
+    ) -> bool {
+        if bytes < MUCH && !expects {
             self.leave();
             return false;
         }
-        let (_, account) = self.0.get_or_insert_with(|| {
-            let account = Arc::<Account>::default();
-            ledger.accounts.lock().push(Arc::clone(&account));
-            (Arc::clone(ledger), account)
-        });
+        let before = std::mem::replace(&mut self.own, bytes);
+        let account = self.account(ledger);
+        // First: who is condemned from here on wakes the task.
         account.task.register(waker);
-        {
-            // Under the lock, so that nobody is condemned for what is being changed.
-            let _accounts = ledger.accounts.lock();
-            if account.condemned.load(Ordering::Acquire) {
-                return true;
-            }
-            let before = account.held.swap(bytes, Ordering::AcqRel);
-            ledger.total.fetch_add(bytes, Ordering::Relaxed);
-            ledger.total.fetch_sub(before, Ordering::Relaxed);
+        if bytes < before {
+            account.take_off(before - bytes);
+        } else if bytes > before {
+            account.add(bytes - before);
         }
-        if ledger.total.load(Ordering::Relaxed) > ledger.limit {
-            ledger.relieve();
-        }
-        account.condemned.load(Ordering::Acquire)
+        account.is_condemned()
     }
 
     fn leave(&mut self) {
-        let Some((ledger, account)) = self.0.take() else { return };
-        let mut accounts = ledger.accounts.lock();
-        ledger.total.fetch_sub(account.held.swap(0, Ordering::AcqRel), Ordering::Relaxed);
-        accounts.retain(|other| !Arc::ptr_eq(other, &account));
+        let Some(account) = self.account.take() else { return };
+        account.close();
+        account.take_off(std::mem::take(&mut self.own));
     }
 }
 
@@ -99,16 +213,26 @@ impl Drop for Share {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     const KIB: usize = 1 << 10;
 
+    fn shares(count: usize) -> Vec<Share> {
+        (0..count).map(|_| Share::default()).collect()
+    }
+
+    fn total(ledger: &Ledger) -> usize {
+        ledger.total.load(Ordering::Relaxed)
+    }
+
     #[test]
     fn the_greediest_go_first_and_only_as_many_as_must() {
         let ledger = Arc::new(Ledger::new(1000 * KIB));
-        let mut shares: Vec<_> = (0..6).map(|_| Share::default()).collect();
+        let mut shares = shares(6);
         let gone = |shares: &mut Vec<Share>, index: usize, kib: usize| {
-            shares[index].hold(&ledger, kib * KIB, Waker::noop())
+            shares[index].hold(&ledger, (kib * KIB, false), Waker::noop())
         };
         for (index, kib) in [100, 400, 200, 300].into_iter().enumerate() {
             assert!(!gone(&mut shares, index, kib), "within the limit");
@@ -117,9 +241,12 @@ mod tests {
         assert!(gone(&mut shares, 1, 400), "the greediest hears it when it is woken");
         assert!(!gone(&mut shares, 3, 300) && !gone(&mut shares, 2, 200));
         assert!(gone(&mut shares, 0, 800), "one that takes too much at once is the greediest itself");
-        assert_eq!(ledger.total.load(Ordering::Relaxed), 590 * KIB);
+        assert!(!gone(&mut shares, 5, 400), "those who go make room for others");
+        assert_eq!(total(&ledger), 2190 * KIB, "and count until they are gone");
+        drop(shares.drain(..2));
+        assert_eq!(total(&ledger), 990 * KIB);
         drop(shares);
-        assert_eq!(ledger.total.load(Ordering::Relaxed), 0);
+        assert_eq!(total(&ledger), 0);
         assert!(ledger.accounts.lock().is_empty());
     }
 
@@ -127,10 +254,30 @@ mod tests {
     fn who_holds_little_is_not_written_down() {
         let ledger = Arc::new(Ledger::new(1));
         let mut share = Share::default();
-        assert!(!share.hold(&ledger, MUCH - 1, Waker::noop()));
+        assert!(!share.hold(&ledger, (MUCH - 1, false), Waker::noop()));
         assert!(ledger.accounts.lock().is_empty());
-        assert!(share.hold(&ledger, MUCH, Waker::noop()));
-        assert!(!share.hold(&ledger, 0, Waker::noop()));
+        assert!(share.hold(&ledger, (MUCH, false), Waker::noop()));
+        assert!(!share.hold(&ledger, (0, false), Waker::noop()));
         assert!(ledger.accounts.lock().is_empty());
+    }
+
+    #[test]
+    fn results_that_nobody_has_taken_count() {
+        let ledger = Arc::new(Ledger::new(1000 * KIB));
+        let mut shares = shares(2);
+        let results: Vec<_> =
+            (0..3).map(|_| Untaken::new(Arc::clone(shares[0].account(&ledger)), 300 * KIB)).collect();
+        assert!(!shares[0].hold(&ledger, (KIB, true), Waker::noop()));
+        assert_eq!((shares[0].untaken(), total(&ledger)), (900 * KIB, 901 * KIB));
+        assert!(ledger.room().now_or_never().is_some(), "there is room");
+        assert!(!shares[1].hold(&ledger, (300 * KIB, false), Waker::noop()), "another one is to go");
+        assert!(shares[0].hold(&ledger, (KIB, true), Waker::noop()));
+        let mut room = std::pin::pin!(ledger.room());
+        assert!(room.as_mut().now_or_never().is_none(), "there is none until it has gone");
+        drop(shares.remove(0));
+        assert!(room.as_mut().now_or_never().is_none(), "its results are still there");
+        drop(results);
+        assert!(room.now_or_never().is_some());
+        assert_eq!(total(&ledger), 300 * KIB);
     }
 }

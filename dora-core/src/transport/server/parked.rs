@@ -101,6 +101,22 @@ impl<F: Future + Unpin> Parked<F> {
         place
     }
 
+    /// All that wait.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &F> {
+        self.places.iter().filter_map(|place| place.future.as_ref())
+    }
+
+    /// Takes out those of which `leaves` says so.
+    pub(super) fn take_all(&mut self, leaves: impl Fn(&F) -> bool) -> Vec<F> {
+        let places = self.places.iter_mut().enumerate();
+        let leaving = places.filter_map(|(index, place)| {
+            let future = place.future.take_if(|future| leaves(future))?;
+            self.free.push(index);
+            Some(future)
+        });
+        leaving.collect()
+    }
+
     /// The next one to end, and what it came to. Pending, too, when the turn is spent.
     pub(super) fn poll_next(&mut self, turn: &mut Turn, cx: &Context<'_>) -> Poll<(F, F::Output)> {
         self.woken.task.register(cx.waker());

@@ -3,25 +3,30 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tower::Service;
 
+use crate::call::deadline::Deadline;
+use crate::call::dora_code;
 use crate::call::request::Request;
 use crate::call::response::Response;
-use crate::call::status::BoxError;
-use crate::guid::Guid;
+use crate::call::status::{BoxError, Status};
 use crate::pack::packet::ResponseData;
 
-use super::answer::Manner;
+use super::answer::Reply;
 use super::cost::Cost;
+use super::ledger::Account;
 use super::packet::Run;
 use super::parked::Parked;
+use super::shared::Shared;
 use super::shutdown::{Phase, Watcher};
-use super::stats::Stats;
-use super::tasks::{Dear, Task, Tasks};
+use super::stats::{Counted, Weight};
+use super::tasks::{Dear, Framed, Task, Tasks};
 use super::turn::Turn;
+use crate::transport::io::alarm::Alarm;
 
 /// The parked calls, and those that run in the background. Nothing is allocated
 /// for a connection whose handlers never wait.
@@ -29,38 +34,35 @@ pub(super) struct Work<S: Service<Request>> {
     parked: Option<Box<Parked<Waited<S>>>>,
     /// The tasks that have begun, and those that wait for a place.
     begun: Option<Box<Parked<Waited<S>>>>,
-    tasks: Option<Box<PacketTasks<S>>>,
+    tasks: Option<Box<Tasks<Run<S>>>>,
     background: Option<Box<Background>>,
-    parked_calls: usize,
-    task_calls: usize,
-    background_calls: usize,
-    stats: Arc<Stats>,
+    /// While the peer does not take its answers.
+    resting: Option<Box<Resting>>,
+    parked_weight: Weight,
+    task_weight: Weight,
+    background_weight: Weight,
+    shared: Arc<Shared>,
 }
-
-/// Each with whom its answer is for, and its number of calls.
-type PacketTasks<S> = Tasks<Run<S>, (Reply, usize)>;
 
 /// A packet whose caller waits on this connection.
 struct Waited<S: Service<Request>> {
     reply: Reply,
-    calls: usize,
+    weight: Weight,
     place: Where<S>,
 }
 
 /// Where a packet runs.
 enum Where<S: Service<Request>> {
-    Here { run: Pin<Box<Run<S>>>, cost: Option<Arc<Cost>> },
+    Here { run: Pin<Box<Run<S>>>, cost: Option<Arc<Cost>>, deadline: Deadline },
     Task(Task),
 }
 
-/// Whom an answer is for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reply {
-    pub(super) manner: Manner,
-    /// The guid for the answer's body.
-    pub(super) guid: Option<Guid>,
-    /// Whether the peer said what it can, and so is told what this end can.
-    pub(super) asks: bool,
+/// Handlers that are not polled, and so do not see their deadlines.
+struct Resting {
+    alarm: Alarm,
+    /// The earliest of their deadlines.
+    due: Option<Instant>,
+    expired: Vec<(Reply, Weight)>,
 }
 
 /// The way back for calls that outlive their connection.
@@ -71,24 +73,21 @@ struct Background {
 
 /// A background packet that ended.
 struct Ended {
-    calls: usize,
+    weight: Weight,
     /// The result to push, where one is wanted.
-    push: Option<(Reply, ResponseData)>,
+    push: Option<Framed>,
 }
 
-/// Background calls that count as running until this is dropped, however they end.
-struct Counted {
-    calls: usize,
-    stats: Arc<Stats>,
+/// Tells the connection when it is dropped that a background packet ended, however.
+struct Ending {
+    ended: Option<Ended>,
     sender: mpsc::UnboundedSender<Ended>,
-    push: Option<(Reply, ResponseData)>,
 }
 
-impl Drop for Counted {
+impl Drop for Ending {
     fn drop(&mut self) {
-        self.stats.calls_ended(self.calls);
         // The connection may be gone: its result is then nobody's.
-        let _ = self.sender.send(Ended { calls: self.calls, push: self.push.take() });
+        let _ = self.ended.take().map(|ended| self.sender.send(ended));
     }
 }
 
@@ -100,37 +99,45 @@ pub(super) enum Started<S: Service<Request>> {
 }
 
 /// What there is to send: the result of a waited packet, or one to push.
-pub(super) struct Finished {
-    pub(super) reply: Reply,
-    pub(super) data: ResponseData,
-    pub(super) is_result: bool,
+pub(super) enum Finished {
+    Here(Reply, ResponseData),
+    Elsewhere(Framed),
 }
 
 impl<S> Work<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Send + 'static,
 {
-    pub(super) fn new(stats: Arc<Stats>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
             parked: None,
             begun: None,
             tasks: None,
             background: None,
-            parked_calls: 0,
-            task_calls: 0,
-            background_calls: 0,
-            stats,
+            resting: None,
+            parked_weight: Weight::default(),
+            task_weight: Weight::default(),
+            background_weight: Weight::default(),
+            shared,
         }
     }
 
-    /// Calls that run, in the background too.
-    pub(super) fn calls(&self) -> usize {
-        self.awaited() + self.background_calls
+    /// What runs, in the background too.
+    pub(super) fn weight(&self) -> Weight {
+        let mut weight = self.parked_weight;
+        weight += self.task_weight;
+        weight += self.background_weight;
+        weight
     }
 
-    /// Those of them whose caller waits on this connection.
+    /// Calls whose caller waits on this connection.
     pub(super) fn awaited(&self) -> usize {
-        self.parked_calls + self.task_calls
+        self.parked_weight.calls + self.task_weight.calls
+    }
+
+    /// Whether results may come from elsewhere.
+    pub(super) fn expects(&self) -> bool {
+        self.task_weight.calls + self.background_weight.calls > 0
     }
 
     /// Begins a packet that its caller waits for, which ends with its connection.
@@ -138,11 +145,11 @@ where
     pub(super) fn start(
         &mut self,
         mut run: Pin<Box<Run<S>>>,
-        (calls, reply): (usize, Reply),
-        cost: Option<&Arc<Cost>>,
+        (weight, reply): (Weight, Reply),
+        (cost, deadline): (Option<&Arc<Cost>>, impl FnOnce() -> Deadline),
         cx: &mut Context<'_>,
     ) -> Started<S> {
-        if calls > 1 {
+        if weight.calls > 1 {
             // A packet of several stops now and then, and must not wake the task.
             self.parked.get_or_insert_default();
         }
@@ -160,9 +167,10 @@ where
         match polled {
             Poll::Ready(data) => Started::Done(data, run),
             Poll::Pending => {
-                self.parked_calls += calls;
-                self.stats.calls_started(calls);
-                let waited = Waited { reply, calls, place: Where::Here { run, cost: cost.cloned() } };
+                self.parked_weight += weight;
+                self.shared.observers.stats().started(weight);
+                let place = Where::Here { run, cost: cost.cloned(), deadline: deadline() };
+                let waited = Waited { reply, weight, place };
                 self.parked.get_or_insert_default().park(waited, knows_its_waker);
                 Started::Parked
             }
@@ -170,40 +178,51 @@ where
     }
 
     /// Begins a packet that its caller waits for as a task, when there is a place.
-    pub(super) fn start_task(&mut self, dear: Dear<Run<S>>, reply: Reply) {
-        let calls = dear.calls;
-        self.task_calls += calls;
-        let tasks = self.tasks.get_or_insert_with(|| Box::new(Tasks::new(Arc::clone(&self.stats))));
-        tasks.add(dear, (reply, calls));
+    pub(super) fn start_task(&mut self, dear: Dear<Run<S>>) {
+        self.task_weight += dear.weight;
+        let shared = &self.shared;
+        self.tasks.get_or_insert_with(|| Box::new(Tasks::new(Arc::clone(shared)))).add(dear);
     }
 
     fn begin_tasks(&mut self, cx: &Context<'_>) {
         let Some(tasks) = &mut self.tasks else { return };
-        while let Poll::Ready((task, (reply, calls))) = tasks.poll_begin(cx) {
-            let waited = Waited { reply, calls, place: Where::Task(task) };
+        while let Poll::Ready((task, reply, weight)) = tasks.poll_begin(cx) {
+            let waited = Waited { reply, weight, place: Where::Task(task) };
             self.begun.get_or_insert_default().park(waited, false);
         }
     }
 
     /// Runs a packet that its caller does not wait for: it runs to its end
     /// whatever becomes of the connection, or to the end of the server's shutdown.
-    pub(super) fn spawn(&mut self, run: Run<S>, calls: usize, push: Option<Reply>, watcher: Watcher) {
+    /// Its result is for `push`, if for anybody.
+    pub(super) fn spawn(
+        &mut self,
+        run: Run<S>,
+        weight: Weight,
+        push: Option<(Reply, Arc<Account>)>,
+        watcher: Watcher,
+    ) {
         let background = self.background.get_or_insert_with(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
             Box::new(Background { sender, receiver })
         });
-        self.background_calls += calls;
-        self.stats.calls_started(calls);
-        let (sender, stats) = (background.sender.clone(), Arc::clone(&self.stats));
-        let mut counted = Counted { calls, stats, sender, push: None };
+        self.background_weight += weight;
+        let shared = Arc::clone(&self.shared);
+        let counted = Counted::new(weight, Arc::clone(shared.observers.stats()));
+        let ended = Some(Ended { weight, push: None });
+        let mut ending = Ending { ended, sender: background.sender.clone() };
         tokio::spawn(async move {
+            if let Some((_, account)) = &push {
+                account.room().await;
+            }
             let data = tokio::select! {
                 biased;
                 data = run => data,
                 () = watcher.reached(Phase::Closing) => return,
             };
-            counted.push = push.map(|reply| (reply, data));
-            drop(counted);
+            let framed = push.map(|(reply, account)| Framed::new(reply.frame(&shared, data, true), account));
+            ending.ended = Some(Ended { weight, push: framed });
+            drop((counted, ending));
             // Only now is the shutdown told: the result is on its way.
             drop(watcher);
         });
@@ -211,58 +230,134 @@ where
 
     /// Gives back what a connection on which nothing runs does not need.
     pub(super) fn release(&mut self) {
-        if self.parked_calls == 0 {
+        if self.parked_weight.calls == 0 {
             self.parked = None;
         }
-        if self.task_calls == 0 {
+        if self.task_weight.calls == 0 {
             self.begun = None;
             self.tasks = None;
         }
-        if self.background_calls == 0 {
+        if self.background_weight.calls == 0 {
             self.background = None;
         }
     }
 
     /// The next packet that ended and has something to send; pending, too, when
-    /// the turn is spent. Without `may_begin` handlers rest; the results of those
-    /// that run elsewhere are taken all the same: unpacked, nobody counts them.
+    /// the turn is spent. While more answers may not be made (`may_answer`) handlers
+    /// rest, and results of those that run elsewhere stay there; tasks begin while
+    /// there is room for their results (`may_begin`).
     pub(super) fn poll_finished(
         &mut self,
-        may_begin: bool,
+        (may_answer, may_begin): (bool, bool),
         turn: &mut Turn,
         cx: &mut Context<'_>,
     ) -> Poll<Finished> {
+        if !may_answer {
+            return self.poll_expired(cx);
+        }
+        self.resting = None;
         if may_begin {
             self.begin_tasks(cx);
         }
         if let Some(begun) = self.begun.as_deref_mut()
-            && let Poll::Ready((Waited { reply, calls, .. }, data)) = begun.poll_next(turn, cx)
+            && let Poll::Ready((Waited { reply, weight, .. }, outcome)) = begun.poll_next(turn, cx)
         {
-            self.task_calls -= calls;
-            return Poll::Ready(Finished { reply, data, is_result: false });
+            self.task_weight -= weight;
+            return Poll::Ready(outcome.finished(reply));
         }
-        if may_begin
-            && let Some(parked) = self.parked.as_deref_mut()
-            && let Poll::Ready((Waited { reply, calls, .. }, data)) = parked.poll_next(turn, cx)
+        if let Some(parked) = self.parked.as_deref_mut()
+            && let Poll::Ready((Waited { reply, weight, .. }, outcome)) = parked.poll_next(turn, cx)
         {
-            self.parked_calls -= calls;
-            self.stats.calls_ended(calls);
-            return Poll::Ready(Finished { reply, data, is_result: false });
+            self.parked_weight -= weight;
+            self.shared.observers.stats().ended(weight);
+            return Poll::Ready(outcome.finished(reply));
         }
         let Some(background) = &mut self.background else { return Poll::Pending };
-        while let Poll::Ready(Some(Ended { calls, push })) = background.receiver.poll_recv(cx) {
-            self.background_calls -= calls;
-            if let Some((reply, data)) = push {
-                return Poll::Ready(Finished { reply, data, is_result: true });
+        while let Poll::Ready(Some(Ended { weight, push })) = background.receiver.poll_recv(cx) {
+            self.background_weight -= weight;
+            if let Some(framed) = push {
+                return Poll::Ready(Finished::Elsewhere(framed));
             }
         }
         Poll::Pending
+    }
+
+    /// Ends packets whose deadline passes while they rest: what they hold, a permit
+    /// say, may be others' too.
+    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Finished> {
+        if self.resting.is_none() {
+            let due = self.earliest();
+            self.resting = Some(Box::new(Resting { alarm: Alarm::default(), due, expired: Vec::new() }));
+        }
+        loop {
+            let Some(resting) = self.resting.as_deref_mut() else { return Poll::Pending };
+            if let Some((reply, _)) = resting.expired.pop() {
+                let status = Status::raw(dora_code::TIMEOUT, "the call did not end before its deadline");
+                return Poll::Ready(Finished::Here(reply, ResponseData::One(Err(status))));
+            }
+            let Some(due) = resting.due else { return Poll::Pending };
+            ready!(resting.alarm.poll(due, cx));
+            self.expire(Instant::now());
+        }
+    }
+
+    fn earliest(&self) -> Option<Instant> {
+        let parked = self.parked.iter().flat_map(|parked| parked.iter()).filter_map(Waited::deadline);
+        let parked = parked.map(Deadline::instant).min();
+        let queued = self.tasks.as_ref().and_then(|tasks| tasks.earliest());
+        parked.into_iter().chain(queued).min()
+    }
+
+    fn expire(&mut self, now: Instant) {
+        let mut expired = Vec::new();
+        if let Some(tasks) = &mut self.tasks {
+            tasks.expire(now, &mut expired);
+        }
+        for (_, weight) in &expired {
+            self.task_weight -= *weight;
+        }
+        let has_passed = |waited: &Waited<S>| waited.deadline().is_some_and(|due| due.has_passed(now));
+        let parked = self.parked.iter_mut().flat_map(|parked| parked.take_all(has_passed));
+        for Waited { reply, weight, .. } in parked {
+            self.parked_weight -= weight;
+            self.shared.observers.stats().ended(weight);
+            expired.push((reply, weight));
+        }
+        let due = self.earliest();
+        if let Some(resting) = &mut self.resting {
+            (resting.due, resting.expired) = (due, expired);
+        }
     }
 }
 
 impl<S: Service<Request>> Drop for Work<S> {
     fn drop(&mut self) {
-        self.stats.calls_ended(self.parked_calls);
+        self.shared.observers.stats().ended(self.parked_weight);
+    }
+}
+
+impl<S: Service<Request>> Waited<S> {
+    /// Of those that run as tasks, their tasks keep it.
+    fn deadline(&self) -> Option<Deadline> {
+        match &self.place {
+            Where::Here { deadline, .. } => Some(*deadline),
+            Where::Task(_) => None,
+        }
+    }
+}
+
+/// What a packet came to.
+enum Outcome {
+    Data(ResponseData),
+    Framed(Framed),
+}
+
+impl Outcome {
+    fn finished(self, reply: Reply) -> Finished {
+        match self {
+            Self::Data(data) => Finished::Here(reply, data),
+            Self::Framed(framed) => Finished::Elsewhere(framed),
+        }
     }
 }
 
@@ -270,13 +365,18 @@ impl<S> Future for Waited<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>>,
 {
-    type Output = ResponseData;
+    type Output = Outcome;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ResponseData> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         match &mut self.place {
-            Where::Here { run, cost: Some(cost) } => cost.measure(false, || run.as_mut().poll(cx)),
-            Where::Here { run, cost: None } => run.as_mut().poll(cx),
-            Where::Task(task) => Pin::new(task).poll(cx),
+            Where::Here { run, cost: Some(cost), .. } => {
+                cost.measure(false, || run.as_mut().poll(cx)).map(Outcome::Data)
+            }
+            Where::Here { run, cost: None, .. } => run.as_mut().poll(cx).map(Outcome::Data),
+            Where::Task(task) => Pin::new(task).poll(cx).map(|ended| match ended {
+                Ok(framed) => Outcome::Framed(framed),
+                Err(status) => Outcome::Data(ResponseData::One(Err(status))),
+            }),
         }
     }
 }

@@ -72,6 +72,8 @@ pub(super) struct Load {
     pub(super) waiting: usize,
     /// Calls that run, in the background too.
     pub(super) running: usize,
+    /// Bytes of their requests.
+    pub(super) request_bytes: usize,
     /// Those of them whose caller waits.
     pub(super) awaited: usize,
     /// Whether a packet waits for a place among them.
@@ -177,7 +179,10 @@ impl Session {
     }
 
     fn may_begin(load: Load, config: &SessionConfig) -> bool {
-        Self::may_answer(load, config) && !load.held && load.running < config.max_calls
+        Self::may_answer(load, config)
+            && !load.held
+            && load.running < config.max_calls
+            && load.request_bytes < config.max_request_bytes
     }
 
     /// Whether the peer may be read. It is read ahead of what a turn has time for,

@@ -1,6 +1,8 @@
 //! Counters of a server.
 
 use std::fmt;
+use std::ops::{AddAssign, SubAssign};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,7 +24,23 @@ pub struct Stats {
     refused_frames: AtomicU64,
     refused_packets: AtomicU64,
     running: AtomicUsize,
+    running_bytes: AtomicUsize,
     peak: AtomicUsize,
+}
+
+/// What a packet weighs while its calls run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Weight {
+    pub(super) calls: usize,
+    /// Of its body, inflated.
+    pub(super) bytes: usize,
+}
+
+/// A packet that counts as running until this is dropped.
+#[derive(Debug)]
+pub(super) struct Counted {
+    weight: Weight,
+    stats: Arc<Stats>,
 }
 
 /// A reading of [`Stats`].
@@ -49,6 +67,8 @@ pub struct Snapshot {
     pub refused_packets: u64,
     /// Calls running now.
     pub running: usize,
+    /// Bytes of the requests of those calls, inflated.
+    pub running_bytes: usize,
     /// The most calls that ran at once.
     pub peak: usize,
 }
@@ -69,6 +89,7 @@ impl Stats {
             refused_frames: AtomicU64::new(0),
             refused_packets: AtomicU64::new(0),
             running: AtomicUsize::new(0),
+            running_bytes: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
         }
     }
@@ -87,6 +108,7 @@ impl Stats {
             refused_frames: self.refused_frames.load(Ordering::Relaxed),
             refused_packets: self.refused_packets.load(Ordering::Relaxed),
             running: self.running.load(Ordering::Relaxed),
+            running_bytes: self.running_bytes.load(Ordering::Relaxed),
             peak: self.peak.load(Ordering::Relaxed),
         }
     }
@@ -95,13 +117,47 @@ impl Stats {
         self.running.load(Ordering::Relaxed)
     }
 
-    pub(super) fn calls_started(&self, calls: usize) {
-        let before = self.running.fetch_add(calls, Ordering::Relaxed);
-        self.peak.fetch_max(before.saturating_add(calls), Ordering::Relaxed);
+    pub(super) fn running_bytes(&self) -> usize {
+        self.running_bytes.load(Ordering::Relaxed)
     }
 
-    pub(super) fn calls_ended(&self, calls: usize) {
-        self.running.fetch_sub(calls, Ordering::Relaxed);
+    pub(super) fn started(&self, weight: Weight) {
+        let Weight { calls, bytes } = weight;
+        let before = self.running.fetch_add(calls, Ordering::Relaxed);
+        self.peak.fetch_max(before.saturating_add(calls), Ordering::Relaxed);
+        self.running_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn ended(&self, weight: Weight) {
+        self.running.fetch_sub(weight.calls, Ordering::Relaxed);
+        self.running_bytes.fetch_sub(weight.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Counted {
+    pub(super) fn new(weight: Weight, stats: Arc<Stats>) -> Self {
+        stats.started(weight);
+        Self { weight, stats }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.stats.ended(self.weight);
+    }
+}
+
+impl AddAssign for Weight {
+    fn add_assign(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.bytes += other.bytes;
+    }
+}
+
+impl SubAssign for Weight {
+    fn sub_assign(&mut self, other: Self) {
+        self.calls -= other.calls;
+        self.bytes -= other.bytes;
     }
 }
 

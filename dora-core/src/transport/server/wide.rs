@@ -44,6 +44,8 @@ pub(super) fn settings(
         ("max_packet", config.max_packet),
         ("limits.bytes", config.limits.bytes),
         ("max_calls_per_connection", config.max_calls),
+        ("max_request_bytes_per_connection", config.max_request_bytes),
+        ("max_request_bytes", server.max_request_bytes),
         ("max_buffered_per_connection", config.max_buffered),
         ("max_buffered", server.max_buffered),
         ("max_running_calls", server.max_running),
