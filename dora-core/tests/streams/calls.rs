@@ -216,14 +216,11 @@ async fn cancel(over: Over) {
     assert_eq!(channel.stats().connected, 1, "on the same connection");
 }
 
-/// Who goes away ends what runs for him, where his end breaks the connection. Over a Unix
-/// socket and in memory it is an end of what he sends and no more: whoever half closes
-/// still wants his answer, so that the call runs on to its deadline.
+/// Who goes away ends what runs for him.
 async fn leaving(over: Over) {
     let server = Running::start(over).await;
     let channel = server.channel().await;
-    let timeout = Duration::from_secs(if matches!(over, Over::Tcp | Over::Tls) { 60 } else { 1 });
-    let call = channel.dynamic().call("/gate", 1).timeout(timeout).spawn();
+    let call = channel.dynamic().call("/gate", 1).timeout(2 * PATIENCE).spawn();
     server.until_running(1).await;
     call.abort();
     assert!(soon(call).await.expect_err("aborted").is_cancelled());

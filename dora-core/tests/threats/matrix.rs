@@ -21,7 +21,9 @@ pub(crate) fn over() -> Over {
 
 /// Tests that hold whatever carries the connection. The others are about sockets:
 /// resets, descriptors, what the system buffers.
-const TESTS: [&str; 20] = [
+const TESTS: [&str; 23] = [
+    "cancel::a_half",
+    "cancel::dropping",
     "cores::where",
     "deadlines::a_call_without",
     "deadlines::what_remains",
@@ -34,6 +36,7 @@ const TESTS: [&str; 20] = [
     "floods::",
     "garbage::",
     "gzip::",
+    "held::",
     "handlers::a_panic_in_one",
     "handlers::a_panic_is",
     "lengths::what_came",

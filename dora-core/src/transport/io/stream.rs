@@ -11,7 +11,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+#[cfg(unix)]
+use futures_util::FutureExt;
 use socket2::SockRef;
+#[cfg(unix)]
+use tokio::io::Interest;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf, split};
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -76,6 +80,22 @@ impl Stream {
             #[cfg(unix)]
             Self::Unix(stream) => stream.take_error(),
             Self::Other(_) => Ok(None),
+        }
+    }
+
+    /// Whether the peer has gone, and not only ended what it sends. Of TCP that is
+    /// known by a reset, or not at all.
+    pub(in crate::transport) fn has_left(&mut self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            // No wake is awaited: whoever asks looks again.
+            #[cfg(unix)]
+            Self::Unix(stream) => stream
+                .ready(Interest::WRITABLE)
+                .now_or_never()
+                .is_some_and(|ready| ready.is_ok_and(|ready| ready.is_write_closed())),
+            // Nothing to write: no more than a question.
+            Self::Other(stream) => matches!(Pin::new(stream).poll_write(cx, &[]), Poll::Ready(Err(_))),
         }
     }
 
@@ -240,6 +260,7 @@ impl_debug!(Writer);
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::task::Waker;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
@@ -295,6 +316,31 @@ mod tests {
                 Ok(count) => assert!(socket && count == 1),
                 Err(error) => assert!(error.kind() == io::ErrorKind::WouldBlock),
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_has_left_is_told_from_one_that_sends_no_more() {
+        let left = async |far: &mut Stream| {
+            // The system says so in its own time.
+            for _ in 0..500 {
+                if poll_fn(|cx| Poll::Ready(far.has_left(cx))).await {
+                    return true;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            false
+        };
+        for (mut near, mut far) in each_kind().await {
+            let name = format!("{near:?}");
+            let here = |far: &mut Stream| far.has_left(&mut Context::from_waker(Waker::noop()));
+            assert!(!here(&mut far), "{name}");
+            near.shutdown().await.expect("stands");
+            assert_eq!(far.read(&mut [0; 4]).await.expect("an end"), 0, "{name}");
+            assert!(!here(&mut far), "{name}: it still reads");
+            let tcp = matches!(near, Stream::Tcp(_));
+            drop(near);
+            assert!(tcp || left(&mut far).await, "{name}");
         }
     }
 

@@ -297,20 +297,30 @@ where
         Ok(())
     }
 
-    /// Notices that a connection broke which is not read, so that its calls end.
+    /// Notices that a connection broke which is not read, so that its calls end, or
+    /// that a peer has gone whose end of sending might have been no more than that.
     fn poll_probe(&mut self, now: Instant, cx: &mut Context<'_>) -> io::Result<()> {
         if self.may_read(now) || self.dispatch.load().running == 0 {
             self.probe_at = None;
             return Ok(());
         }
+        // A peer that has just ended its side may have gone at once.
+        let mut looks = self.probe_at.is_none();
         let mut due = *self.probe_at.get_or_insert_with(|| now + PROBE);
-        while self.probe.poll(due, cx).is_ready() {
-            if let Some(error) = self.stream.take_error()? {
-                return Err(error);
+        loop {
+            if looks {
+                if let Some(error) = self.stream.take_error()? {
+                    return Err(error);
+                }
+                if self.stream.has_left(cx) {
+                    return Err(io::Error::new(io::ErrorKind::ConnectionReset, "the peer has gone"));
+                }
+            }
+            if self.probe.poll(due, cx).is_pending() {
+                return Ok(());
             }
             due = Instant::now() + PROBE;
-            self.probe_at = Some(due);
+            (self.probe_at, looks) = (Some(due), true);
         }
-        Ok(())
     }
 }
