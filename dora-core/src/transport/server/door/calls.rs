@@ -20,7 +20,7 @@ use crate::call::status::{BoxError, Status};
 use crate::pack::limits::Limits;
 use crate::transport::server::shared::Shared;
 use crate::transport::server::shutdown::{Phase, Watcher};
-use crate::transport::server::stats::Stats;
+use crate::transport::server::stats::{Counted, Weight};
 
 /// What a door asks of its server, for one connection: calls, within the limits that
 /// those of Dora's own wire have. Cheap to clone.
@@ -51,22 +51,12 @@ where
     }
 }
 
-/// Calls that count as running until this is dropped.
-struct Running {
-    calls: usize,
-    stats: Arc<Stats>,
-}
-
-impl Running {
-    fn new(calls: usize, stats: &Arc<Stats>) -> Self {
-        stats.calls_started(calls);
-        Self { calls, stats: Arc::clone(stats) }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.stats.calls_ended(self.calls);
+/// Bytes that came and that a body holds.
+fn held(body: &Body) -> usize {
+    match body {
+        Body::Packed(packed) => packed.bytes.len(),
+        Body::Message(_) => 0,
+        Body::Batch(calls) => calls.iter().map(|call| held(&call.body)).sum(),
     }
 }
 
@@ -97,8 +87,9 @@ impl DoorCalls {
     ///
     /// # Errors
     /// `Code::ResourceExhausted`: too many calls run already
-    /// ([`max_running_calls`](crate::server::Server::max_running_calls)), or a batch
-    /// has more of them than a connection may have. Else the call's own.
+    /// ([`max_running_calls`](crate::server::Server::max_running_calls)), their requests
+    /// hold too much ([`max_request_bytes`](crate::server::Server::max_request_bytes)), or
+    /// a batch has more of them than a connection may have. Else the call's own.
     pub fn call(&self, request: Request) -> BoxFuture<Response> {
         let running = match self.admit(&request) {
             Ok(running) => running,
@@ -133,17 +124,15 @@ impl DoorCalls {
         Ok(())
     }
 
-    fn admit(&self, request: &Request) -> Result<Running, Status> {
-        let (calls, stats) = (request.calls().len(), self.shared.observers.stats());
-        let (running, most, each) = (stats.running(), self.shared.max_running, self.shared.config.max_calls);
-        if calls > each || running.saturating_add(calls) > most {
-            self.shared.observers.tell(|observer| observer.calls_shed(&self.connection, calls));
-            return Err(Status::resource_exhausted(format!(
-                "{calls} calls are too many: {running} of {most} run (max_running_calls), {each} may on one \
-                 connection (max_calls_per_connection)"
-            )));
+    fn admit(&self, request: &Request) -> Result<Counted, Status> {
+        let weight = Weight { calls: request.calls().len(), bytes: held(request.body()) };
+        let observers = &self.shared.observers;
+        // What others of its calls hold counts for the whole server alone.
+        if let Some(why) = self.shared.overload(weight, 0) {
+            observers.tell(|observer| observer.calls_shed(&self.connection, weight.calls));
+            return Err(Status::resource_exhausted(why));
         }
-        Ok(Running::new(calls, stats))
+        Ok(Counted::new(weight, Arc::clone(observers.stats())))
     }
 
     /// Runs a control command as the server's `Control` has it. Whether the caller may
