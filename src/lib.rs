@@ -28,6 +28,7 @@
 #[cfg(feature = "schema")]
 extern crate self as dora;
 
+pub mod auth;
 pub mod carry;
 pub mod discovery;
 pub mod door;

@@ -44,8 +44,8 @@ macro_rules! chapters {
 }
 
 chapters! {
-    first_service errors deadlines batches layers limits resilience testing shutdown logging tls php doors
-    performance carry from_tonic from_php
+    first_service errors deadlines batches layers auth limits resilience testing shutdown logging tls php
+    doors performance carry from_tonic from_php
 }
 
 #[cfg(test)]

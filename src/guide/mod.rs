@@ -7,6 +7,7 @@
 //! | [`deadlines`] | how long a call may take, and who ends it |
 //! | [`batches`] | several calls in one packet; calls without a result, or with a later one |
 //! | [`layers`] | what holds for all calls, for one service, for one method |
+//! | [`auth`] | who calls, and whether they may |
 //! | [`limits`] | what a server takes on, and what it refuses under overload |
 //! | [`resilience`] | many instances as one; trying again, circuit breakers, fallbacks |
 //! | [`testing`] | without a port: in process, with mocks |
@@ -37,6 +38,9 @@ pub mod batches {}
 
 #[doc = include_str!("layers.md")]
 pub mod layers {}
+
+#[doc = include_str!("auth.md")]
+pub mod auth {}
 
 #[doc = include_str!("limits.md")]
 pub mod limits {}

@@ -10,6 +10,7 @@ pub mod deadline;
 pub mod dora_code;
 pub mod extensions;
 pub mod head;
+pub mod identity;
 pub(crate) mod kept;
 pub mod metadata;
 pub mod method;

@@ -1,7 +1,8 @@
 //! Layers and services between the transport and the handlers. A layer's file has
 //! the same order everywhere: layer, service, future, tests. What has parts of its
-//! own (`balance`, `breaker`, `hedge`, `limit`, `retry`) is a folder.
+//! own (`auth`, `balance`, `breaker`, `hedge`, `limit`, `retry`) is a folder.
 
+pub mod auth;
 pub mod balance;
 pub mod breaker;
 pub mod catch_panic;

@@ -1,0 +1,113 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::{advance, sleep};
+use tower::{ServiceExt, service_fn};
+
+use super::*;
+use crate::call::body::{BatchCall, Body};
+use crate::call::response::Reply;
+
+/// Answers with the value that came under `authorization`, or refuses it.
+fn echo(
+    refused: &'static str,
+) -> impl Service<Request, Response = Response, Error = Status, Future: Send> + Clone + Send + 'static {
+    service_fn(move |request: Request| async move {
+        let value = request.metadata().get(KEY).unwrap_or("nothing").to_owned();
+        match value == refused {
+            true => Err(Status::unauthenticated("not this one")),
+            false => Ok(Response::new(Reply::message(value))),
+        }
+    })
+}
+
+fn request() -> Request {
+    Request::new(Body::message(0_i64))
+}
+
+async fn said(layer: &TokenLayer, request: Request) -> Result<String, Status> {
+    let response = layer.layer(echo("Bearer bad")).oneshot(request).await?;
+    let body = response.into_body().into_result()?;
+    crate::pack::message::open(body)
+}
+
+/// A source whose tokens are `t1`, `t2` and so on, good for 100 s, and how often it was asked.
+fn source() -> (TokenLayer, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let layer = TokenLayer::refreshing(move || {
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        async move {
+            sleep(Duration::from_secs(1)).await;
+            Ok(Token::new(format!("t{number}")).expires_after(Duration::from_secs(100)))
+        }
+    });
+    (layer, asked)
+}
+
+#[tokio::test]
+async fn a_call_says_the_token_unless_it_says_one_itself() {
+    let layer = TokenLayer::new("sesame");
+    assert_eq!(said(&layer, request()).await.expect("passes"), "Bearer sesame");
+    let mut own = request();
+    own.metadata_mut().insert(KEY, "Basic x");
+    assert_eq!(said(&layer, own).await.expect("passes"), "Basic x");
+    // As a batch's come first, and would hide the call's own.
+    let (mut head, body) = request().into_parts();
+    head.metadata_mut().insert(KEY, "Basic x");
+    let batch = Request::batch_of(vec![BatchCall::new(0.into(), head, body)]);
+    assert_eq!(said(&layer, batch).await.expect("passes"), "nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_source_is_asked_once_for_all_who_wait() {
+    let (layer, asked) = source();
+    let calls: Vec<_> = (0..10)
+        .map(|_| {
+            let layer = layer.clone();
+            tokio::spawn(async move { said(&layer, request()).await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.expect("no panic").expect("passes"), "Bearer t1");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_replaced_before_its_end_and_nobody_waits() {
+    let (layer, asked) = source();
+    said(&layer, request()).await.expect("passes");
+    advance(Duration::from_secs(91)).await;
+    let before = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(said(&layer, request()).await.expect("passes"), "Bearer t1");
+    }
+    assert_eq!(before.elapsed(), Duration::ZERO, "nobody waited");
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(said(&layer, request()).await.expect("passes"), "Bearer t2");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    advance(Duration::from_secs(200)).await;
+    assert_eq!(said(&layer, request()).await.expect("waits"), "Bearer t3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_the_server_refuses_is_replaced() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let layer = TokenLayer::refreshing(move || {
+        let token = if count.fetch_add(1, Ordering::SeqCst) == 0 { "bad" } else { "good" };
+        async move { Ok(Token::new(token)) }
+    });
+    assert_eq!(said(&layer, request()).await.expect_err("refused").code(), Code::Unauthenticated);
+    assert_eq!(said(&layer, request()).await.expect("another one"), "Bearer good");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn where_there_is_no_token_the_call_is_not_sent() {
+    let layer = TokenLayer::refreshing(|| async { Err::<Token, _>(Status::unavailable("no issuer")) });
+    let status = said(&layer, request()).await.expect_err("none");
+    assert!(status.is_unsent(), "{status}");
+    assert_eq!(status.message(), "no issuer");
+}
