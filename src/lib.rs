@@ -43,6 +43,7 @@ pub mod limit;
 pub mod schema;
 #[cfg(feature = "tls")]
 pub mod tls;
+pub mod trace;
 pub mod value;
 
 /// What generated code uses; not for anyone else.

@@ -219,6 +219,8 @@ const MAIN_ITEMS: &[&str] = &[
     "RetryLayer",
     "HedgeLayer",
     "FallbackLayer",
+    "TraceContext",
+    "TraceContextLayer",
     "AuthLayer",
     "AuthorizeLayer",
     "TokenLayer",

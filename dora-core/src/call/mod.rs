@@ -27,7 +27,8 @@ pub mod pushback;
 pub mod request;
 pub mod response;
 pub mod status;
-pub(crate) mod trace;
+pub mod trace;
+pub mod trace_context;
 pub mod tried_peers;
 pub(crate) mod tries;
 

@@ -18,4 +18,5 @@ pub mod serves;
 mod sifted;
 pub mod stack;
 pub mod trace;
+pub mod trace_context;
 pub mod when;

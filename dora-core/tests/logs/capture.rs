@@ -160,7 +160,7 @@ where
 /// A span's name, and its method if it says one.
 fn described<'a, S: LookupSpan<'a>>(span: &tracing_subscriber::registry::SpanRef<'a, S>) -> String {
     let extensions = span.extensions();
-    let method = extensions.get::<Open>().and_then(|open| open.0.get("method"));
+    let method = extensions.get::<Open>().and_then(|open| open.0.get("rpc.method"));
     method.map_or_else(|| span.name().to_owned(), |method| format!("{} {method}", span.name()))
 }
 
