@@ -12,8 +12,12 @@ pub use dora_core::discovery::register::{DEFAULT_LEASE, Register, Registries, St
 pub use dora_core::discovery::watch::{DirectoryStatus, RegistryStatus, Watch};
 
 #[cfg(feature = "discovery")]
+pub use dora_discovery::dns::Dns;
+#[cfg(feature = "discovery")]
 pub use dora_discovery::error::TargetError;
 #[cfg(feature = "discovery")]
 pub use dora_discovery::json;
+#[cfg(feature = "discovery")]
+pub use dora_discovery::monitor::{Monitor, MonitorError};
 #[cfg(feature = "discovery")]
 pub use dora_discovery::target::Target;

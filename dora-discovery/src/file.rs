@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dora_core::discovery::directory::Directory;
 use dora_core::discovery::discover::{Discover, Listing};
-use serde::Deserialize;
+use dora_core::discovery::record::InstanceRecord;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::sleep;
 use tower::BoxError;
@@ -33,6 +34,8 @@ struct File {
 pub(crate) enum Format {
     /// `{"instances": [record, ..]}`.
     Json,
+    /// `[[instances]]`, with the keys of a record.
+    Toml,
 }
 
 /// Reads the file when it has changed.
@@ -63,7 +66,8 @@ impl Format {
     pub(crate) fn of(path: &Path) -> Result<Self, TargetError> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("json") => Ok(Self::Json),
-            _ => Err(TargetError::new("the name of the file says how it is written: .json")),
+            Some("toml") => Ok(Self::Toml),
+            _ => Err(TargetError::new("the name of the file says how it is written: .json or .toml")),
         }
     }
 
@@ -71,7 +75,30 @@ impl Format {
     pub(crate) fn read(self, text: &[u8]) -> Result<Listing, BoxError> {
         match self {
             Self::Json => read_json(text),
+            Self::Toml => read_toml(text),
         }
+    }
+
+    /// A file that says these, and when a registry had confirmed them.
+    ///
+    /// # Errors
+    /// A record is not as it must be.
+    pub(crate) fn write(
+        self,
+        instances: &[Arc<InstanceRecord>],
+        confirmed: SystemTime,
+    ) -> Result<Vec<u8>, BoxError> {
+        let updated = confirmed.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        for instance in instances {
+            instance.check()?;
+        }
+        let instances = instances.iter().map(|instance| json::Written::from(&**instance)).collect();
+        let list = Written { updated, instances };
+        Ok(match self {
+            // A record on a line, so that a person finds one, and reads what has changed.
+            Self::Json => serde_json::to_string(&list)?.replace("{\"v\":", "\n{\"v\":").into_bytes(),
+            Self::Toml => toml::to_string(&list)?.into_bytes(),
+        })
     }
 }
 
@@ -115,6 +142,29 @@ fn read_whole(path: &Path) -> Result<Vec<u8>, BoxError> {
     }
 }
 
+#[derive(Serialize)]
+struct Written<'a> {
+    updated: u64,
+    instances: Vec<json::Written<'a>>,
+}
+
+fn read_toml(text: &[u8]) -> Result<Listing, BoxError> {
+    #[derive(Deserialize)]
+    struct Instances {
+        #[serde(default)]
+        instances: Vec<toml::Value>,
+    }
+
+    let list: Instances = toml::from_str(str::from_utf8(text)?)?;
+    let records = list.instances.into_iter().map(|value| {
+        let written = json::Written::deserialize(value).map_err(BoxError::from)?;
+        InstanceRecord::try_from(written).map_err(BoxError::from)
+    });
+    let (good, bad): (Vec<_>, Vec<_>) = records.partition(Result::is_ok);
+    let listing: Listing = good.into_iter().flatten().collect();
+    Ok(listing.with_skipped(bad.len()))
+}
+
 fn read_json(text: &[u8]) -> Result<Listing, BoxError> {
     #[derive(Deserialize)]
     struct Instances<'a> {
@@ -142,6 +192,36 @@ mod tests {
         let listing = read_json(text).expect("a list");
         assert_eq!((listing.instances.len(), listing.skipped), (1, 3));
         assert!(read_json(b"{\"instances\": [").is_err(), "half a file is an error, and not an empty list");
+    }
+
+    #[test]
+    fn what_is_written_is_read_in_each_format() {
+        let known = [
+            InstanceRecord::new("[::1]:9567")
+                .with_group("it's \"\u{e9}\" {\"v\":")
+                .with_service("users.v1.Users", "1.0")
+                .with_weight(3)
+                .with_zone("eu-1a")
+                .with_ability("php")
+                .with_metadata("build", "{\"v\":1}\n"),
+            InstanceRecord::unknown("unix:/run/x.sock"),
+        ];
+        let known = known.map(Arc::new);
+        let updated = UNIX_EPOCH + Duration::from_secs(1_795_224_408);
+        for (format, said) in
+            [(Format::Json, "\"updated\":1795224408"), (Format::Toml, "updated = 1795224408")]
+        {
+            let text = format.write(&known, updated).expect("good records");
+            assert!(String::from_utf8_lossy(&text).contains(said), "{}", String::from_utf8_lossy(&text));
+            let listing = format.read(&text).expect("what was written");
+            assert_eq!((&*listing.instances, listing.skipped), (&known[..], 0), "{format:?}");
+            let nobody = format.write(&[], updated).expect("nothing wrong");
+            assert!(format.read(&nobody).expect("what was written").instances.is_empty());
+        }
+        let half = b"[[instances]]\nv = 1\naddress = \"a:1\"\ngeneration = \"1\"\n[[instances]]\nv = 9\n";
+        let listing = Format::Toml.read(half).expect("a list");
+        assert_eq!((listing.instances.len(), listing.skipped), (1, 1));
+        assert!(Format::Toml.read(b"[[instances]]\nv = ").is_err());
     }
 
     #[test]

@@ -5,9 +5,11 @@
 #![warn(unreachable_pub)]
 
 mod backend;
+pub mod dns;
 pub mod error;
 mod file;
 pub mod json;
 mod list;
+pub mod monitor;
 pub mod target;
 mod url;

@@ -1,0 +1,50 @@
+//! Files that others read at any time.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Replaces the content of `path`, so that who reads it finds the old one or the new one,
+/// whole; also after the machine has lost its power. Who may read the file may read it
+/// still.
+///
+/// # Errors
+/// Its folder cannot be written to.
+pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let beside = beside(path)?;
+    let written = write(&beside, path, content);
+    if written.is_err() {
+        // Nothing of it is of use to anybody.
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+fn write(beside: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = File::create(beside)?;
+    file.write_all(content)?;
+    if let Ok(before) = fs::metadata(path) {
+        file.set_permissions(before.permissions())?;
+    }
+    file.sync_all()?;
+    drop(file);
+    fs::rename(beside, path)
+}
+
+/// Whether [`replace`] will do.
+///
+/// # Errors
+/// Its folder cannot be written to, or there is none.
+pub(super) fn check(path: &Path) -> io::Result<()> {
+    let beside = beside(path)?;
+    File::create(&beside)?;
+    fs::remove_file(&beside)
+}
+
+/// A hidden file in the same folder: a rename must stay within a file system. Of this
+/// process, as two monitors may keep one file.
+fn beside(path: &Path) -> io::Result<PathBuf> {
+    let no_file = || io::Error::new(io::ErrorKind::InvalidInput, "it names no file");
+    let name = path.file_name().ok_or_else(no_file)?.to_string_lossy();
+    Ok(path.with_file_name(format!(".{name}.{}", std::process::id())))
+}
