@@ -15,6 +15,8 @@ pub use dora_core::discovery::watch::{DirectoryStatus, RegistryStatus, Watch};
 pub use dora_discovery::dns::Dns;
 #[cfg(feature = "discovery")]
 pub use dora_discovery::error::TargetError;
+#[cfg(feature = "etcd")]
+pub use dora_discovery::etcd::{Etcd, EtcdDiscover, EtcdError, EtcdRegister};
 #[cfg(feature = "discovery")]
 pub use dora_discovery::json;
 #[cfg(feature = "discovery")]

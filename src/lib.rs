@@ -30,6 +30,8 @@ extern crate self as dora;
 
 pub mod auth;
 pub mod carry;
+#[cfg(feature = "discovery")]
+pub use dora_discovery::config;
 pub mod discovery;
 pub mod door;
 // Its code is compiled in `guide-tests`, beside a generated service.

@@ -8,7 +8,7 @@ use dora_core::discovery::register::Registries;
 
 use crate::error::TargetError;
 use crate::url::TargetUrl;
-use crate::{dns, file, list};
+use crate::{dns, etcd, file, list};
 
 /// A kind of registry, with what a target says of it.
 pub(crate) trait Backend: fmt::Debug + Send + Sync {
@@ -27,6 +27,7 @@ pub(crate) fn open(url: &mut TargetUrl) -> Result<Arc<dyn Backend>, TargetError>
     match &*url.scheme {
         "" | "list" => list::open(url),
         "dns" => dns::open(url),
+        "etcd" => etcd::open(url),
         "file" => file::open(url),
         other => {
             Err(TargetError::new(format!("there is no backend {other:?}; write file:///path, or addresses")))

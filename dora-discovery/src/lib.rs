@@ -5,6 +5,7 @@
 #![warn(unreachable_pub)]
 
 mod backend;
+pub mod config;
 pub mod dns;
 pub mod error;
 mod file;
@@ -13,3 +14,9 @@ mod list;
 pub mod monitor;
 pub mod target;
 mod url;
+
+#[cfg(feature = "etcd")]
+pub mod etcd;
+#[cfg(not(feature = "etcd"))]
+#[path = "without/etcd.rs"]
+mod etcd;

@@ -10,22 +10,51 @@ use crate::step::Step;
 
 /// A program that the tests start.
 struct Need {
-    /// Its name on the path; it must answer `--version`.
+    /// Its name on the path.
     program: &'static str,
+    /// What it must be able to do.
+    probe: &'static [&'static str],
     /// The Debian and Ubuntu packages that bring it.
     packages: &'static [&'static str],
     /// The tests that cannot do without.
     used_by: &'static str,
 }
 
+const VERSION: &[&str] = &["--version"];
+
 const NEEDS: &[Need] = &[
-    Need { program: "curl", packages: &["curl"], used_by: "the tests of the HTTP door" },
-    Need { program: "php", packages: &["php-cli"], used_by: "the tests against PHP peers" },
-    Need { program: "python3", packages: &["python3"], used_by: "the tests of the HTTP door" },
+    Need { program: "curl", probe: VERSION, packages: &["curl"], used_by: "the tests of the HTTP door" },
+    Need { program: "php", probe: VERSION, packages: &["php-cli"], used_by: "the tests against PHP peers" },
+    Need {
+        program: "python3",
+        probe: VERSION,
+        packages: &["python3"],
+        used_by: "the tests of the HTTP door",
+    },
     Need {
         program: "protoc",
+        probe: VERSION,
         packages: &["protobuf-compiler"],
         used_by: "the tests that share .proto files with it",
+    },
+    Need {
+        program: "protoc",
+        // One of the well-known types, which Debian has in a package of their own.
+        probe: &["--descriptor_set_out=/dev/null", "google/protobuf/descriptor.proto"],
+        packages: &["protobuf-compiler", "libprotobuf-dev"],
+        used_by: "the build of the client of etcd",
+    },
+    Need {
+        program: "etcd",
+        probe: VERSION,
+        packages: &["etcd-server"],
+        used_by: "the tests of discovery in etcd",
+    },
+    Need {
+        program: "etcdctl",
+        probe: &["version"],
+        packages: &["etcd-client"],
+        used_by: "the test of the example whose configuration an operator changes",
     },
 ];
 
@@ -58,11 +87,7 @@ pub(crate) fn provide() -> anyhow::Result<()> {
 }
 
 fn missing(needs: &'static [Need]) -> Vec<&'static Need> {
-    needs.iter().filter(|need| !answers(need.program)).collect()
-}
-
-fn answers(program: &str) -> bool {
-    succeeds(program, &["--version"])
+    needs.iter().filter(|need| !succeeds(need.program, need.probe)).collect()
 }
 
 fn packages(needs: &[&'static Need]) -> Vec<&'static str> {
@@ -75,7 +100,7 @@ fn packages(needs: &[&'static Need]) -> Vec<&'static str> {
 /// The words before `apt-get` that give it root; `None` when there is no
 /// `apt-get`, or no root without asking for a password.
 fn root_for_apt() -> Option<&'static [&'static str]> {
-    if !answers("apt-get") {
+    if !succeeds("apt-get", VERSION) {
         return None;
     }
     let id = Command::new("id").arg("-u").output().ok()?;
@@ -150,16 +175,18 @@ mod tests {
 
     const ABSENT: Need = Need {
         program: "no-such-program-of-dora",
+        probe: VERSION,
         packages: &["package-b", "package-a"],
         used_by: "this test",
     };
 
     #[test]
     fn a_missing_program_is_found_missing() {
-        static NEEDS: [Need; 2] = [ABSENT, Need { program: "cargo", packages: &[], used_by: "everything" }];
+        const HERE: Need = Need { program: "cargo", probe: VERSION, packages: &[], used_by: "everything" };
+        static NEEDS: [Need; 3] = [ABSENT, HERE, Need { probe: &["no-such-command-of-dora"], ..HERE }];
         let missing = missing(&NEEDS);
-        assert_eq!(missing.len(), 1);
-        assert_eq!(missing[0].program, ABSENT.program);
+        let programs: Vec<_> = missing.iter().map(|need| need.program).collect();
+        assert_eq!(programs, [ABSENT.program, "cargo"], "not there, and there without what it must do");
     }
 
     #[test]
