@@ -43,6 +43,8 @@ mod include;
 pub mod limit;
 #[cfg(feature = "schema")]
 pub mod schema;
+#[cfg(feature = "swoft")]
+pub mod swoft;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod trace;

@@ -1,6 +1,6 @@
 //! The services of a compile, as their options describe them.
 
-use prost_reflect::{DescriptorPool, FileDescriptor, MethodDescriptor, ServiceDescriptor};
+use prost_reflect::{DescriptorPool, FileDescriptor, MessageDescriptor, MethodDescriptor, ServiceDescriptor};
 
 use crate::error::Position;
 use crate::naming::{self, ServiceNames};
@@ -42,6 +42,8 @@ pub(crate) struct Method {
     /// Milliseconds.
     pub(crate) timeout_ms: Option<u32>,
     pub(crate) mode: Mode,
+    /// The fields of the request, in the order of their numbers.
+    pub(crate) fields: Vec<String>,
     pub(crate) streaming: bool,
     pub(crate) deprecated: bool,
     pub(crate) at: Position,
@@ -95,6 +97,7 @@ fn read_method(file: &FileDescriptor, method: &MethodDescriptor, includes: &Incl
         idempotent: options.idempotent,
         timeout_ms: options.timeout_ms,
         mode: options.mode,
+        fields: fields(&method.input()),
         streaming: method.is_client_streaming() || method.is_server_streaming(),
         deprecated: method
             .method_descriptor_proto()
@@ -103,4 +106,16 @@ fn read_method(file: &FileDescriptor, method: &MethodDescriptor, includes: &Incl
             .is_some_and(prost_types::MethodOptions::deprecated),
         at: position(file, method.path(), includes),
     }
+}
+
+/// The names of the fields of `message`, in the order of their numbers. One of Google's
+/// that stands for a value is that value: one field without a name.
+fn fields(message: &MessageDescriptor) -> Vec<String> {
+    if message.package_name() == "google.protobuf" && message.name() != "Empty" {
+        return vec![String::new()];
+    }
+    let mut fields: Vec<_> =
+        message.fields().map(|field| (field.number(), field.name().to_owned())).collect();
+    fields.sort_unstable();
+    fields.into_iter().map(|(_, name)| name).collect()
 }

@@ -488,12 +488,16 @@ impl<L> Server<L> {
                 self.router.synonyms(&name).into_iter().map(move |name| (name, execution))
             })
             .collect();
+        let takes_all_names = self.router.takes_all_names();
+        let services = self.router.descriptors().collect();
         let service = stack(self.router.build()?, &self.layer, server.call_timeout);
         let settings = Settings {
             server,
             session: self.session,
             control: self.control,
             observers: Observers::new(self.stats, self.observer),
+            services,
+            takes_all_names,
         };
         Ok(Connections::new(settings, service))
     }

@@ -6,5 +6,7 @@
 
 #[cfg(feature = "http")]
 pub mod http;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "swoft"))]
 mod json;
+#[cfg(feature = "swoft")]
+pub mod swoft;

@@ -15,7 +15,7 @@
 //! | [`logging`] | logs and spans, what is counted |
 //! | [`tls`] | encryption, and who the other end is |
 //! | [`php`] | the same service for PHP callers; PHP servers for Rust callers |
-//! | [`doors`] | HTTP beside Dora's own wire; other protocols of your own |
+//! | [`doors`] | HTTP and Swoft beside Dora's own wire; other protocols of your own |
 //! | [`performance`] | what runs where; handlers that block or compute |
 //! | [`carry`] | over a queue or a WebSocket in place of TCP |
 //! | [`from_tonic`] | for those who know tonic |

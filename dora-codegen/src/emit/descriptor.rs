@@ -16,7 +16,7 @@ pub(super) fn module(service: &Service<'_>) -> TokenStream {
     let group = model.group.as_ref().map(|group| quote!(.with_group(#group)));
     let interface = model.interface.as_ref().map(|interface| quote!(.with_interface(#interface)));
     let names = model.methods.iter().map(|m| naming::method_const(&m.name));
-    let methods = service.methods.iter().map(method);
+    let methods = service.methods.iter().map(|rpc| method(rpc, interface.is_some()));
     let allow = service.allow();
     quote! {
         #[doc = #docs]
@@ -36,7 +36,8 @@ pub(super) fn module(service: &Service<'_>) -> TokenStream {
     }
 }
 
-fn method(method: &Method<'_>) -> TokenStream {
+/// `positional`: whether callers say what they mean by places.
+fn method(method: &Method<'_>, positional: bool) -> TokenStream {
     let model = method.model;
     let constant = naming::method_const(&model.name);
     let docs = format!(" `{}`.", model.path);
@@ -55,12 +56,17 @@ fn method(method: &Method<'_>) -> TokenStream {
         Mode::NoResult => Some(quote!(.with_mode(codegen::Mode::NoResult))),
         Mode::Deferred => Some(quote!(.with_mode(codegen::Mode::Deferred))),
     };
+    let fields = (positional && !model.fields.is_empty()).then(|| {
+        let fields = &model.fields;
+        quote!(.with_fields(&[#(#fields),*]))
+    });
     quote! {
         #[doc = #docs]
         pub static #constant: codegen::Method = codegen::Method::new(&SERVICE, #name, #path)
             #aliases
             #idempotent
             #timeout
-            #mode;
+            #mode
+            #fields;
     }
 }

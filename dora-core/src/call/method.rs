@@ -35,6 +35,7 @@ pub struct Method {
     idempotent: bool,
     timeout: Option<Duration>,
     mode: Mode,
+    fields: &'static [&'static str],
 }
 
 impl ServiceDescriptor {
@@ -99,7 +100,16 @@ impl Method {
     /// The method `name` of `service`, called by `path` (`/package.Service/Method`).
     #[must_use]
     pub const fn new(service: &'static ServiceDescriptor, name: &'static str, path: &'static str) -> Self {
-        Self { service, name, path, aliases: &[], idempotent: false, timeout: None, mode: Mode::Wait }
+        Self {
+            service,
+            name,
+            path,
+            aliases: &[],
+            idempotent: false,
+            timeout: None,
+            mode: Mode::Wait,
+            fields: &[],
+        }
     }
 
     /// The same with legacy API names (option `name`).
@@ -125,6 +135,13 @@ impl Method {
     #[must_use]
     pub const fn with_mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
+    }
+
+    /// The same with the names of its request's fields, in the order of their numbers:
+    /// what callers of its `interface` mean by positional parameters.
+    #[must_use]
+    pub const fn with_fields(self, fields: &'static [&'static str]) -> Self {
+        Self { fields, ..self }
     }
 
     /// The service it belongs to.
@@ -209,6 +226,14 @@ impl Method {
     #[must_use]
     pub const fn timeout(&self) -> Option<Duration> {
         self.timeout
+    }
+
+    /// The names of its request's fields in the order of their numbers, where its
+    /// service has an [`interface`](ServiceDescriptor::interface); else none. A request
+    /// that is one value, as a `google.protobuf.StringValue` is, has one without a name.
+    #[must_use]
+    pub const fn fields(&self) -> &'static [&'static str] {
+        self.fields
     }
 
     /// What a caller waits for who does not say. Default: the result.

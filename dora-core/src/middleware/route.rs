@@ -79,6 +79,11 @@ impl RouterBuilder {
         self.dynamic = Some(Box::new(move |request| Box::pin(handler(request))));
     }
 
+    /// Whether there is a handler of every name that no service has.
+    pub fn takes_all_names(&self) -> bool {
+        self.dynamic.is_some()
+    }
+
     /// The services added so far.
     pub fn descriptors(&self) -> impl Iterator<Item = &'static ServiceDescriptor> {
         self.services.iter().map(|service| service.descriptor())

@@ -20,7 +20,7 @@ pub(crate) async fn call(request: Request<Value>) -> Result<Value, Status> {
         "/t/true" => true.into(),
         "/t/int" => i64::MIN.into(),
         "/t/float" => (0.1 + 0.2).into(),
-        "/t/string" => b"\xe4\xbd\xa0\xe5\xa5\xbd\0bin\xff\xfe".to_vec().into(),
+        "/t/string" => BINARY.to_vec().into(),
         "/t/list" => value!([10, 20, 30]),
         "/t/sparse" => value!({ 5 => "a", 7 => "b", "k" => "c", -3 => "d" }),
         "/t/empty" => value!([]),
@@ -46,6 +46,9 @@ pub(crate) async fn call(request: Request<Value>) -> Result<Value, Status> {
         _ => value!({ "hehe" => "ohyes123" }),
     })
 }
+
+/// A text, a NUL, and bytes that are no text.
+pub(crate) const BINARY: &[u8] = b"\xe4\xbd\xa0\xe5\xa5\xbd\0bin\xff\xfe";
 
 /// What a PHP handler is given: the task.
 fn task(request: &Request<Value>) -> Result<Value, Status> {

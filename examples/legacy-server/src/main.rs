@@ -3,13 +3,15 @@
 //! Every API name ends in one handler, as `doWork` of a PHP Dora-RPC server does.
 
 mod api;
+mod swoft;
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 
 use clap::Parser;
 use dora::http::Forms;
-use dora::{Control, Server};
+use dora::swoft::Swoft;
+use dora::{Control, Request, RequestOrigin, Server, Status, Value};
 use tokio::net::TcpListener;
 
 /// Serves the reference service on the Dora wire, and on other doors.
@@ -23,6 +25,12 @@ struct Args {
     /// control commands and forms from any page are answered.
     #[arg(long)]
     http: Option<SocketAddr>,
+    /// Address of the port of Swoft 2.x, if there is to be one.
+    #[arg(long)]
+    swoft: Option<SocketAddr>,
+    /// Address of the port of Swoft 1.x, if there is to be one.
+    #[arg(long)]
+    swoft_v1: Option<SocketAddr>,
     /// Frames are signed (`SW_DATASIGEN_FLAG`).
     #[arg(long)]
     sign: bool,
@@ -35,7 +43,7 @@ struct Args {
 }
 
 const API_NAMES: &str = "\
-API names, on every port (all others, and none: `hehe` => `ohyes123`):
+API names, on the ports of Dora and HTTP (all others, and none: `hehe` => `ohyes123`):
   /t/echo              its param
   /t/task              the task that a PHP handler is given
   /t/throw _cn 0 _pdo  exceptions with the codes 1231, -42, 0, 100001
@@ -56,7 +64,7 @@ async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     // The command `reloadTask` and SIGUSR1 both end up here: read a configuration anew, say.
     let control = Control::with_reload(|| println!("reloaded"));
-    let mut server = Server::builder().dynamic(api::call).control(control);
+    let mut server = Server::builder().dynamic(call).control(control);
     if args.sign {
         server = match args.salt {
             Some(salt) => server.salt(salt),
@@ -73,10 +81,26 @@ async fn main() -> anyhow::Result<()> {
         ready += &format!(" http {}", listener.local_addr()?);
         server = server.door_with_listener(listener, Forms::new().open_control().any_origin());
     }
+    for (name, address, door) in
+        [("swoft", args.swoft, Swoft::v2()), ("swoft-v1", args.swoft_v1, Swoft::v1())]
+    {
+        let Some(address) = address else { continue };
+        let listener = TcpListener::bind(address).await?;
+        ready += &format!(" {name} {}", listener.local_addr()?);
+        server = server.door_with_listener(listener, door);
+    }
     // Before it is said to be ready: from here on SIGTERM and Ctrl-C mean a drain.
     let end = dora::shutdown_signal();
     println!("{ready}");
     server.serve_with_listener(listener, end).await?;
     println!("drained");
     Ok(())
+}
+
+/// Handles every call, as the door has it that it came through.
+async fn call(request: Request<Value>) -> Result<Value, Status> {
+    match request.origin().map(RequestOrigin::door) {
+        Some("swoft" | "swoft-v1") => swoft::call(request).await,
+        _ => api::call(request).await,
+    }
 }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tower::Service;
 
+use crate::call::method::ServiceDescriptor;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::BoxError;
@@ -102,6 +103,10 @@ pub struct Settings {
     pub control: Control,
     /// Who hears what happens.
     pub observers: Observers,
+    /// The services that are mounted: what doors find methods by.
+    pub services: Vec<&'static ServiceDescriptor>,
+    /// Whether a handler takes all names that they have not.
+    pub takes_all_names: bool,
 }
 
 /// A server without a listener: connections are handed to it one by one, by
@@ -120,7 +125,7 @@ where
 {
     /// Connections to `service`.
     pub fn new(settings: Settings, service: S) -> Self {
-        let Settings { server, session, control, observers } = settings;
+        let Settings { server, session, control, observers, services, takes_all_names } = settings;
         let shared = Shared {
             encoder: session.encoder(),
             config: session,
@@ -132,6 +137,8 @@ where
             costs: Costs::new(server.execution, server.forced.clone()),
             ledger: Arc::new(Ledger::new(server.max_buffered)),
             log: Log::default(),
+            services,
+            takes_all_names,
         };
         Self { service, shared: Arc::new(shared), shutdown: Shutdown::new(), config: server }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::call::method::ServiceDescriptor;
 use crate::wire::encoder::Encoder;
 
 use super::config::SessionConfig;
@@ -29,6 +30,10 @@ pub(super) struct Shared {
     pub(super) ledger: Arc<Ledger>,
     pub(super) costs: Costs,
     pub(super) log: Log,
+    /// The services that are mounted.
+    pub(super) services: Vec<&'static ServiceDescriptor>,
+    /// Whether a handler takes all names that they have not.
+    pub(super) takes_all_names: bool,
 }
 
 impl Shared {

@@ -12,6 +12,7 @@ use tower::util::Oneshot;
 
 use crate::call::BoxFuture;
 use crate::call::body::Body;
+use crate::call::method::ServiceDescriptor;
 use crate::call::observe::Traffic;
 use crate::call::origin::{Connection, RequestOrigin};
 use crate::call::request::Request;
@@ -165,6 +166,19 @@ impl DoorCalls {
             watcher.reached(Phase::Draining).await;
             tokio::time::sleep(linger).await;
         }
+    }
+
+    /// The services that are mounted.
+    #[must_use]
+    pub fn services(&self) -> &[&'static ServiceDescriptor] {
+        &self.shared.services
+    }
+
+    /// Whether a handler takes every name that no service has
+    /// ([`dynamic`](crate::server::Server::dynamic)).
+    #[must_use]
+    pub fn takes_all_names(&self) -> bool {
+        self.shared.takes_all_names
     }
 
     /// Bounds on unpacking.
