@@ -2,15 +2,15 @@
 
 mod doors;
 pub mod register;
+mod serve;
 #[cfg(feature = "tls")]
 mod tls;
 
 use std::fmt;
-use std::future::{Future, pending};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::Stream;
 use tower::Layer;
 use tower::layer::util::{Identity, Stack};
 
@@ -19,7 +19,7 @@ use crate::call::observe::Observer;
 use crate::call::packer::{Packer, PackerSet};
 use crate::call::request::Request;
 use crate::call::response::{Reply, Response};
-use crate::call::status::{BoxError, Status};
+use crate::call::status::Status;
 use crate::discovery::record::RecordError;
 use crate::middleware::route::{DuplicateName, Router, RouterBuilder};
 use crate::middleware::serves::Serves;
@@ -28,20 +28,16 @@ use crate::pack::limits::Limits;
 use crate::pack::message::open;
 use crate::pack::value::Value;
 use crate::stub::in_process::InProcess;
-use crate::transport::io::address::{Address, AddressError};
-use crate::transport::server::accept::{Accept, Stood};
-use crate::transport::server::bind::{ListenError, bind};
+use crate::transport::io::address::AddressError;
+use crate::transport::server::bind::ListenError;
 use crate::transport::server::config::SessionConfig;
-use crate::transport::server::connections::{Connections, ServerConfig, Settings};
+use crate::transport::server::connections::ServerConfig;
 use crate::transport::server::control::Control;
 use crate::transport::server::cost::Execution;
-use crate::transport::server::incoming::Incoming;
-use crate::transport::server::observers::Observers;
-use crate::transport::server::signal::until;
 use crate::transport::server::stats::Stats;
 use crate::wire::checksum::Salt;
 
-use self::doors::{Opening, listen};
+use self::doors::Opening;
 use self::register::{Registration, UnknownAddress};
 
 /// A server that is being put together.
@@ -362,144 +358,6 @@ impl<L> Server<L> {
     pub fn share_address(mut self) -> Self {
         self.share_address = true;
         self
-    }
-
-    /// Listens on `address` (`host:port`, `[::1]:9567`, `unix:/run/x.sock`) and
-    /// serves for ever.
-    ///
-    /// # Errors
-    /// See [`ServeError`].
-    pub async fn serve<S>(
-        self,
-        address: impl TryInto<Address, Error: Into<AddressError>>,
-    ) -> Result<(), ServeError>
-    where
-        L: Layer<Router, Service = S> + 'static,
-        S: Serves,
-    {
-        self.serve_with_shutdown(address, pending()).await
-    }
-
-    /// Listens on `address` and serves until `signal` ends; then stops accepting,
-    /// lets the running calls end, and closes.
-    ///
-    /// # Errors
-    /// See [`ServeError`].
-    pub async fn serve_with_shutdown<S>(
-        self,
-        address: impl TryInto<Address, Error: Into<AddressError>>,
-        signal: impl Future<Output = ()>,
-    ) -> Result<(), ServeError>
-    where
-        L: Layer<Router, Service = S> + 'static,
-        S: Serves,
-    {
-        let address = address.try_into().map_err(Into::into)?;
-        let listener = bind(&address, self.share_address).await?;
-        self.serve_with_listener(listener, signal).await
-    }
-
-    /// As [`serve_with_shutdown`](Self::serve_with_shutdown), on a listener that
-    /// stands already: tokio's `TcpListener` or `UnixListener`.
-    ///
-    /// # Errors
-    /// Two services claim one name; a door's address cannot be listened on; or it cannot be
-    /// [registered](Self::register).
-    pub async fn serve_with_listener<S>(
-        mut self,
-        listener: impl Accept,
-        signal: impl Future<Output = ()>,
-    ) -> Result<(), ServeError>
-    where
-        L: Layer<Router, Service = S> + 'static,
-        S: Serves,
-    {
-        let registration = std::mem::take(&mut self.registration);
-        let tls = self.server.upgrade.is_some();
-        let services = self.router.descriptors();
-        let announcements = registration.announcements(listener.address(), &self.session, tls, services)?;
-        let signal = until(signal, self.control.clone());
-        let (doors, shared) = (std::mem::take(&mut self.doors), self.share_address);
-        let connections = self.connections()?;
-        let entrances = listen(doors, shared).await?;
-        let mut announced = announcements.begin();
-        let stop = async {
-            signal.await;
-            // First, so that callers go elsewhere before they are told to.
-            announced.withdraw().await;
-        };
-        connections.accept_beside(listener, entrances, stop).await;
-        // Where not the signal was the end, but the listener.
-        announced.withdraw().await;
-        Ok(())
-    }
-
-    /// As [`serve_with_listener`](Self::serve_with_listener), on connections that
-    /// come from a stream: sockets of tokio, or any [`Incoming`]. The server ends
-    /// with the stream, too.
-    ///
-    /// # Errors
-    /// Two services claim one name, or a door's address cannot be listened on.
-    pub async fn serve_incoming<S, C, E>(
-        self,
-        incoming: impl Stream<Item = Result<C, E>> + Send + Unpin,
-        signal: impl Future<Output = ()>,
-    ) -> Result<(), ServeError>
-    where
-        C: Into<Incoming>,
-        E: Into<BoxError>,
-        L: Layer<Router, Service = S> + 'static,
-        S: Serves,
-    {
-        self.serve_with_listener(Stood(incoming), signal).await
-    }
-
-    /// The server without a listener: connections are handed to it one by one, those
-    /// of a [`door`](Self::door) too ([`Connections::serve_through`]): no port of one is
-    /// opened.
-    ///
-    /// ```
-    /// use dora::Server;
-    /// use dora::Incoming;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), dora::ServeError> {
-    /// let server = Server::builder().connections()?;
-    /// let (near, far) = tokio::io::duplex(64 << 10);
-    /// tokio::spawn(server.serve(Incoming::new(far)));
-    /// # drop(near);
-    /// server.drain().await;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// Two services claim one name.
-    pub fn connections<S>(self) -> Result<Connections<Stacked<S>>, ServeError>
-    where
-        L: Layer<Router, Service = S> + 'static,
-        S: Serves,
-    {
-        let mut server = self.server;
-        server.forced = server
-            .forced
-            .into_iter()
-            .flat_map(|(name, execution)| {
-                self.router.synonyms(&name).into_iter().map(move |name| (name, execution))
-            })
-            .collect();
-        let takes_all_names = self.router.takes_all_names();
-        let services = self.router.descriptors().collect();
-        let service = stack(self.router.build()?, &self.layer, server.call_timeout);
-        let settings = Settings {
-            server,
-            session: self.session,
-            control: self.control,
-            observers: Observers::new(self.stats, self.observer),
-            services,
-            takes_all_names,
-        };
-        Ok(Connections::new(settings, service))
     }
 }
 
