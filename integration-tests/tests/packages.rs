@@ -81,9 +81,11 @@ fn each_has_readme_and_licences_and_nothing_of_the_workshop() {
         let name = text(&package, "name");
         let (files, _) = cargo(&["package", "--list", "--allow-dirty", "--offline", "--package", name]);
         let files: BTreeSet<_> = files.lines().map(|file| file.replace('\\', "/")).collect();
-        for file in ["Cargo.toml", "README.md", "LICENSE-MIT", "LICENSE-APACHE", "src/lib.rs"] {
+        for file in ["Cargo.toml", "README.md", "LICENSE-MIT", "LICENSE-APACHE"] {
             assert!(files.contains(file), "{name} has no {file}");
         }
+        let code = ["src/lib.rs", "src/main.rs"];
+        assert!(code.iter().any(|file| files.contains(*file)), "{name} has none of {code:?}");
         let ours = ["src/", "proto/", "docs/"];
         for file in files.iter().filter(|file| file.contains('/')) {
             assert!(ours.iter().any(|folder| file.starts_with(folder)), "{name} has {file}");
