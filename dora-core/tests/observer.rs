@@ -154,6 +154,28 @@ async fn idle_connections_and_calls_that_are_shed_are_heard_of() {
     notes.wait_for("closed: idle").await;
 }
 
+#[tokio::test]
+async fn a_server_that_is_dropped_has_not_drained() {
+    for (drains, why) in [(true, "closed: drained"), (false, "closed: lost: whoever served it has let it go")]
+    {
+        let notes = Notes::default();
+        let (listener, address) = listen().await;
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let server = Server::builder()
+            .dynamic(|request: Request<Value>| async move { Ok::<_, Status>(request.into_body()) });
+        let server = server.observer(notes.clone());
+        let served = tokio::spawn(server.serve_with_listener(listener, async { drop(stopped.await) }));
+        let _idle = TcpStream::connect(&address).await.expect("it listens");
+        notes.wait_for("accepted").await;
+        if drains {
+            stop.send(()).expect("served");
+        } else {
+            served.abort();
+        }
+        notes.wait_for(why).await;
+    }
+}
+
 /// An address where somebody listens, or did.
 async fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

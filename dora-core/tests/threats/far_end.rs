@@ -164,6 +164,41 @@ async fn packing_follows_what_each_connections_server_can() {
     }
 }
 
+/// Whoever may make a call again must know that it cannot have run.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_a_connection_until_its_deadline_was_never_sent() {
+    let (near_ends, mut connected) = mpsc::unbounded_channel();
+    let open = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let gate = std::sync::Arc::clone(&open);
+    let endpoint = Endpoint::new("far:1").expect("host:port").connect_timeout(60 * SECOND);
+    let endpoint = endpoint.connect_with(move |_| {
+        let (near, stream) = tokio::io::duplex(1 << 16);
+        let (sent, gate) = (
+            near_ends.send(Far { stream, buffer: BytesMut::new(), salt: None }),
+            std::sync::Arc::clone(&gate),
+        );
+        async move {
+            gate.acquire().await.expect("never closed").forget();
+            sent.map(|()| near).map_err(|_| std::io::ErrorKind::ConnectionRefused.into())
+        }
+    });
+    let channel = endpoint.connect_lazy().expect("settings");
+    let start = Instant::now();
+    let brief = channel.dynamic().call("/brief", value!(1)).timeout(SECOND);
+    let status = brief.await.expect_err("there is no connection");
+    assert_eq!((status.code(), status.is_unsent()), (Code::DeadlineExceeded, true), "{status}");
+    assert!(status.message().contains("before a connection stood"), "{status}");
+    assert!(start.elapsed() < 2 * SECOND);
+    let patient = channel.dynamic().call("/patient", value!(1)).timeout(50 * SECOND).spawn();
+    open.add_permits(1);
+    let mut far = next(&mut connected).await;
+    let request = far.request().await;
+    let Calls::One(call) = &request.packet.as_ref().expect("a request").calls else { panic!("one call") };
+    assert_eq!(call.name.as_str(), "/patient", "what was called unsent is never sent");
+    far.answer(&request, None).await;
+    patient.await.expect("no panic").expect("answered");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_draining_server_gets_no_more_calls_and_answers_those_it_has() {
     let (channel, mut far_ends) = channel(|endpoint| endpoint);

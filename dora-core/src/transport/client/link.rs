@@ -354,11 +354,14 @@ impl Link {
 
     fn expire_lane(&self, id: u32, now: Instant) {
         let status = self.status(Status::raw(dora_code::TIMEOUT, "no answer before the deadline"));
+        let unsent = status.clone().with_message("the deadline passed before a connection stood").unsent();
         loop {
             let mut outside = Outside::default();
             let mut core = self.core.lock();
+            // What expired is not written when there is one.
+            let status = if core.current.id == id && core.state.is_connecting() { &unsent } else { &status };
             let Some(lane) = core.lane(id) else { return };
-            let count = lane.table.expire(now, BATCH, &status, &mut outside.wakers);
+            let count = lane.table.expire(now, BATCH, status, &mut outside.wakers);
             lane.given_up |= count > 0;
             if count > 0 && self.endpoint.is_serial() {
                 core.spoil(&mut outside);

@@ -83,6 +83,11 @@ impl LinkState {
         matches!(self, Self::Connected)
     }
 
+    /// Whether calls wait for a connection, and nothing of theirs has left.
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self, Self::Connecting)
+    }
+
     /// Whether no channel is left.
     pub(super) fn is_leaving(&self) -> bool {
         matches!(self, Self::Leaving)

@@ -103,8 +103,8 @@ where
                     cx.waker().wake_by_ref();
                 }
             }
-            if phase == Phase::Closing {
-                return Poll::Ready(After::End(connection.session.cut(), Closed::Drained));
+            if phase >= Phase::Closing {
+                return Poll::Ready(After::End(connection.session.cut(), phase.why()));
             }
             connection.poll_turn(cx)
         });

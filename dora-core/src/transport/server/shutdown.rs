@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use crate::call::observe::Closed;
+
 /// What the connections of a server are to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -16,6 +18,18 @@ pub(super) enum Phase {
     Draining,
     /// Close now.
     Closing,
+    /// The same: whoever served has let it go without a drain.
+    Abandoned,
+}
+
+impl Phase {
+    /// Why connections are over in this phase.
+    pub(super) fn why(self) -> Closed {
+        match self {
+            Self::Abandoned => Closed::Lost("whoever served it has let it go".to_owned()),
+            _ => Closed::Drained,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -66,18 +80,28 @@ impl Shutdown {
 
 impl Drop for Shutdown {
     fn drop(&mut self) {
-        self.set(Phase::Closing);
+        self.set(match self.0.phase() {
+            Phase::Serving => Phase::Abandoned,
+            _ => Phase::Closing,
+        });
+    }
+}
+
+impl State {
+    fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::SeqCst) {
+            0 => Phase::Serving,
+            1 => Phase::Draining,
+            2 => Phase::Closing,
+            _ => Phase::Abandoned,
+        }
     }
 }
 
 impl Watcher {
     /// What is to be done now.
     pub(super) fn phase(&self) -> Phase {
-        match self.0.phase.load(Ordering::SeqCst) {
-            0 => Phase::Serving,
-            1 => Phase::Draining,
-            _ => Phase::Closing,
-        }
+        self.0.phase()
     }
 
     /// Ends when the phase changes after this was called.

@@ -97,7 +97,7 @@ impl Porch {
             end.why = Some(tokio::select! {
                 biased;
                 why = door.serve(stream, calls) => why,
-                () = watcher.reached(Phase::Closing) => Closed::Drained,
+                () = watcher.reached(Phase::Closing) => watcher.phase().why(),
             });
         }
     }
