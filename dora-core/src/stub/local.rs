@@ -39,8 +39,12 @@ where
     each(request, call)
 }
 
-/// As [`serve`], for calls whose methods are known already, or need not be.
-pub(super) fn each<F>(request: Request, call: F) -> BoxFuture<Response>
+/// Calls `call` for each call of a request, as its caller wants it: a batch is taken apart
+/// and its calls run concurrently; who does not wait for the result is acknowledged
+/// first, while the call runs on in the background. A panic ends its own call. For calls
+/// whose methods are known already, or need not be: for services that know neither
+/// batches nor modes.
+pub fn each<F>(request: Request, call: F) -> BoxFuture<Response>
 where
     F: Fn(Request) -> BoxFuture<Response> + Send + 'static,
 {

@@ -11,7 +11,7 @@ pub mod handlers;
 pub mod in_process;
 pub mod joins;
 pub mod layered;
-pub(crate) mod local;
+pub mod local;
 pub mod mock;
 pub mod pending;
 pub mod results;

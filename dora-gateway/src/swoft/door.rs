@@ -5,7 +5,8 @@ use dora_core::transport::server::door::calls::DoorCalls;
 use dora_core::transport::server::door::stream::DoorStream;
 use dora_core::transport::server::door::{Door, DoorFuture};
 
-use super::serve::{Dialect, Version, serve};
+use super::dialect::{Dialect, Version};
+use super::serve::serve;
 
 /// Swoft RPC for callers in PHP: JSON in frames that an end mark ends.
 ///
@@ -100,8 +101,7 @@ impl Swoft {
     /// `end` is empty.
     #[must_use]
     pub fn package_eof(mut self, end: impl Into<Bytes>) -> Self {
-        self.dialect.end = end.into();
-        assert!(!self.dialect.end.is_empty(), "an end mark of no bytes ends no frame");
+        self.dialect = self.dialect.ended(end.into());
         self
     }
 }

@@ -19,31 +19,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::asked::Asked;
+use super::dialect::{Dialect, Version, holds};
 use super::failure::Failure;
 use super::frames::{Frames, TooLong};
 use super::params::message;
 use super::{v1, v2};
 use crate::json::put_body;
-
-/// What two ends have to agree on.
-#[derive(Clone, Debug)]
-pub(super) struct Dialect {
-    pub(super) version: Version,
-    /// Ends a frame.
-    pub(super) end: Bytes,
-}
-
-impl Dialect {
-    pub(super) const V1: Self = Self { version: Version::V1, end: Bytes::from_static(b"\r\n") };
-    pub(super) const V2: Self = Self { version: Version::V2, end: Bytes::from_static(b"\r\n\r\n") };
-}
-
-/// Whose packets they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
-    V1,
-    V2,
-}
 
 impl Version {
     fn read(self, frame: &Bytes, limits: &Limits) -> Result<Asked, Failure> {
@@ -176,11 +157,6 @@ fn refuse(failure: &Failure, calls: &DoorCalls, dialect: &Dialect) -> Vec<u8> {
         calls.refused(&status);
     }
     dialect.version.failure(failure)
-}
-
-/// Whether a frame ends within `bytes`.
-pub(super) fn holds(bytes: &[u8], end: &[u8]) -> bool {
-    bytes.windows(end.len()).any(|window| window == end)
 }
 
 /// The members of a request.

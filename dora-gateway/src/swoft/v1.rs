@@ -10,6 +10,8 @@ use super::asked::{Asked, note, text};
 use super::failure::{Failure, is_plain};
 use crate::json::put_str;
 
+/// The status of a result.
+pub(super) const GOOD: i64 = 200;
 /// The status of what died.
 const DIED: i64 = 500;
 

@@ -11,11 +11,11 @@ use super::asked::{Asked, note, text};
 use super::failure::{Failure, is_plain};
 use crate::json::put_str;
 
-const PARSE_ERROR: i64 = -32_700;
-const INVALID_REQUEST: i64 = -32_600;
-const METHOD_NOT_FOUND: i64 = -32_601;
-const INVALID_PARAMS: i64 = -32_602;
-const INTERNAL_ERROR: i64 = -32_603;
+pub(super) const PARSE_ERROR: i64 = -32_700;
+pub(super) const INVALID_REQUEST: i64 = -32_600;
+pub(super) const METHOD_NOT_FOUND: i64 = -32_601;
+pub(super) const INVALID_PARAMS: i64 = -32_602;
+pub(super) const INTERNAL_ERROR: i64 = -32_603;
 
 /// Reads a request. `jsonrpc` and `id` are not looked at, as in PHP.
 pub(super) fn read(frame: &Bytes, limits: &Limits) -> Result<Asked, Failure> {
