@@ -97,7 +97,7 @@ pub use dora_core::middleware::breaker::circuit::{
     BreakerCause, BreakerChange, BreakerState, CircuitBreaker,
 };
 pub use dora_core::middleware::breaker::policy::{BreakerOutcome, BreakerPolicy};
-pub use dora_core::middleware::breaker::service::{Breaker, BreakerLayer};
+pub use dora_core::middleware::breaker::service::{Breaker, BreakerLayer, SharedBreakerLayer};
 pub use dora_core::middleware::fallback::{Fallback, FallbackCause, FallbackLayer};
 pub use dora_core::middleware::hedge::policy::HedgePolicy;
 pub use dora_core::middleware::hedge::service::{Hedge, HedgeLayer};

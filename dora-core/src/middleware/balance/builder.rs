@@ -1,5 +1,6 @@
 //! How a fleet treats its instances and calls.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tower::discover::Discover;
 use crate::call::status::{BoxError, Status};
 use crate::discovery::record::InstanceRecord;
 use crate::discovery::watch::Watch;
-use crate::middleware::breaker::circuit::CircuitBreaker;
+use crate::middleware::breaker::circuit::{BreakerChange, CircuitBreaker, OnChange};
 use crate::middleware::breaker::policy::BreakerPolicy;
 use crate::middleware::hedge::policy::HedgePolicy;
 use crate::middleware::retry::policy::RetryPolicy;
@@ -46,11 +47,22 @@ pub struct FleetBuilder {
     pub(super) retry: Option<RetryPolicy>,
     pub(super) hedge: Option<HedgePolicy>,
     pub(super) balance: Balance,
-    pub(super) breaker: Option<BreakerPolicy>,
+    breaker: Option<Arc<BreakerPolicy>>,
+    on_breaker_change: OnBreakerChange,
     pub(super) most_ejected: f64,
     slow_start: Duration,
     connections: usize,
     warm_up: bool,
+}
+
+/// Who hears of breakers' changes.
+#[derive(Clone, Default)]
+struct OnBreakerChange(Option<OnChange>);
+
+impl fmt::Debug for OnBreakerChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "somebody" } else { "nobody" })
+    }
 }
 
 impl FleetBuilder {
@@ -83,7 +95,25 @@ impl FleetBuilder {
     /// Default: [`BreakerPolicy::new`].
     #[must_use]
     pub fn breaker(mut self, policy: impl Into<Option<BreakerPolicy>>) -> Self {
-        self.breaker = policy.into();
+        self.breaker = policy.into().map(Arc::new);
+        self
+    }
+
+    /// Calls `function` after each change of an instance's breaker, on the thread of the call
+    /// that brought it. A panic of it is logged. Default: nobody; each change is logged under
+    /// `dora::breaker` in any case.
+    ///
+    /// ```
+    /// use dora::Fleet;
+    ///
+    /// let builder = Fleet::builder().on_breaker_change(|change| {
+    ///     println!("{:?}: {:?} -> {:?}, {}", change.instance, change.from, change.to, change.cause);
+    /// });
+    /// # drop(builder);
+    /// ```
+    #[must_use]
+    pub fn on_breaker_change(mut self, function: impl Fn(&BreakerChange) + Send + Sync + 'static) -> Self {
+        self.on_breaker_change = OnBreakerChange(Some(Arc::new(function)));
         self
     }
 
@@ -218,7 +248,10 @@ impl FleetBuilder {
     }
 
     pub(super) fn node<S>(&self, key: InstanceKey, services: Vec<S>) -> Arc<Node<S>> {
-        let breaker = self.breaker.clone().map(CircuitBreaker::new);
+        let breaker = self.breaker.clone().map(|policy| {
+            let on_change = self.on_breaker_change.0.clone();
+            CircuitBreaker::with(policy, Some(Arc::clone(&key.name)), false, on_change)
+        });
         Arc::new(Node::new(key, services, breaker, self.slow_start))
     }
 }
@@ -229,7 +262,8 @@ impl Default for FleetBuilder {
             retry: Some(RetryPolicy::new()),
             hedge: None,
             balance: Balance::default(),
-            breaker: Some(BreakerPolicy::new()),
+            breaker: Some(Arc::new(BreakerPolicy::new())),
+            on_breaker_change: OnBreakerChange::default(),
             most_ejected: 0.5,
             slow_start: Duration::from_secs(10),
             connections: 1,

@@ -1,6 +1,7 @@
 //! Circuits that many calls share, and those who look at them.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ const MOST_METHODS: usize = 1_024;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BreakerChange {
+    /// The instance of a fleet, if the breaker is that of one.
+    pub instance: Option<Arc<str>>,
     /// The method, where each has a circuit of its own.
     pub method: Option<MethodName>,
     /// The state that was left.
@@ -36,7 +39,7 @@ pub struct BreakerChange {
     pub cause: BreakerCause,
 }
 
-pub(super) type OnChange = Arc<dyn Fn(&BreakerChange) + Send + Sync>;
+pub(in crate::middleware) type OnChange = Arc<dyn Fn(&BreakerChange) + Send + Sync>;
 
 /// The circuit, or circuits, of one service: to look at, and to hold open or
 /// closed by hand. Cheap to clone; all clones are the same breaker.
@@ -56,6 +59,8 @@ pub struct CircuitBreaker(Arc<Shared>);
 
 struct Shared {
     policy: Arc<BreakerPolicy>,
+    /// Whose it is, in a fleet.
+    instance: Option<Arc<str>>,
     /// The one of all methods, or of those that have none of their own.
     common: Arc<Circuit>,
     /// `None`: they share the one.
@@ -73,33 +78,65 @@ impl CircuitBreaker {
     /// A breaker with one circuit for all methods.
     #[must_use]
     pub fn new(policy: BreakerPolicy) -> Self {
-        Self::with(Arc::new(policy), false, None)
+        Self::with(Arc::new(policy), None, false, None)
     }
 
-    pub(super) fn with(policy: Arc<BreakerPolicy>, per_method: bool, on_change: Option<OnChange>) -> Self {
+    /// A breaker of an instance of a fleet, or of a service.
+    pub(in crate::middleware) fn with(
+        policy: Arc<BreakerPolicy>,
+        instance: Option<Arc<str>>,
+        per_method: bool,
+        on_change: Option<OnChange>,
+    ) -> Self {
         let common = Circuit::new(None, &policy);
-        Self(Arc::new(Shared { policy, common, methods: per_method.then(RwLock::default), on_change }))
+        let methods = per_method.then(RwLock::default);
+        Self(Arc::new(Shared { policy, instance, common, methods, on_change }))
     }
 
-    /// Its state; where each method has a circuit of its own, that of the methods
-    /// which were not called yet.
+    /// Its state; where each method has a circuit of its own, that of the one which is
+    /// the furthest from closed.
     #[must_use]
     pub fn state(&self) -> BreakerState {
-        self.0.common.machine.lock().state()
+        let states = self.circuits().into_iter().map(|circuit| circuit.machine.lock().state());
+        states.max_by_key(|state| state.severity()).unwrap_or(BreakerState::Closed)
     }
 
-    /// The state of a method's circuit, by the method's canonical path.
+    /// The state of a method's circuit, by the method's canonical path; of a method
+    /// that was not called yet, where each has a circuit, how it will begin.
     #[must_use]
     pub fn state_of(&self, method: &MethodName) -> BreakerState {
-        let Some(methods) = &self.0.methods else { return self.state() };
-        methods.read().get(method).map_or_else(|| self.state(), |circuit| circuit.machine.lock().state())
+        self.known(method).machine.lock().state()
     }
 
-    /// Whether a call that is made now would be let through: of any method, where
-    /// each has a circuit of its own.
+    /// Whether a call that is made now would be let through: of any method that was
+    /// called, where each has a circuit of its own.
     #[must_use]
     pub fn admits(&self) -> bool {
-        self.0.common.machine.lock().admits(Instant::now())
+        let now = Instant::now();
+        let admits = |circuit: &Arc<Circuit>| circuit.machine.lock().admits(now);
+        let methods = self.0.methods.as_ref();
+        admits(&self.0.common) && methods.is_none_or(|methods| methods.read().values().all(admits))
+    }
+
+    /// Whether a call of this method that is made now would be let through.
+    #[must_use]
+    pub fn admits_method(&self, method: &MethodName) -> bool {
+        self.known(method).machine.lock().admits(Instant::now())
+    }
+
+    /// All its circuits.
+    fn circuits(&self) -> Vec<Arc<Circuit>> {
+        let mut circuits = vec![Arc::clone(&self.0.common)];
+        if let Some(methods) = &self.0.methods {
+            circuits.extend(methods.read().values().cloned());
+        }
+        circuits
+    }
+
+    /// The circuit of a method; the common one if it has none of its own.
+    fn known(&self, method: &MethodName) -> Arc<Circuit> {
+        let own = self.0.methods.as_ref().and_then(|methods| methods.read().get(method).cloned());
+        own.unwrap_or_else(|| Arc::clone(&self.0.common))
     }
 
     /// Refuses all calls until [`automatic`](Self::automatic) is called.
@@ -119,11 +156,7 @@ impl CircuitBreaker {
     }
 
     fn force(&self, hold: Option<Hold>) {
-        let mut circuits = vec![Arc::clone(&self.0.common)];
-        if let Some(methods) = &self.0.methods {
-            circuits.extend(methods.read().values().cloned());
-        }
-        for circuit in circuits {
+        for circuit in self.circuits() {
             let step = circuit.machine.lock().force(hold, Instant::now());
             self.tell(&circuit, step);
         }
@@ -173,15 +206,26 @@ impl CircuitBreaker {
         Arc::clone(circuit)
     }
 
-    /// Outside of the lock: what hears of it may ask for the state.
+    /// Outside of the lock: what hears of it may ask for the state. A panic of it is not
+    /// the call's that brought the change.
     fn tell(&self, circuit: &Circuit, step: Option<Step>) {
         let Some((from, to, cause)) = step else { return };
-        match &circuit.method {
-            Some(method) => tracing::info!(target: "dora::breaker", %method, ?from, ?to, ?cause, "circuit"),
-            None => tracing::info!(target: "dora::breaker", ?from, ?to, ?cause, "circuit"),
-        }
+        let (instance, method) = (&self.0.instance, &circuit.method);
+        tracing::info!(
+            target: "dora::breaker",
+            instance = instance.as_deref(),
+            method = method.as_ref().map(MethodName::as_str),
+            ?from,
+            ?to,
+            ?cause,
+            "circuit"
+        );
         if let Some(on_change) = &self.0.on_change {
-            on_change(&BreakerChange { method: circuit.method.clone(), from, to, cause });
+            let change =
+                BreakerChange { instance: instance.clone(), method: method.clone(), from, to, cause };
+            if catch_unwind(AssertUnwindSafe(|| on_change(&change))).is_err() {
+                tracing::error!(target: "dora::breaker", "what hears of a breaker's changes has panicked");
+            }
         }
     }
 }

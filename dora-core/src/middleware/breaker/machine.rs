@@ -34,6 +34,18 @@ pub enum BreakerState {
     ForcedClosed,
 }
 
+impl BreakerState {
+    /// How far it is from closed.
+    pub(super) const fn severity(self) -> u8 {
+        match self {
+            Self::Closed | Self::ForcedClosed => 0,
+            Self::HalfOpen => 1,
+            Self::Open => 2,
+            Self::ForcedOpen => 3,
+        }
+    }
+}
+
 /// Why a state was left.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]

@@ -62,50 +62,43 @@ use super::policy::BreakerPolicy;
 /// ```
 #[derive(Clone)]
 pub struct BreakerLayer {
-    kind: Kind,
-}
-
-#[derive(Clone)]
-enum Kind {
-    /// A breaker for each service.
-    Each { policy: Arc<BreakerPolicy>, per_method: bool, on_change: Option<OnChange> },
-    /// One for all.
-    Shared(CircuitBreaker),
+    policy: Arc<BreakerPolicy>,
+    per_method: bool,
+    on_change: Option<OnChange>,
 }
 
 impl BreakerLayer {
     /// A breaker for each service that the layer is put around.
     #[must_use]
     pub fn new(policy: BreakerPolicy) -> Self {
-        Self { kind: Kind::Each { policy: Arc::new(policy), per_method: false, on_change: None } }
-    }
-
-    /// The same breaker around all services: for one that is reached in several
-    /// ways, or to have the breaker at hand.
-    #[must_use]
-    pub fn shared(breaker: CircuitBreaker) -> Self {
-        Self { kind: Kind::Shared(breaker) }
+        Self { policy: Arc::new(policy), per_method: false, on_change: None }
     }
 
     /// Gives each method a circuit of its own: one method that fails does not stop
-    /// the others. The first 1,024 names have their own, others share one. Of
-    /// no effect on a [`shared`](Self::shared) breaker.
+    /// the others. The first 1,024 names have their own, others share one.
     #[must_use]
     pub fn per_method(mut self) -> Self {
-        if let Kind::Each { per_method, .. } = &mut self.kind {
-            *per_method = true;
-        }
+        self.per_method = true;
         self
     }
 
     /// Calls `function` after each change of a state, on the thread of the call
-    /// that brought it. Of no effect on a [`shared`](Self::shared) breaker.
+    /// that brought it. A panic of it is logged.
     #[must_use]
     pub fn on_change(mut self, function: impl Fn(&BreakerChange) + Send + Sync + 'static) -> Self {
-        if let Kind::Each { on_change, .. } = &mut self.kind {
-            *on_change = Some(Arc::new(function));
-        }
+        self.on_change = Some(Arc::new(function));
         self
+    }
+
+    /// One breaker, as told so far, for all services that the layer is put around: for one
+    /// that is reached in several ways, or to have the breaker at hand.
+    #[must_use]
+    pub fn shared(self) -> SharedBreakerLayer {
+        SharedBreakerLayer { breaker: self.breaker() }
+    }
+
+    fn breaker(&self) -> CircuitBreaker {
+        CircuitBreaker::with(Arc::clone(&self.policy), None, self.per_method, self.on_change.clone())
     }
 }
 
@@ -113,22 +106,44 @@ impl<S> Layer<S> for BreakerLayer {
     type Service = Breaker<S>;
 
     fn layer(&self, inner: S) -> Breaker<S> {
-        let breaker = match &self.kind {
-            Kind::Each { policy, per_method, on_change } => {
-                CircuitBreaker::with(Arc::clone(policy), *per_method, on_change.clone())
-            }
-            Kind::Shared(breaker) => breaker.clone(),
-        };
-        Breaker { inner, breaker }
+        Breaker { inner, breaker: self.breaker() }
     }
 }
 
 impl fmt::Debug for BreakerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            Kind::Each { policy, .. } => f.debug_tuple("BreakerLayer").field(policy).finish(),
-            Kind::Shared(breaker) => f.debug_tuple("BreakerLayer").field(breaker).finish(),
-        }
+        f.debug_struct("BreakerLayer")
+            .field("policy", &self.policy)
+            .field("per_method", &self.per_method)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A [`BreakerLayer`] whose services have one breaker together.
+#[derive(Clone, Debug)]
+pub struct SharedBreakerLayer {
+    breaker: CircuitBreaker,
+}
+
+impl SharedBreakerLayer {
+    /// A layer with this breaker.
+    #[must_use]
+    pub fn new(breaker: CircuitBreaker) -> Self {
+        Self { breaker }
+    }
+
+    /// The breaker, to look at or to hold open or closed.
+    #[must_use]
+    pub fn breaker(&self) -> &CircuitBreaker {
+        &self.breaker
+    }
+}
+
+impl<S> Layer<S> for SharedBreakerLayer {
+    type Service = Breaker<S>;
+
+    fn layer(&self, inner: S) -> Breaker<S> {
+        Breaker { inner, breaker: self.breaker.clone() }
     }
 }
 

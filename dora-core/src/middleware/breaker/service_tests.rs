@@ -231,3 +231,36 @@ async fn under_concurrency_no_probe_is_too_many() {
         assert_eq!(breaker.breaker().state(), BreakerState::Closed);
     }
 }
+
+#[tokio::test]
+async fn one_breaker_of_several_services_is_told_like_any_other() {
+    let changes = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&changes);
+    let counted = layer().per_method().on_change(move |_| {
+        seen.fetch_add(1, Ordering::SeqCst);
+    });
+    let shared = counted.shared();
+    let (one, other) = (shared.layer(service()), shared.layer(service()));
+    for _ in 0..2 {
+        let _ = one.clone().oneshot(request("/fail")).await;
+    }
+    assert_eq!(changes.load(Ordering::SeqCst), 1);
+    let refused = other.clone().oneshot(request("/fail")).await.expect_err("open for both");
+    assert!(refused.message().contains("the circuit breaker of /fail is open"), "{refused}");
+    assert!(other.oneshot(request("/ok")).await.is_ok(), "each method has its own");
+
+    let (breaker, fail, ok) = (shared.breaker(), request("/fail"), request("/ok"));
+    assert_eq!((breaker.state(), breaker.admits()), (BreakerState::Open, false), "one of them is");
+    assert!(!breaker.admits_method(fail.method()) && breaker.admits_method(ok.method()));
+    assert_eq!(breaker.state_of(ok.method()), BreakerState::Closed);
+}
+
+#[tokio::test]
+async fn a_panic_of_who_hears_of_changes_is_not_the_calls() {
+    let breaker = layer().on_change(|_| panic!("as told")).layer(service());
+    for _ in 0..2 {
+        let error = breaker.clone().oneshot(request("/fail")).await.expect_err("fails");
+        assert_eq!(error.code(), Code::Internal);
+    }
+    assert_eq!(breaker.breaker().state(), BreakerState::Open);
+}
