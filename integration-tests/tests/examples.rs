@@ -28,7 +28,7 @@ fn each_example_builds_where_it_is_copied_to() {
         assert!(program.is_file(), "{}", program.display());
         built += 1;
     }
-    assert!(built >= 4, "{built} examples");
+    assert!(built >= 5, "{built} examples");
 }
 
 #[test]
@@ -51,6 +51,37 @@ fn the_copied_carrier_carries_calls() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
     assert_eq!(said.lines().collect::<Vec<_>>(), ["Good day, Ada!", "Good day, Bob!"]);
+}
+
+#[test]
+fn the_copied_resilience_reports_how_calls_survive() {
+    let elsewhere = Elsewhere::new("survive");
+    let program = build(&copied("resilience", &elsewhere), "resilience");
+    let output = Command::new(program).current_dir(elsewhere.path()).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<_> = said.lines().collect();
+    let at = |words: &str| {
+        let found = lines.iter().position(|line| line.contains(words));
+        found.unwrap_or_else(|| panic!("{words:?} is missing in:\n{said}"))
+    };
+    let (dies, dead) = (at("instance a dies"), at("all instances are dead"));
+    let (back, end) = (at("all instances come back"), at("in all:"));
+    // By instances, by the fallback, and failed, in the lines of a scene.
+    let sums = |scene: &[&str]| {
+        let mut sums = [0_u64; 3];
+        for line in scene.iter().filter(|line| !line.contains("breaker")) {
+            let counts = line.split_whitespace().skip(1).take(3);
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count.parse::<u64>().expect(line));
+        }
+        sums
+    };
+    let breaks = |scene: &[&str], words: &str| scene.iter().any(|line| line.contains(words));
+    assert!(sums(&lines[dies + 1..dead])[0] > 0, "the others go on:\n{said}");
+    assert!(breaks(&lines[dies + 1..dead], "breaker of a: Closed -> Open"), "{said}");
+    assert!(sums(&lines[dead + 1..back])[1] > 0, "the fallback answers:\n{said}");
+    assert!(sums(&lines[back + 1..end])[0] > 0, "they answer again:\n{said}");
+    assert!(breaks(&lines[back + 1..end], "breaker of a: HalfOpen -> Closed"), "{said}");
 }
 
 #[test]
