@@ -23,8 +23,6 @@ use super::node::{InFlight, Node, NotNow};
 pub(super) struct Dispatched<S: Service<Request>> {
     pub(super) future: S::Future,
     pub(super) in_flight: InFlight<S>,
-    /// What tells the breaker how it went.
-    pub(super) cover: Option<Cover>,
 }
 
 /// Why no instance has taken a call.
@@ -125,7 +123,7 @@ where
         if let Some(hosts) = request.extensions().get::<Hosts>() {
             hosts.add(&node.name);
         }
-        Ok(Dispatched { future, in_flight: InFlight::new(Arc::clone(node), now), cover })
+        Ok(Dispatched { future, in_flight: InFlight::new(Arc::clone(node), now, cover) })
     }
 
     /// Whether breakers hold back more instances than they may.

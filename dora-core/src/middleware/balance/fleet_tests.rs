@@ -441,3 +441,41 @@ async fn services_of_one_name_are_connections_of_one_instance() {
     lanes[2].set_ready(true);
     assert!(waiting.await.expect("no panic").is_ok(), "any of them wakes who waits");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_hangs_is_left_alone_at_once() {
+    // How many of 4,000 calls come there, and how many fail.
+    for (balance, hedged, most, failing) in [
+        (Balance::PowerOfTwo, false, 20, 20),
+        (Balance::PowerOfTwo, true, 20, 0),
+        // Until its breaker opens, after a second of silence.
+        (Balance::RoundRobin, true, 800, 0),
+    ] {
+        let good = ["a", "b"].map(|name| Server::new(name).takes(Duration::from_millis(2)));
+        let hung = Server::new("hung").takes(Duration::from_millis(2));
+        let hedge = HedgePolicy::after(Duration::from_millis(10)).budget(None);
+        let builder = Fleet::builder().balance(balance.clone()).hedge(hedged.then_some(hedge));
+        let fleet = fleet(builder, &[&good[0], &good[1], &hung]);
+        let (mut calls, mut before) = (Vec::new(), 0);
+        for number in 0..5_000 {
+            if number == 1_000 {
+                sleep(Duration::from_millis(50)).await; // all are answered so far
+                before = hung.calls();
+                hung.clone().takes(Duration::from_secs(3_600));
+            }
+            let mut call = request();
+            call.head_mut().set_idempotent(true);
+            // As whoever called keeps the deadline of a call.
+            let call = tokio::time::timeout(Duration::from_secs(3), fleet.clone().oneshot(call));
+            calls.push(tokio::spawn(call));
+            sleep(Duration::from_millis(1)).await;
+        }
+        let mut failed = 0;
+        for call in calls {
+            failed += usize::from(!matches!(call.await.expect("no panic"), Ok(Ok(_))));
+        }
+        let given = hung.calls() - before;
+        assert!(given <= most, "{balance:?}, hedged {hedged}: {given} calls came there");
+        assert!(failed <= failing, "{balance:?}, hedged {hedged}: {failed} calls failed");
+    }
+}

@@ -20,7 +20,6 @@ use crate::call::kept;
 use crate::call::request::Request;
 use crate::call::response::{Deferred, Reply, Response};
 use crate::call::status::{BoxError, Status};
-use crate::middleware::breaker::cover::Cover;
 
 use super::balancer::Shared;
 use super::dispatch::Undelivered;
@@ -47,7 +46,7 @@ pin_project! {
     enum State<S: Service<Request>> {
         // Before the first instance was asked for.
         Begun,
-        Calling { #[pin] future: S::Future, in_flight: Option<InFlight<S>>, cover: Option<Cover> },
+        Calling { #[pin] future: S::Future, in_flight: Option<InFlight<S>> },
         Waiting { wait: Pin<Box<Wait>> },
     }
 }
@@ -87,19 +86,14 @@ where
                     }
                     choose(this.shared, this.request, this.visited, this.last, *this.unsent_before)?
                 }
-                StateProjection::Calling { future, in_flight, cover } => {
+                StateProjection::Calling { future, in_flight } => {
                     let result = ready!(future.poll(cx)).map_err(|error| Status::from_error(error.into()));
                     let Some(mut in_flight) = in_flight.take() else {
                         return Poll::Ready(Err(Status::internal("a future was polled after it had ended")));
                     };
                     // Named first: what is said of an instance is held against it.
                     let result = result.map_err(|status| of_instance(status, &in_flight));
-                    in_flight.ended(result.as_ref().err());
-                    let result = match cover.take() {
-                        Some(cover) => cover.watch(result),
-                        None => result,
-                    };
-                    match result {
+                    match in_flight.ended(result) {
                         Err(status) if goes_elsewhere(&status, this.request) => {
                             this.visited.push(Arc::clone(&in_flight.node().name));
                             this.shared.note_unsent(in_flight.node(), &status);
@@ -135,8 +129,7 @@ where
         let (dispatched, said) = kept::asking(|| shared.dispatch(request, visited));
         match dispatched {
             Ok(taken) => {
-                let in_flight = Some(taken.in_flight);
-                return Ok(State::Calling { future: taken.future, in_flight, cover: taken.cover });
+                return Ok(State::Calling { future: taken.future, in_flight: Some(taken.in_flight) });
             }
             // What the last instance said is more than that there is no other one.
             Err(Undelivered::Impossible(status)) => return Err(last.clone().unwrap_or(status)),

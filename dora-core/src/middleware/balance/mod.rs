@@ -10,4 +10,5 @@ mod future;
 pub mod instance;
 mod latency;
 mod node;
+mod silence;
 mod updates;

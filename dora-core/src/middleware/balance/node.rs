@@ -9,18 +9,23 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tower::Service;
 
+use crate::call::code::Code;
 use crate::call::request::Request;
-use crate::call::status::{BoxError, Status};
+use crate::call::response::Response;
+use crate::call::status::{BoxError, Origin, Status};
 use crate::call::tried_peers::TriedPeers;
 use crate::middleware::breaker::circuit::CircuitBreaker;
+use crate::middleware::breaker::cover::Cover;
 use crate::middleware::breaker::policy::{BreakerOutcome, health};
 
 use super::choose::hash;
 use super::instance::InstanceKey;
 use super::latency::Latency;
+use super::silence::Silence;
 
 /// What a failed call counts as having taken, at least: an instance that refuses
-/// quickly must not look quick.
+/// quickly must not look quick. One that is silent for so long has failed those that are
+/// given up.
 const PENALTY: Duration = Duration::from_secs(1);
 
 /// What a new instance's weight starts from.
@@ -44,9 +49,15 @@ pub(super) struct Node<S> {
     /// The number, among those of the fleet, of the last call that could not be sent here;
     /// 0 if one was since.
     pub(super) unsent: AtomicU64,
-    latency: Mutex<Latency>,
+    record: Mutex<Record>,
     begun: Instant,
     slow_start: Duration,
+}
+
+/// How it answers.
+struct Record {
+    latency: Latency,
+    silence: Silence,
 }
 
 impl<S> Node<S> {
@@ -67,7 +78,7 @@ impl<S> Node<S> {
             breaker,
             in_flight: AtomicUsize::new(0),
             unsent: AtomicU64::new(0),
-            latency: Mutex::new(Latency::new(now)),
+            record: Mutex::new(Record { latency: Latency::new(now), silence: Silence::default() }),
             begun: now,
             slow_start,
         }
@@ -84,9 +95,12 @@ impl<S> Node<S> {
     /// What one more call costs here: less is better.
     pub(super) fn cost(&self, now: Instant) -> f64 {
         let in_flight = self.in_flight.load(Ordering::Relaxed) as f64;
+        let (expected, silent) = {
+            let Record { latency, silence } = &*self.record.lock();
+            (latency.expected(now), silence.of_waiting(now).as_nanos() as f64)
+        };
         // A nanosecond, so that of two of which nothing is known the idle one wins.
-        let expected = self.latency.lock().expected(now).max(1.0);
-        expected * (in_flight + 1.0) / self.share(now)
+        expected.max(silent).max(1.0) * (in_flight + 1.0) / self.share(now)
     }
 
     /// Its weight; of one that has just come only a part, which grows.
@@ -152,7 +166,7 @@ impl<S> Node<S> {
 
     /// What a call is expected to take.
     pub(super) fn latency(&self, now: Instant) -> Duration {
-        Duration::from_nanos(self.latency.lock().expected(now) as u64)
+        Duration::from_nanos(self.record.lock().latency.expected(now) as u64)
     }
 }
 
@@ -171,12 +185,15 @@ pub(super) struct InFlight<S> {
     node: Arc<Node<S>>,
     /// When it began; taken once it is known how it ended.
     begun: Option<Instant>,
+    /// What tells the breaker how it went.
+    cover: Option<Cover>,
 }
 
 impl<S> InFlight<S> {
-    pub(super) fn new(node: Arc<Node<S>>, begun: Instant) -> Self {
+    pub(super) fn new(node: Arc<Node<S>>, begun: Instant, cover: Option<Cover>) -> Self {
         node.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { node, begun: Some(begun) }
+        node.record.lock().silence.began(begun);
+        Self { node, begun: Some(begun), cover }
     }
 
     pub(super) fn node(&self) -> &Arc<Node<S>> {
@@ -184,28 +201,55 @@ impl<S> InFlight<S> {
     }
 
     /// The instance has answered, or failed to.
-    pub(super) fn ended(&mut self, error: Option<&Status>) {
-        let Some(begun) = self.begun.take() else { return };
-        let now = Instant::now();
-        let took = now.saturating_duration_since(begun);
-        let took = match error.map(health) {
-            None | Some(BreakerOutcome::Success) => took,
-            Some(BreakerOutcome::Ignored) => return,
-            Some(BreakerOutcome::Failure) => took.max(PENALTY),
-        };
-        self.node.latency.lock().observe(took, now);
+    pub(super) fn ended(&mut self, result: Result<Response, Status>) -> Result<Response, Status> {
+        if let Some(begun) = self.begun.take() {
+            self.note(result.as_ref().err(), begun, Instant::now());
+        }
+        match self.cover.take() {
+            Some(cover) => cover.watch(result),
+            None => result,
+        }
     }
+
+    fn note(&self, error: Option<&Status>, begun: Instant, now: Instant) {
+        let Record { latency, silence } = &mut *self.node.record.lock();
+        match error {
+            Some(error) if is_silent(error) => silence.given_up(now),
+            _ => silence.answered(now),
+        }
+        let took = now.saturating_duration_since(begun);
+        match error.map(health) {
+            None | Some(BreakerOutcome::Success) => latency.observe(took, now),
+            Some(BreakerOutcome::Ignored) => {}
+            Some(BreakerOutcome::Failure) => latency.observe(took.max(PENALTY), now),
+        }
+    }
+}
+
+/// Whether nothing came from the instance: the time of the call was over.
+fn is_silent(error: &Status) -> bool {
+    error.code() == Code::DeadlineExceeded && matches!(error.origin(), Origin::Local | Origin::Connection)
 }
 
 impl<S> Drop for InFlight<S> {
     fn drop(&mut self) {
         self.node.in_flight.fetch_sub(1, Ordering::Relaxed);
         // Its caller has given it up: a timeout around the fleet, a hedge that another
-        // instance has won. How long it would have taken nobody knows, but not less; else
-        // an instance that hangs would seem as quick as it was, and idle.
-        if let Some(begun) = self.begun {
-            let now = Instant::now();
-            self.node.latency.lock().observe_at_least(now.saturating_duration_since(begun), now);
+        // instance has won. How long it would have taken nobody knows, but not less than
+        // the instance has been silent; else one that hangs would seem as quick as it was.
+        let Some(begun) = self.begun else { return };
+        let now = Instant::now();
+        let silent = {
+            let Record { latency, silence } = &mut *self.node.record.lock();
+            let silent = silence.length(now);
+            silence.given_up(now);
+            latency.observe_at_least(silent.max(now.saturating_duration_since(begun)), now);
+            silent
+        };
+        if let Some(cover) = self.cover.take()
+            && silent >= PENALTY
+        {
+            cover.not_answered();
         }
     }
 }

@@ -49,6 +49,16 @@ impl Cover {
         }
     }
 
+    /// Tells that whoever was called gave no sign of life.
+    pub(in crate::middleware) fn not_answered(self) {
+        match self {
+            Self::All(permit, calls) => permit.record_alike(BreakerOutcome::Failure, calls),
+            Self::Each(permits) => {
+                permits.into_iter().for_each(|(_, permit)| permit.record(&[BreakerOutcome::Failure]));
+            }
+        }
+    }
+
     fn failed(self, status: &Status) {
         match self {
             Self::All(permit, calls) => {
