@@ -13,11 +13,14 @@ mod message;
 mod peers;
 mod process;
 mod report;
+mod resilience;
 mod serve;
 mod system;
 mod work;
 
 use clap::{Parser, Subcommand};
+
+use resilience::{failing, killed, rolling};
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -36,6 +39,12 @@ enum Command {
     Beside(beside::BesideArgs),
     /// Compares the memory that an idle connection costs the server.
     Idle(idle::IdleArgs),
+    /// Counts how much is called while all instances fail.
+    Failing(failing::FailingArgs),
+    /// Kills one of several instances, and tells what becomes of the calls.
+    Killed(killed::KilledArgs),
+    /// Restarts instances one after the other under load, and tells whether a call is lost.
+    Rolling(rolling::RollingArgs),
     /// Makes so many calls within one thread, for a profiler that counts.
     Count(count::CountArgs),
     /// Serves one peer until standard input closes; prints its address.
@@ -53,6 +62,9 @@ fn main() -> anyhow::Result<()> {
         Command::OneCore(args) => compare::one_core(&args),
         Command::Beside(args) => beside::beside(&args),
         Command::Idle(args) => idle::idle(&args),
+        Command::Failing(args) => failing::failing(&args),
+        Command::Killed(args) => killed::killed(&args),
+        Command::Rolling(args) => rolling::rolling(&args),
         Command::Count(args) => count::count(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Load(args) => load::load(&args),

@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::peers::PeerName;
 
@@ -99,6 +100,17 @@ impl Server {
     /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Kills it: its connections are reset.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.child.kill().context("kill a process")
+    }
+
+    /// Stops it as a debugger does: its connections stand, and it does nothing.
+    pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
+        let pid = Pid::from_child(&self.process.child);
+        kill_process(pid, Signal::STOP).context("stop a process")
     }
 
     /// Where it listens.

@@ -105,3 +105,19 @@ fn idle_connections_are_held() {
         assert!(table.contains(&format!("| {peer} | 100 |")), "{table}");
     }
 }
+
+#[test]
+fn calls_survive_what_befalls_instances() {
+    let table = bench(&["failing", "--rate=200", "--seconds=0.5"]);
+    assert!(table.contains("| default | ") && table.contains("| with hedges"), "{table}");
+    let table = bench(&["killed", "--rate=200", "--seconds=2", "--how=reset"]);
+    assert!(table.contains("| reset | default | "), "{table}");
+    let table = bench(&["rolling", "--restarts=2", "--rate=100"]);
+    assert!(table.lines().any(|line| line.starts_with("| 2 | ")), "{table}");
+}
+
+#[test]
+fn a_stack_is_compared_where_it_is_named() {
+    let line = bench(&["count", "dora-stack", "--calls=100", "--concurrency=4"]);
+    assert!(line.contains("per call"), "{line}");
+}

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use dora::tls::{ClientTls, Identity, ServerTls, Trust};
-use dora::{Endpoint, Request, Response, Server, Status};
+use dora::{Caller, Channel, Endpoint, Fleet, Request, Response, Server, Status};
 use tokio::net::TcpListener;
 
 use self::generated::EchoMessage as Message;
@@ -14,8 +14,13 @@ use super::{CERTIFICATE, CERTIFIED, Connection, KEY, Peer};
 use crate::message::EchoMessage;
 use crate::work;
 
-mod generated {
+pub(crate) mod generated {
     include!(concat!(env!("OUT_DIR"), "/dora/bench.v1.rs"));
+}
+
+/// A server of the echo.
+pub(crate) fn server() -> Server {
+    Server::builder().add_service(EchoServer::new(Service))
 }
 
 pub(crate) struct Dora;
@@ -24,11 +29,7 @@ impl Peer for Dora {
     type Connection = EchoClient;
 
     async fn serve(listener: TcpListener) -> anyhow::Result<()> {
-        Server::builder()
-            .add_service(EchoServer::new(Service))
-            .serve_with_listener(listener, std::future::pending())
-            .await
-            .context("dora serves")
+        server().serve_with_listener(listener, std::future::pending()).await.context("dora serves")
     }
 
     async fn connect(addr: SocketAddr) -> anyhow::Result<Self::Connection> {
@@ -36,11 +37,28 @@ impl Peer for Dora {
     }
 }
 
+/// The same with the client's whole stack: retries, the choice of an instance, its breaker.
+pub(crate) struct DoraStack;
+
+impl Peer for DoraStack {
+    const VARIANT: bool = true;
+
+    type Connection = EchoClient<Fleet<Channel>>;
+
+    async fn serve(listener: TcpListener) -> anyhow::Result<()> {
+        Dora::serve(listener).await
+    }
+
+    async fn connect(addr: SocketAddr) -> anyhow::Result<Self::Connection> {
+        Ok(EchoClient::new(Channel::balance([addr.to_string()])?))
+    }
+}
+
 /// The same over TLS.
 pub(crate) struct DoraTls;
 
 impl Peer for DoraTls {
-    const TLS: bool = true;
+    const VARIANT: bool = true;
 
     type Connection = EchoClient;
 
@@ -59,7 +77,10 @@ impl Peer for DoraTls {
     }
 }
 
-impl Connection for EchoClient {
+impl<S> Connection for EchoClient<S>
+where
+    S: Caller<Future: Send> + Send + Sync + 'static,
+{
     async fn echo(&mut self, message: EchoMessage) -> anyhow::Result<EchoMessage> {
         // The same fields under another name: moved, not copied.
         let EchoMessage { text, number, first, second, third, payload } = message;

@@ -3,7 +3,7 @@
 //! To add one: write the file, and name it in `peers!` below. The first one named there is the one
 //! whose ratios to the others are told.
 
-mod dora;
+pub(crate) mod dora;
 mod limit;
 mod raw;
 mod tarpc;
@@ -27,8 +27,8 @@ pub(crate) trait Peer: 'static {
     /// Whether one connection carries several calls at once.
     const MULTIPLEXED: bool = true;
 
-    /// Whether it speaks TLS: such peers are compared only where they are named.
-    const TLS: bool = false;
+    /// Whether it is a variant of another one, which is compared only where it is named.
+    const VARIANT: bool = false;
 
     /// One connection to a server.
     type Connection: Connection;
@@ -64,10 +64,10 @@ macro_rules! peers {
         }
 
         impl PeerName {
-            /// All of them that speak plainly.
+            /// All of them but variants.
             pub(crate) fn plain() -> Vec<Self> {
-                let all = [$((Self::$name, <$peer as Peer>::TLS)),+];
-                all.into_iter().filter(|(_, tls)| !tls).map(|(name, _)| name).collect()
+                let all = [$((Self::$name, <$peer as Peer>::VARIANT)),+];
+                all.into_iter().filter(|(_, variant)| !variant).map(|(name, _)| name).collect()
             }
 
             /// Calls `visitor` with the type that this name stands for: from there on, all is static.
@@ -89,6 +89,7 @@ macro_rules! peers {
 
 peers! {
     Dora => dora::Dora,
+    DoraStack => dora::DoraStack,
     DoraTls => dora::DoraTls,
     Limit => limit::Limit,
     Raw => raw::Raw,

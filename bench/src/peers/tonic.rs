@@ -47,7 +47,7 @@ impl Peer for Tonic {
 pub(crate) struct TonicTls;
 
 impl Peer for TonicTls {
-    const TLS: bool = true;
+    const VARIANT: bool = true;
 
     type Connection = EchoClient<Channel>;
 
