@@ -3,4 +3,4 @@
 
 pub use dora_core::transport::server::door::calls::DoorCalls;
 pub use dora_core::transport::server::door::stream::DoorStream;
-pub use dora_core::transport::server::door::{Door, DoorFuture};
+pub use dora_core::transport::server::door::{Door, DoorFuture, Recognized};

@@ -37,7 +37,7 @@ use crate::transport::server::cost::Execution;
 use crate::transport::server::stats::Stats;
 use crate::wire::checksum::Salt;
 
-use self::doors::Opening;
+use self::doors::Doors;
 use self::register::{Registration, UnknownAddress};
 
 /// A server that is being put together.
@@ -84,7 +84,7 @@ pub struct Server<L = Identity> {
     observer: Option<Arc<dyn Observer>>,
     share_address: bool,
     registration: Registration,
-    doors: Vec<Opening>,
+    doors: Doors,
 }
 
 /// Why a server does not serve.
@@ -121,7 +121,7 @@ impl Server {
             observer: None,
             share_address: false,
             registration: Registration::default(),
-            doors: Vec::new(),
+            doors: Doors::default(),
         }
     }
 }

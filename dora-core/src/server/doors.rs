@@ -7,8 +7,18 @@ use crate::transport::server::accept::Accept;
 use crate::transport::server::bind::bind;
 use crate::transport::server::door::Door;
 use crate::transport::server::door::porch::{AnyAccept, Entrance};
+use crate::transport::server::door::sort::Sharing;
 
 use super::{ServeError, Server};
+
+/// The doors of a server.
+#[derive(Default)]
+pub(super) struct Doors {
+    /// Those with a port of their own.
+    pub(super) apart: Vec<Opening>,
+    /// Those that share the port of Dora's own wire.
+    pub(super) sharing: Sharing,
+}
 
 /// A door, and where it is to be reached.
 pub(super) struct Opening {
@@ -35,14 +45,28 @@ impl<L> Server<L> {
         door: impl Door,
     ) -> Self {
         let at = Place::Address(address.try_into().map_err(Into::into));
-        self.doors.push(Opening { at, door: Arc::new(door) });
+        self.doors.apart.push(Opening { at, door: Arc::new(door) });
         self
     }
 
     /// As [`door`](Self::door), on a listener that stands already: tokio's
     /// `TcpListener` or `UnixListener`. The server goes on when it ends.
     pub fn door_with_listener(mut self, listener: impl Accept + 'static, door: impl Door) -> Self {
-        self.doors.push(Opening { at: Place::Listener(Box::new(listener)), door: Arc::new(door) });
+        self.doors.apart.push(Opening { at: Place::Listener(Box::new(listener)), door: Arc::new(door) });
+        self
+    }
+
+    /// As [`door`](Self::door), on the port that Dora's own wire is on: a connection is
+    /// told by its first bytes, once, and what no door [recognizes](Door::recognizes) is
+    /// Dora's. Of two doors that recognize the same, the one that was added first has it:
+    /// Swoft 1.x and 2.x begin alike. Under [`tls`](Self::tls) all of them are within it.
+    ///
+    /// A connection that says nothing is closed after the
+    /// [`idle_timeout`](Self::idle_timeout), one that does not say enough after the
+    /// [`frame_timeout`](Self::frame_timeout). Packets are to be under 512 MiB, as they are
+    /// by default.
+    pub fn same_port(mut self, door: impl Door) -> Self {
+        self.doors.sharing.0.push(Arc::new(door));
         self
     }
 }

@@ -76,7 +76,7 @@ impl<L> Server<L> {
         let services = self.router.descriptors();
         let announcements = registration.announcements(listener.address(), &self.session, tls, services)?;
         let signal = until(signal, self.control.clone());
-        let (doors, shared) = (std::mem::take(&mut self.doors), self.share_address);
+        let (doors, shared) = (std::mem::take(&mut self.doors.apart), self.share_address);
         let connections = self.connections()?;
         let entrances = listen(doors, shared).await?;
         let mut announced = announcements.begin();
@@ -155,6 +155,7 @@ impl<L> Server<L> {
             observers: Observers::new(self.stats, self.observer),
             services,
             takes_all_names,
+            sharing: self.doors.sharing,
         };
         Ok(Connections::new(settings, service))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dora_core::generation::Generation;
 use dora_core::transport::server::door::calls::DoorCalls;
 use dora_core::transport::server::door::stream::DoorStream;
-use dora_core::transport::server::door::{Door, DoorFuture};
+use dora_core::transport::server::door::{Door, DoorFuture, Recognized};
 
 use super::access::Commands;
 use super::packet::Era;
@@ -57,7 +57,8 @@ use super::serve::{Settings, serve};
 /// [`max_packet`](dora_core::server::Server::max_packet) bytes (413), headers 64 KiB
 /// (431), and a request that began must be whole within the
 /// [`frame_timeout`](dora_core::server::Server::frame_timeout) (408); a connection that
-/// is silent for as long is closed.
+/// is silent for as long is closed. Within TLS, clients that say by ALPN what they speak
+/// need `http/1.1` among `ServerTls::alpn`.
 ///
 /// # Who may call
 ///
@@ -127,6 +128,28 @@ impl Forms {
 impl Door for Forms {
     fn name(&self) -> &'static str {
         "http"
+    }
+
+    /// The methods of HTTP/1.
+    fn recognizes(&self, first: &[u8]) -> Recognized {
+        const METHODS: [&[u8]; 9] = [
+            b"GET ",
+            b"POST ",
+            b"PUT ",
+            b"HEAD ",
+            b"DELETE ",
+            b"OPTIONS ",
+            b"PATCH ",
+            b"CONNECT ",
+            b"TRACE ",
+        ];
+        if METHODS.iter().any(|method| first.starts_with(method)) {
+            Recognized::Yes
+        } else if METHODS.iter().any(|method| method.starts_with(first)) {
+            Recognized::Unclear
+        } else {
+            Recognized::No
+        }
     }
 
     fn serve(&self, stream: DoorStream, calls: DoorCalls) -> DoorFuture {

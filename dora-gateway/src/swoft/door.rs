@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use dora_core::transport::server::door::calls::DoorCalls;
 use dora_core::transport::server::door::stream::DoorStream;
-use dora_core::transport::server::door::{Door, DoorFuture};
+use dora_core::transport::server::door::{Door, DoorFuture, Recognized};
 
 use super::dialect::{Dialect, Version};
 use super::serve::serve;
@@ -112,6 +112,15 @@ impl Door for Swoft {
         match self.dialect.version {
             Version::V1 => "swoft-v1",
             Version::V2 => "swoft",
+        }
+    }
+
+    /// An object of JSON, and white space before it.
+    fn recognizes(&self, first: &[u8]) -> Recognized {
+        match first.trim_ascii_start().first() {
+            Some(b'{') => Recognized::Yes,
+            Some(_) => Recognized::No,
+            None => Recognized::Unclear,
         }
     }
 

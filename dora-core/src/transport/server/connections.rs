@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tower::Service;
 
 use crate::call::method::ServiceDescriptor;
+use crate::call::origin::Peer;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::BoxError;
@@ -23,7 +24,8 @@ use super::control::Control;
 use super::cost::{Costs, Execution};
 use super::door::Door;
 use super::door::calls::Copied;
-use super::door::porch::Porch;
+use super::door::porch::{Porch, through};
+use super::door::sort::Sharing;
 use super::incoming::Incoming;
 use super::ledger::Ledger;
 use super::log::{self, Log};
@@ -107,6 +109,8 @@ pub struct Settings {
     pub services: Vec<&'static ServiceDescriptor>,
     /// Whether a handler takes all names that they have not.
     pub takes_all_names: bool,
+    /// The doors that share the port.
+    pub sharing: Sharing,
 }
 
 /// A server without a listener: connections are handed to it one by one, by
@@ -125,7 +129,7 @@ where
 {
     /// Connections to `service`.
     pub fn new(settings: Settings, service: S) -> Self {
-        let Settings { server, session, control, observers, services, takes_all_names } = settings;
+        let Settings { server, session, control, observers, services, takes_all_names, sharing } = settings;
         let shared = Shared {
             encoder: session.encoder(),
             config: session,
@@ -139,6 +143,7 @@ where
             log: Log::default(),
             services,
             takes_all_names,
+            sharing,
         };
         Self { service, shared: Arc::new(shared), shutdown: Shutdown::new(), config: server }
     }
@@ -156,8 +161,10 @@ where
         // and what is done with is given back.
         let opened = Box::pin(open(accepted, self.config.upgrade.clone()));
         async move {
-            if let Some(accepted) = opened.await {
-                connection::serve(accepted).await;
+            match opened.await {
+                Some(Opened::Dora(accepted)) => connection::serve(accepted).await,
+                Some(Opened::Door(served)) => served.await,
+                None => {}
             }
         }
     }
@@ -227,10 +234,38 @@ where
     }
 }
 
-async fn open<S>(accepted: Box<Accepted<S>>, upgrade: Option<Arc<Upgrade>>) -> Option<Box<Accepted<S>>> {
+/// A connection that is ready for its first frame.
+enum Opened<S> {
+    /// Of Dora's own wire.
+    Dora(Box<Accepted<S>>),
+    /// For a door that shares the port: what serves it.
+    Door(Pin<Box<dyn Future<Output = ()> + Send>>),
+}
+
+async fn open<S>(accepted: Box<Accepted<S>>, upgrade: Option<Arc<Upgrade>>) -> Option<Opened<S>>
+where
+    S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+{
     let Accepted { incoming, service, shared, watcher } = *accepted;
     let incoming = prepare(incoming, upgrade, &shared).await?;
-    Some(Box::new(Accepted { incoming, service, shared, watcher }))
+    let peer = incoming.peer.clone();
+    match shared.sharing.sort(incoming, &shared.config, &watcher).await {
+        Ok((incoming, None)) => Some(Opened::Dora(Box::new(Accepted { incoming, service, shared, watcher }))),
+        Ok((incoming, Some(door))) => {
+            let service = Arc::new(Copied(Mutex::new(service)));
+            Some(Opened::Door(Box::pin(through(door, service, (shared, watcher), incoming))))
+        }
+        Err(error) => {
+            not_begun(&shared, &peer, &error);
+            None
+        }
+    }
+}
+
+/// Tells whoever listens that a connection was lost before it began.
+fn not_begun(shared: &Shared, peer: &Peer, error: &io::Error) {
+    shared.log.not_begun(peer, error);
+    shared.observers.tell(|observer| observer.handshake_failed(peer, error));
 }
 
 /// Makes a connection ready for its first byte; `None` when that fails, which is
@@ -244,8 +279,7 @@ pub(super) async fn prepare(
     match stand(incoming, upgrade, shared.config.frame_timeout).await {
         Ok(incoming) => Some(incoming),
         Err(error) => {
-            shared.log.not_begun(&peer, &error);
-            shared.observers.tell(|observer| observer.handshake_failed(&peer, &error));
+            not_begun(shared, &peer, &error);
             None
         }
     }

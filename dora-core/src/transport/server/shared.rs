@@ -9,6 +9,7 @@ use crate::wire::encoder::Encoder;
 use super::config::SessionConfig;
 use super::control::Control;
 use super::cost::Costs;
+use super::door::sort::Sharing;
 use super::ledger::Ledger;
 use super::log::Log;
 use super::observers::Observers;
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub(super) services: Vec<&'static ServiceDescriptor>,
     /// Whether a handler takes all names that they have not.
     pub(super) takes_all_names: bool,
+    /// The doors that share the port.
+    pub(super) sharing: Sharing,
 }
 
 impl Shared {

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub(crate) mod porch;
+pub mod sort;
 pub mod stream;
 
 use std::future::Future;
@@ -65,12 +66,31 @@ pub trait Door: Send + Sync + 'static {
     /// ([`RequestOrigin::door`](crate::call::origin::RequestOrigin::door)): `http`, ...
     fn name(&self) -> &'static str;
 
+    /// Whether a connection that begins so is for this door: asked where several share a
+    /// port ([`Server::same_port`](crate::server::Server::same_port)), with at least one
+    /// byte. Dora's own frames begin with their length, whose first byte is under `0x20`
+    /// as long as packets are under 512 MiB. Default: it is not.
+    fn recognizes(&self, _first: &[u8]) -> Recognized {
+        Recognized::No
+    }
+
     /// Serves one connection to its end, and says why it ended. Dropped, it is to
     /// let go of all that it runs.
     ///
     /// It is to end soon after [`DoorCalls::draining`] does: when what it was asked
     /// is answered.
     fn serve(&self, stream: DoorStream, calls: DoorCalls) -> DoorFuture;
+}
+
+/// Whether a connection is for a door, as far as its first bytes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recognized {
+    /// It is.
+    Yes,
+    /// It is not, whatever follows.
+    No,
+    /// What follows will tell.
+    Unclear,
 }
 
 /// What serves one connection.

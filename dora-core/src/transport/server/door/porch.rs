@@ -87,20 +87,31 @@ impl Porch {
         let (shared, watcher) = (Arc::clone(&self.shared), self.watcher.clone());
         let upgrade = self.upgrade.clone();
         async move {
-            let Some(incoming) = prepare(incoming, upgrade, &shared).await else { return };
-            let (stream, first, over) = incoming.into_parts(door.name());
-            let connection = Arc::new(over);
-            shared.observers.tell(|observer| observer.connection_accepted(&connection));
-            let mut end = End { shared: Arc::clone(&shared), connection: Arc::clone(&connection), why: None };
-            let stream = DoorStream::new(stream, first, Arc::clone(&shared), Arc::clone(&connection));
-            let calls = DoorCalls::new(service, shared, connection, watcher.clone());
-            end.why = Some(tokio::select! {
-                biased;
-                why = door.serve(stream, calls) => why,
-                () = watcher.reached(Phase::Closing) => watcher.phase().why(),
-            });
+            if let Some(incoming) = prepare(incoming, upgrade, &shared).await {
+                through(door, service, (shared, watcher), incoming).await;
+            }
         }
     }
+}
+
+/// Serves a connection through `door` that is ready for its first byte, to its end.
+pub(in crate::transport::server) async fn through(
+    door: Arc<dyn Door>,
+    service: Arc<dyn Served>,
+    (shared, watcher): (Arc<Shared>, Watcher),
+    incoming: Incoming,
+) {
+    let (stream, first, over) = incoming.into_parts(door.name());
+    let connection = Arc::new(over);
+    shared.observers.tell(|observer| observer.connection_accepted(&connection));
+    let mut end = End { shared: Arc::clone(&shared), connection: Arc::clone(&connection), why: None };
+    let stream = DoorStream::new(stream, first, Arc::clone(&shared), Arc::clone(&connection));
+    let calls = DoorCalls::new(service, shared, connection, watcher.clone());
+    end.why = Some(tokio::select! {
+        biased;
+        why = door.serve(stream, calls) => why,
+        () = watcher.reached(Phase::Closing) => watcher.phase().why(),
+    });
 }
 
 /// Tells of a connection's end, however it comes.
