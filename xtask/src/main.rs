@@ -1,8 +1,8 @@
 //! Tasks of the Dora workspace: `cargo xtask help` lists them.
 //!
 //! Every step prints the command it runs, so that it can be repeated by hand.
-//! Nothing but `apt-get` touches the network, and only when a program that the
-//! tests need is missing.
+//! Nothing but `apt-get` touches the network, and only when a program that the build
+//! or the tests need is missing.
 
 mod needs;
 mod step;
@@ -26,6 +26,7 @@ Usage: cargo xtask <task>
 Tasks:
   test         install what the tests need, then run all tests and doc tests
   ci           fmt, clippy and docs without a warning, then test
+  needs        install the programs that building and testing everything needs
   bench [..]   run the benchmarks; everything after `bench` is handed to them
   help         this page
 ";
@@ -49,6 +50,7 @@ fn run(args: Vec<String>) -> anyhow::Result<ExitCode> {
     match args.split_first() {
         Some((task, [])) if task == "test" => test(),
         Some((task, [])) if task == "ci" => ci(),
+        Some((task, [])) if task == "needs" => needs::provide().map(|()| ExitCode::SUCCESS),
         Some((task, rest)) if task == "bench" => bench(rest),
         Some((task, [])) if ["help", "--help", "-h"].contains(&task.as_str()) => {
             print!("{HELP}");
@@ -77,6 +79,8 @@ fn test() -> anyhow::Result<ExitCode> {
 }
 
 fn ci() -> anyhow::Result<ExitCode> {
+    // With all features the client of etcd is built, whose build script runs protoc.
+    needs::provide()?;
     Step::cargo(["fmt", "--all", "--check"]).run()?;
     Step::cargo(["clippy", "--workspace", "--all-targets", "--all-features"])
         .args(["--", "-D", "warnings"])
