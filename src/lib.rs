@@ -41,6 +41,8 @@ pub mod guide;
 pub mod http;
 mod include;
 pub mod limit;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(feature = "schema")]
 pub mod schema;
 #[cfg(feature = "swoft")]

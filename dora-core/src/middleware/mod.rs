@@ -1,6 +1,6 @@
 //! Layers and services between the transport and the handlers. A layer's file has
 //! the same order everywhere: layer, service, future, tests. What has parts of its
-//! own (`auth`, `balance`, `breaker`, `hedge`, `limit`, `retry`) is a folder.
+//! own (`auth`, `balance`, `breaker`, `hedge`, `limit`, `metrics`, `retry`) is a folder.
 
 pub mod auth;
 pub mod balance;
@@ -11,6 +11,8 @@ pub mod fallback;
 pub mod hedge;
 pub mod intercept;
 pub mod limit;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod resolve;
 pub mod retry;
 pub mod route;

@@ -6,6 +6,7 @@ mod client;
 mod deadlines;
 mod fleet;
 mod limits;
+mod metrics;
 mod server;
 mod stack;
 mod support;

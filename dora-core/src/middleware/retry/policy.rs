@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::call::code::Code;
+use crate::call::head::RequestHead;
 use crate::call::status::Status;
 
 use super::budget::RetryBudget;
@@ -30,7 +31,10 @@ pub struct RetryPolicy {
     longest: Duration,
     random: Option<Arc<Mutex<fastrand::Rng>>>,
     worth_it: Arc<dyn Fn(&Status) -> bool + Send + Sync>,
+    on_retry: Option<OnRetry>,
 }
+
+type OnRetry = Arc<dyn Fn(&RequestHead) + Send + Sync>;
 
 impl RetryPolicy {
     /// The defaults, as above.
@@ -44,6 +48,7 @@ impl RetryPolicy {
             longest: Duration::from_secs(1),
             random: None,
             worth_it: Arc::new(|status| matches!(status.code(), Code::Unavailable | Code::ResourceExhausted)),
+            on_retry: None,
         }
     }
 
@@ -91,6 +96,14 @@ impl RetryPolicy {
         self
     }
 
+    /// Calls `function` each time that a call is to be made again, before the time to wait:
+    /// for logs and metrics. Of a batch it is told once, whatever number of its calls failed.
+    #[must_use]
+    pub fn on_retry(mut self, function: impl Fn(&RequestHead) + Send + Sync + 'static) -> Self {
+        self.on_retry = Some(Arc::new(function));
+        self
+    }
+
     /// Draws jitter from this seed, so that a simulation can be repeated.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -100,6 +113,13 @@ impl RetryPolicy {
 
     pub(super) fn is_worth_it(&self, status: &Status) -> bool {
         (self.worth_it)(status)
+    }
+
+    /// The call is to be made again.
+    pub(super) fn tell(&self, call: &RequestHead) {
+        if let Some(on_retry) = &self.on_retry {
+            on_retry(call);
+        }
     }
 
     /// The time to wait after so many tries.

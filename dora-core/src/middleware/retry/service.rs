@@ -242,6 +242,9 @@ impl<S> Series<S> {
             return None;
         }
         let affordable = self.policy.budget.as_ref().is_none_or(|budget| budget.withdraw(now));
+        if affordable {
+            self.policy.tell(self.request.head());
+        }
         affordable.then_some(wait)
     }
 
