@@ -12,3 +12,9 @@ pub use dora_core::middleware::auth::server::{
     Auth, AuthFuture, AuthLayer, Authorize, AuthorizeFuture, AuthorizeLayer,
 };
 pub use dora_core::middleware::auth::token::Token;
+#[cfg(feature = "hmac")]
+pub use dora_core::middleware::signature::key::{KeyError, Keyring, SigningKey};
+#[cfg(feature = "hmac")]
+pub use dora_core::middleware::signature::sign::{CheckedFuture, Sign, SignLayer};
+#[cfg(feature = "hmac")]
+pub use dora_core::middleware::signature::verify::{Signer, Verify, VerifyLayer};

@@ -219,6 +219,8 @@ const MAIN_ITEMS: &[&str] = &[
     "RetryLayer",
     "HedgeLayer",
     "FallbackLayer",
+    "SigningKey",
+    "SignLayer",
     "MetricsLayer",
     "MetricsObserver",
     "TraceContext",

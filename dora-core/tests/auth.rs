@@ -10,6 +10,9 @@ use dora_core::call::status::Status;
 use dora_core::middleware::auth::client::TokenLayer;
 use dora_core::middleware::auth::credentials::Credentials;
 use dora_core::middleware::auth::server::{AuthLayer, AuthorizeLayer};
+use dora_core::middleware::signature::key::{Keyring, SigningKey};
+use dora_core::middleware::signature::sign::SignLayer;
+use dora_core::middleware::signature::verify::{Signer, VerifyLayer};
 use dora_core::pack::value::Value;
 use dora_core::server::Server;
 use dora_core::stub::batch::Batch;
@@ -28,6 +31,9 @@ use tower::Layer;
 struct User(String);
 
 async fn authenticate(shown: Credentials) -> Result<User, Status> {
+    if let Some(signer) = shown.proved::<Signer>() {
+        return Ok(User(signer.key().to_owned()));
+    }
     if let Some(name) = shown.proved::<ClientIdentity>().and_then(|client| client.dns_names().next()) {
         return Ok(User(name.to_owned()));
     }
@@ -45,6 +51,10 @@ fn certificate(name: &str) -> (Identity, Trust) {
     (identity, Trust::from_pem(&certificate).expect("a trust"))
 }
 
+fn signing_key(secret: u8) -> SigningKey {
+    SigningKey::new("orders", [secret; 32]).expect("a key")
+}
+
 /// Where a server is, what its clients are to trust, and one who is trusted.
 async fn serve() -> (SocketAddr, Trust, Identity) {
     let ((server, trust), (client, known)) = (certificate("127.0.0.1"), certificate("billing"));
@@ -52,6 +62,7 @@ async fn serve() -> (SocketAddr, Trust, Identity) {
         AuthorizeLayer::new(|user: &User, call| user.0 == "billing" || !call.method().starts_with("/pay"));
     let server = Server::builder()
         .tls(ServerTls::new(server).optional_clients(known))
+        .layer(VerifyLayer::new(Keyring::new([signing_key(7)]).expect("a ring")).optional())
         .layer(AuthLayer::new(authenticate))
         .layer(rule)
         .dynamic(|request: Request<Value>| async move {
@@ -77,15 +88,23 @@ async fn called<S: Caller>(service: &S, method: &str) -> Result<Value, Code> {
 }
 
 #[tokio::test]
-async fn certificates_and_tokens_end_in_one_identity() {
+async fn certificates_tokens_and_signatures_end_in_one_identity() {
     let (address, trust, client) = serve().await;
-    let endpoint = |tls: ClientTls| Endpoint::new(address).expect("an address").tls(tls).connect_lazy();
-    let proved = endpoint(ClientTls::new(trust.clone()).identity(client)).expect("settings");
+    let endpoint = |tls: ClientTls| Endpoint::new(address).expect("an address").tls(tls);
+    let proved = endpoint(ClientTls::new(trust.clone()).identity(client)).connect_lazy().expect("settings");
     assert_eq!(called(&proved, "/me").await, Ok(Value::from("billing")));
     assert_eq!(called(&proved, "/pay").await, Ok(Value::from("billing")));
 
-    let unproved = endpoint(ClientTls::new(trust)).expect("settings");
+    let unsigned = endpoint(ClientTls::new(trust));
+    let unproved = unsigned.clone().connect_lazy().expect("settings");
     assert_eq!(called(&unproved, "/me").await, Err(Code::Unauthenticated));
+    let protobuf = unsigned.protobuf().connect_lazy().expect("settings");
+    let signs = SignLayer::new(signing_key(7)).layer(protobuf.clone());
+    assert_eq!(called(&signs, "/me").await, Ok(Value::from("orders")));
+    assert_eq!(called(&signs, "/pay").await, Err(Code::PermissionDenied));
+    let forges = SignLayer::new(signing_key(8)).layer(protobuf);
+    assert_eq!(called(&forges, "/me").await, Err(Code::Unauthenticated));
+
     let ada = TokenLayer::new("of ada").layer(unproved.clone());
     assert_eq!(called(&ada, "/me").await, Ok(Value::from("ada")));
     assert_eq!(called(&ada, "/pay").await, Err(Code::PermissionDenied));

@@ -1,6 +1,6 @@
 //! Layers and services between the transport and the handlers. A layer's file has
 //! the same order everywhere: layer, service, future, tests. What has parts of its
-//! own (`auth`, `balance`, `breaker`, `hedge`, `limit`, `metrics`, `retry`) is a folder.
+//! own (`auth`, `balance`, `breaker`, `hedge`, `limit`, `metrics`, `retry`, `signature`) is a folder.
 
 pub mod auth;
 pub mod balance;
@@ -18,6 +18,8 @@ pub mod retry;
 pub mod route;
 pub mod serves;
 mod sifted;
+#[cfg(feature = "hmac")]
+pub mod signature;
 pub mod stack;
 pub mod trace;
 pub mod trace_context;
