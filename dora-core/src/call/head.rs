@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tokio::time::Instant;
+
 use super::batch::BatchPart;
 use super::deadline::Deadline;
 use super::extensions::Extensions;
@@ -30,6 +32,16 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
+    /// The head of a call that came from elsewhere.
+    pub(crate) fn received(
+        method: MethodName,
+        mode: Mode,
+        deadline: Option<Deadline>,
+        origin: RequestOrigin,
+    ) -> Box<Self> {
+        Box::new(Self { method, mode, deadline, origin: Some(origin), ..Self::default() })
+    }
+
     /// The canonical path of the method, `/package.Service/Method`; of a method
     /// that nobody has declared, the name as it was sent.
     #[must_use]
@@ -162,6 +174,11 @@ impl RequestHead {
     /// Says where the call came from.
     pub fn set_origin(&mut self, origin: RequestOrigin) {
         self.origin = Some(origin);
+    }
+
+    /// Notes when the call was taken up, where it came from elsewhere.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.origin.iter_mut().for_each(|origin| origin.begin(now));
     }
 
     /// Who calls.

@@ -176,6 +176,10 @@ impl RequestOrigin {
         self.begun
     }
 
+    pub(crate) const fn begin(&mut self, now: Instant) {
+        self.begun = now;
+    }
+
     /// The Dora packet that it came in.
     #[must_use]
     pub const fn packet(&self) -> Option<&PacketOrigin> {

@@ -12,7 +12,7 @@ use crate::call::status::{Origin, Status};
 use crate::generation::Generation;
 use crate::guid::Guid;
 use crate::pack::compress;
-use crate::pack::envelope::{Shape, decode_response};
+use crate::pack::envelope::{Shape, decode_response, plain_result};
 use crate::pack::limits::Limits;
 use crate::pack::packet::{CallResult, ResponseData, ResponsePacket};
 
@@ -31,6 +31,33 @@ pub(crate) const fn acceptable(mode: Mode) -> i64 {
         Mode::Wait => dora_code::OK,
         Mode::NoResult | Mode::Deferred => dora_code::ACCEPTED,
     }
+}
+
+/// What an answer is to be, for the request that it answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected {
+    pub(crate) guid: Guid,
+    pub(crate) generation: Generation,
+    pub(crate) shape: Shape,
+    /// Its code, beside 0: see [`acceptable`].
+    pub(crate) code: i64,
+}
+
+/// The `data` of an answer.
+///
+/// # Errors
+/// As [`read`] and [`accept`].
+#[inline]
+pub(crate) fn open(body: Bytes, expected: &Expected, limits: &Limits) -> Result<ResponseData, Status> {
+    let body = match expected.shape {
+        Shape::One => match plain_result(body) {
+            Ok(result) => return Ok(ResponseData::One(Ok(Response::new(result)))),
+            Err(body) => body,
+        },
+        _ => body,
+    };
+    let Expected { guid, generation, shape, code } = *expected;
+    read(body, shape.of(generation), limits).and_then(|packet| accept(packet, guid, generation, code))
 }
 
 /// Reads the body of an answer.
@@ -54,7 +81,7 @@ pub(crate) fn read(body: Bytes, shape: Shape, limits: &Limits) -> Result<Respons
 ///
 /// # Errors
 /// The refusal, or the answer is another request's.
-pub(crate) fn accept(
+fn accept(
     packet: ResponsePacket,
     guid: Guid,
     generation: Generation,
@@ -103,7 +130,10 @@ pub(crate) fn response(data: ResponseData, kind: PacketKind, peer: &Arc<str>) ->
 /// How one call ended.
 fn call(result: CallResult, peer: &Arc<str>) -> Result<Response, Status> {
     match result {
-        Ok(response) => Ok(response.map(Reply::Result).with_peer(Some(Arc::clone(peer)))),
+        Ok(response) => {
+            let (metadata, body) = response.into_parts();
+            Ok(Response::from_parts(metadata, Reply::Result(body)).with_peer(Some(Arc::clone(peer))))
+        }
         Err(status) => Err(status.with_peer(Arc::clone(peer))),
     }
 }

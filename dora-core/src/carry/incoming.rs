@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::call::body::{BatchCall, Body};
+use crate::call::capabilities::Capabilities;
 use crate::call::deadline::Deadline;
 use crate::call::dora_code;
 use crate::call::head::RequestHead;
@@ -17,9 +18,33 @@ use crate::call::status::Status;
 use crate::guid::Guid;
 use crate::pack::compress;
 use crate::pack::detect::detect;
-use crate::pack::envelope::{decode_request, glimpse};
+use crate::pack::envelope::{decode_request, glimpse, plain_request};
 use crate::pack::limits::Limits;
-use crate::pack::packet::{Call, Calls, Refused, RequestPacket};
+use crate::pack::packet::{Call, Calls, PlainRequest, Refused, RequestPacket};
+
+/// A packet as the request that it is.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// Its calls: a single one, or a batch. Of a command, its name and parameter.
+    pub(crate) request: Request,
+    pub(crate) kind: PacketKind,
+    /// The guid in the body.
+    pub(crate) guid: Option<Guid>,
+    /// What the sender can.
+    pub(crate) can: Option<Capabilities>,
+}
+
+/// When a packet came, and over which connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) connection: &'a Arc<Connection>,
+    /// The guid of its frame.
+    pub(crate) guid: Option<Guid>,
+    /// When its bytes came: its deadlines count from then.
+    pub(crate) received: Instant,
+    /// When it is taken up.
+    pub(crate) begun: Instant,
+}
 
 /// The body of a request, read.
 pub(crate) struct Unpacked {
@@ -28,11 +53,12 @@ pub(crate) struct Unpacked {
     /// Its bytes, inflated.
     pub(crate) bytes: usize,
     /// The packet; or it is refused, with the code and message to answer.
-    pub(crate) packet: Result<RequestPacket, Refused>,
+    pub(crate) packet: Result<Asked, Refused>,
 }
 
 /// Reads the body of a request.
-pub(crate) fn unpack(body: Bytes, packers: PackerSet, limits: &Limits) -> Unpacked {
+#[inline]
+pub(crate) fn unpack(body: Bytes, packers: PackerSet, limits: &Limits, arrival: &Arrival<'_>) -> Unpacked {
     let refused = |code, message: String| {
         let packet = Err(Refused::new(Status::raw(code, message)));
         Unpacked { packer: Packer::Php, bytes: 0, packet }
@@ -52,7 +78,10 @@ pub(crate) fn unpack(body: Bytes, packers: PackerSet, limits: &Limits) -> Unpack
     }
     let (packer, bytes) = (detect(&body), body.len());
     let packet = match packer.filter(|packer| packers.contains(*packer)) {
-        Some(packer) => decode_request(packer, body, limits),
+        Some(packer) => match plain_request(packer, body) {
+            Ok(plain) => Ok(Asked::plain(plain, arrival)),
+            Err(body) => decode_request(packer, body, limits).map(|packet| Asked::of(packet, arrival)),
+        },
         None => {
             let (guid, kind) = glimpse(&body);
             let message = unknown_packing(packer, packers);
@@ -74,47 +103,61 @@ fn unknown_packing(packer: Option<Packer>, packers: PackerSet) -> String {
     }
 }
 
-/// When a packet came, over which connection, and what it says for all its calls.
-#[derive(Clone, Debug)]
-pub(crate) struct Arrival {
-    pub(crate) connection: Arc<Connection>,
-    pub(crate) guid: Guid,
-    /// When its bytes came: its deadlines count from then.
-    pub(crate) received: Instant,
-    /// When it is taken up.
-    pub(crate) begun: Instant,
+impl Asked {
+    #[inline]
+    fn plain(plain: PlainRequest, arrival: &Arrival<'_>) -> Self {
+        let PlainRequest { kind, timeout, name, param } = plain;
+        let deadline = timeout.map(|timeout| Deadline::from_instant(arrival.received, timeout));
+        let origin = arrival.origin(None, kind);
+        let head = RequestHead::received(name, kind.mode(), deadline, origin);
+        let request = Request::from_parts(head, Body::Packed(param));
+        Self { request, kind, guid: None, can: None }
+    }
+
+    fn of(packet: RequestPacket, arrival: &Arrival<'_>) -> Self {
+        let RequestPacket { guid, kind, calls, timeout, metadata, can } = packet;
+        let origin = arrival.origin(guid, kind);
+        let mut request = match calls {
+            Calls::One(call) => {
+                let (head, body) = part(call, kind, origin, arrival.received);
+                Request::from_parts(head, body)
+            }
+            Calls::Many(calls) => {
+                let calls = calls.into_iter().map(|(key, call)| {
+                    let (head, body) = part(call, kind, origin.clone(), arrival.received);
+                    BatchCall::new(key, head, body)
+                });
+                let mut batch = Request::batch_of(calls.collect());
+                batch.head_mut().set_origin(origin);
+                batch
+            }
+        };
+        let head = request.head_mut();
+        let timeout = timeout.map(|timeout| Deadline::from_instant(arrival.received, timeout));
+        head.set_deadline(head.deadline().into_iter().chain(timeout).min());
+        head.set_mode(kind.mode());
+        if head.metadata().is_empty() {
+            *head.metadata_mut() = metadata;
+        } else {
+            head.metadata_mut().inherit(&metadata);
+        }
+        Self { request, kind, guid, can }
+    }
 }
 
-/// The request that a packet is: a single call, or a batch.
-pub(crate) fn request(packet: RequestPacket, arrival: Arrival) -> Request {
-    let RequestPacket { kind, calls, metadata, timeout, .. } = packet;
-    let Arrival { connection, guid, received, begun } = arrival;
-    let origin = RequestOrigin::new(connection, begun).with_packet(PacketOrigin::new(guid, kind));
-    let mut request = match calls {
-        Calls::One(call) => {
-            let (head, body) = part(call, kind, origin, received);
-            Request::from_parts(head, body)
-        }
-        Calls::Many(calls) => {
-            let calls = calls.into_iter().map(|(key, call)| {
-                let (head, body) = part(call, kind, origin.clone(), received);
-                BatchCall::new(key, head, body)
-            });
-            let mut batch = Request::batch_of(calls.collect());
-            batch.head_mut().set_origin(origin);
-            batch
-        }
-    };
-    let head = request.head_mut();
-    let timeout = timeout.map(|timeout| Deadline::from_instant(received, timeout));
-    head.set_deadline(head.deadline().into_iter().chain(timeout).min());
-    head.set_mode(kind.mode());
-    if head.metadata().is_empty() {
-        *head.metadata_mut() = metadata;
-    } else {
-        head.metadata_mut().inherit(&metadata);
+impl Arrival<'_> {
+    /// Where the calls of the packet come from; `within`: the guid in its body.
+    #[inline]
+    fn origin(&self, within: Option<Guid>, kind: PacketKind) -> RequestOrigin {
+        let guid = within.or(self.guid).unwrap_or(Guid::ZERO);
+        RequestOrigin::new(Arc::clone(self.connection), self.begun).with_packet(PacketOrigin::new(guid, kind))
     }
-    request
+}
+
+/// Notes that a request which had to wait is taken up now.
+pub(crate) fn begin(request: &mut Request, now: Instant) {
+    request.head_mut().begin(now);
+    request.calls_mut().for_each(|call| call.begin(now));
 }
 
 /// What one call of a packet says for itself.
@@ -125,14 +168,11 @@ fn part(
     received: Instant,
 ) -> (Box<RequestHead>, Body) {
     let Call { name, param, timeout, metadata, raw } = call;
-    let mut head = Box::<RequestHead>::default();
-    head.set_method(name);
-    head.set_mode(kind.mode());
-    head.set_deadline(timeout.map(|timeout| Deadline::from_instant(received, timeout)));
-    *head.metadata_mut() = metadata;
     if let Some(packet) = origin.packet_mut() {
         packet.raw = raw;
     }
-    head.set_origin(origin);
+    let deadline = timeout.map(|timeout| Deadline::from_instant(received, timeout));
+    let mut head = RequestHead::received(name, kind.mode(), deadline, origin);
+    *head.metadata_mut() = metadata;
     (head, param)
 }

@@ -21,9 +21,9 @@ use crate::guid::Guid;
 use crate::pack::limits::Limits;
 use crate::pack::packet::ResponseData;
 
-use super::answer::{accept, acceptable, read, response, shape};
+use super::answer::{self, acceptable, response, shape};
 use super::frame::{Answer, Frame};
-use super::outgoing::{Outgoing, write};
+use super::outgoing::{Outgoing, Said};
 
 /// Packs requests and unpacks their responses: makes a service of requests, on
 /// which generated clients stand, of a carrier of frames.
@@ -77,14 +77,11 @@ impl PackLayer {
             outgoing.expires(deadline, now);
         }
         let guid = Guid::random();
-        outgoing.name(self.packer);
         // PHP looks for it in the body; two Dora ends have it in the frame.
-        if self.packer != Packer::Protobuf {
-            outgoing.packet.guid = Some(guid);
-        }
+        let within = (self.packer != Packer::Protobuf).then_some(guid);
         let mut body = Vec::new();
-        write(&outgoing.packet, self.packer.into(), self.gzip, &mut body)?;
-        Ok((Frame::new(guid, body), outgoing.packet.kind))
+        outgoing.write(self.packer.into(), Said { guid: within, can: None }, self.gzip, &mut body)?;
+        Ok((Frame::new(guid, body), outgoing.kind))
     }
 }
 
@@ -197,8 +194,9 @@ impl Expected {
     }
 
     fn open(&self, frame: Frame, expected: i64) -> Result<ResponseData, Status> {
-        read(frame.body, shape(self.kind), &self.limits)
-            .and_then(|packet| accept(packet, self.guid, Generation::Guid, expected))
+        let (guid, shape) = (self.guid, shape(self.kind));
+        let expected = answer::Expected { guid, generation: Generation::Guid, shape, code: expected };
+        answer::open(frame.body, &expected, &self.limits)
             .map_err(|status| status.with_peer(Arc::clone(&self.peer)))
     }
 }

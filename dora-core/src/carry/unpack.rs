@@ -23,10 +23,10 @@ use crate::guid::Guid;
 use crate::pack::compress::is_gzip;
 use crate::pack::envelope::Format;
 use crate::pack::limits::Limits;
-use crate::pack::packet::{Refused, RequestPacket, ResponsePacket};
+use crate::pack::packet::{Refused, ResponsePacket};
 
 use super::frame::{Answer, Frame};
-use super::incoming::{Arrival, Unpacked, request, unpack};
+use super::incoming::{Arrival, Asked, Unpacked, unpack};
 use super::reply::{data, write};
 
 /// Unpacks requests and packs their responses: makes a service of frames, for a
@@ -105,24 +105,22 @@ where
     fn call(&mut self, frame: Frame) -> Self::Future {
         let UnpackLayer { connection, packers, limits } = &self.manner;
         let gzip = is_gzip(&frame.body);
-        let Unpacked { packer, packet, .. } = unpack(frame.body, *packers, limits);
+        let now = Instant::now();
+        let arrival = Arrival { connection, guid: Some(frame.guid), received: now, begun: now };
+        let Unpacked { packer, packet, .. } = unpack(frame.body, *packers, limits, &arrival);
         let mut manner = Manner { frame: frame.guid, body: frame.guid, packer, gzip, can: None };
         match packet {
-            Ok(packet) if packet.kind == PacketKind::Control => {
+            Ok(Asked { kind: kind @ PacketKind::Control, .. }) => {
                 let status = Status::raw(dora_code::UNKNOWN_COMMAND, dora_code::UNKNOWN_COMMAND_MESSAGE);
-                Box::pin(ready(Ok(manner.refused(Some(packet.kind), &status))))
+                Box::pin(ready(Ok(manner.refused(Some(kind), &status))))
             }
-            Ok(packet) => {
-                let RequestPacket { kind, guid, can, .. } = packet;
+            Ok(Asked { request, kind, guid, can }) => {
                 manner.body = guid.unwrap_or(frame.guid);
                 manner.can = can.map(|_| Capabilities::of_packers(*packers));
-                if kind.mode() == Mode::Deferred && packet.calls.is_empty() {
+                if kind.mode() == Mode::Deferred && request.calls().len() == 0 {
                     return Box::pin(ready(Ok(manner.nothing())));
                 }
-                let now = Instant::now();
-                let connection = Arc::clone(connection);
-                let arrival = Arrival { connection, guid: manner.body, received: now, begun: now };
-                let called = Oneshot::new(self.inner.clone(), request(packet, arrival));
+                let called = Oneshot::new(self.inner.clone(), request);
                 Box::pin(async move {
                     let result = called.await.map_err(|error| Status::from_error(error.into()));
                     Ok(manner.answer(kind, result))

@@ -58,6 +58,27 @@ pub struct Call {
     pub raw: Option<Packed>,
 }
 
+/// A request packet of one call that says nothing beyond its name, its parameter and the
+/// packet's timeout: what nearly every request is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PlainRequest {
+    pub(crate) kind: PacketKind,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) name: MethodName,
+    pub(crate) param: Packed,
+}
+
+/// A request packet of one call, in parts that stand wherever they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SingleRequest<'a> {
+    pub(crate) kind: PacketKind,
+    pub(crate) name: &'a MethodName,
+    pub(crate) param: &'a Body,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) metadata: &'a Metadata,
+    pub(crate) can: Option<Capabilities>,
+}
+
 /// A response packet.
 #[derive(Debug)]
 pub struct ResponsePacket {

@@ -47,8 +47,11 @@ impl<Resp: Message> Awaited<Resp> for Wait {
     const MODE: Mode = Mode::Wait;
     type Output = Resp;
 
-    fn output(response: Response, method: &MethodName) -> Result<Resp, Status> {
-        result(response, method).map(Response::into_body)
+    #[inline]
+    fn output(mut response: Response, method: &MethodName) -> Result<Resp, Status> {
+        let peer = response.take_peer();
+        let opened = response.into_body().into_result().and_then(open);
+        opened.map_err(|status| foreign(status, method, peer))
     }
 }
 
@@ -96,6 +99,7 @@ pub(super) fn result<Resp: Message>(
     }
 }
 
+#[cold]
 fn foreign(cause: Status, method: &MethodName, peer: Option<Arc<str>>) -> Status {
     let message = format!("the answer of {method} cannot be read: {}", cause.message());
     let status = Status::data_loss(message).with_origin(Origin::Server).with_source(cause);

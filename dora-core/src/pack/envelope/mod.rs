@@ -24,7 +24,7 @@ use self::json::Json;
 use self::php::Php;
 use super::detect::detect;
 use super::limits::Limits;
-use super::packet::{Refused, RequestPacket, ResponsePacket};
+use super::packet::{PlainRequest, Refused, RequestPacket, ResponsePacket, SingleRequest};
 
 /// How a packet is written: the packing, and in PHP's the generation of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +85,24 @@ pub fn decode_request(packer: Packer, body: Bytes, limits: &Limits) -> Result<Re
     }
 }
 
+/// Recognizes a request that is [plain](PlainRequest), as nearly every one is in protobuf
+/// packing; what is not comes back for [`decode_request`].
+#[inline]
+pub(crate) fn plain_request(packer: Packer, body: Bytes) -> Result<PlainRequest, Bytes> {
+    match packer {
+        Packer::Protobuf => protobuf::plain_request(body),
+        Packer::Php | Packer::Json => Err(body),
+    }
+}
+
+/// Recognizes the answer to a call that went well and says nothing else, as nearly every
+/// one does in protobuf packing, and gives its result; what is none comes back for
+/// [`decode_response`].
+#[inline]
+pub(crate) fn plain_result(body: Bytes) -> Result<Body, Bytes> {
+    protobuf::plain_result(body)
+}
+
 /// What can be told at a glance of a PHP request that does not decode: the guid
 /// that stands first, and the `type` that stands last, as the PHP clients write
 /// them. It costs the same whatever lies between.
@@ -108,6 +126,16 @@ pub fn encode_request(
         Packer::Json => array::encode_request::<Json>(generation, packet, out),
         Packer::Protobuf => protobuf::encode_request(packet, out),
     }
+}
+
+/// Appends a request packet of one call in protobuf packing, which needs no packet made of
+/// its parts.
+///
+/// # Errors
+/// As [`encode_request`].
+#[inline]
+pub(crate) fn encode_single(request: &SingleRequest<'_>, out: &mut Vec<u8>) -> Result<(), PackError> {
+    protobuf::encode_single(request, out)
 }
 
 /// Reads a response packet. Results stay slices of `body`, which is taken as
@@ -167,6 +195,7 @@ fn unreadable(reason: impl Display) -> Status {
 }
 
 /// Appends the packed body to `out`.
+#[inline]
 fn pack_body(body: &Body, packer: Packer, out: &mut Vec<u8>) -> Result<(), PackError> {
     match body {
         Body::Message(message) => message.pack(packer, out),
@@ -183,6 +212,7 @@ fn pack_body(body: &Body, packer: Packer, out: &mut Vec<u8>) -> Result<(), PackE
 }
 
 /// The bytes that [`pack_body`] appends: exact for Protobuf, else an estimate.
+#[inline]
 fn body_len(body: &Body, packer: Packer) -> usize {
     match body {
         Body::Message(message) => message.packed_len(packer),

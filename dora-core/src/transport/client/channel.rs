@@ -218,7 +218,7 @@ impl Channel {
         outgoing.note(making, link);
         let deadline = outgoing.deadline.unwrap_or_else(|| default_deadline(link, Instant::now()));
         outgoing.deadline = Some(deadline);
-        let kind = outgoing.packet.kind;
+        let kind = outgoing.kind;
         let turn = self.turn(deadline).await?;
         Exchange::begin(Arc::clone(&self.handle), outgoing, turn).await?.response(kind).await
     }

@@ -12,7 +12,7 @@ use crate::call::dora_code;
 use crate::call::mode::{Mode, PacketKind};
 use crate::call::response::{Deferred, Reply, Response};
 use crate::call::status::{Origin, Status};
-use crate::carry::answer::{self, acceptable, response, shape};
+use crate::carry::answer::{self, Expected, acceptable, response, shape};
 use crate::carry::outgoing::Outgoing;
 use crate::pack::envelope::Shape;
 use crate::pack::packet::ResponseData;
@@ -63,7 +63,7 @@ impl Exchange {
         let (answer, last) = ready!(link.poll_answer(&self.ticket, waker));
         self.progress = if last { Progress::Done } else { Progress::Answered };
         self.turn = None;
-        Poll::Ready(answer.and_then(|body| accept(link, &self.ticket, body, shape, expected)))
+        Poll::Ready(answer.and_then(|body| open(link, &self.ticket, body, shape, expected)))
     }
 
     /// The first answer to a packet of calls.
@@ -116,15 +116,10 @@ impl Drop for Exchange {
 }
 
 /// What an answer to the packet of `ticket` holds.
-fn accept(
-    link: &Link,
-    ticket: &Ticket,
-    body: Bytes,
-    shape: Shape,
-    expected: i64,
-) -> Result<ResponseData, Status> {
+#[inline]
+fn open(link: &Link, ticket: &Ticket, body: Bytes, shape: Shape, code: i64) -> Result<ResponseData, Status> {
     let generation = link.endpoint.generation;
-    answer::read(body, shape.of(generation), &link.endpoint.limits)
-        .and_then(|packet| answer::accept(packet, ticket.guid, generation, expected))
+    let expected = Expected { guid: ticket.guid, generation, shape, code };
+    answer::open(body, &expected, &link.endpoint.limits)
         .map_err(|status| status.with_peer(Arc::clone(&link.peer)))
 }

@@ -127,7 +127,7 @@ impl Future for CallFuture {
         let kept = handle.link.keeps_deadlines();
         let sent = outgoing(request, &handle.link).and_then(|outgoing| {
             outgoing.note(making, &handle.link);
-            let kind = outgoing.packet.kind;
+            let kind = outgoing.kind;
             Ok((Exchange::send(handle, outgoing, None, cx.waker())?, kind))
         });
         let (exchange, kind) = sent.map_err(|status| about.refused(status))?;

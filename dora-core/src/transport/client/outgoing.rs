@@ -15,7 +15,7 @@ use crate::call::mode::{Mode, PacketKind};
 use crate::call::request::Request;
 use crate::call::status::Status;
 use crate::call::trace::Making;
-use crate::carry::outgoing::{Outgoing, write};
+use crate::carry::outgoing::{Outgoing, Said, write};
 use crate::guid::Guid;
 use crate::pack::compress;
 use crate::pack::detect::detect;
@@ -52,7 +52,7 @@ impl Outgoing {
     #[inline]
     pub(super) fn note(&self, making: Option<Making>, link: &Link) {
         if let Some(making) = making {
-            let dynamic = link.endpoint.packer.is_none() && is_dynamic(&self.packet);
+            let dynamic = link.endpoint.packer.is_none() && self.is_dynamic();
             let speech = if dynamic { link.speech().in_php() } else { link.speech() };
             making.goes(&link.peer, speech.packer);
         }
@@ -62,7 +62,7 @@ impl Outgoing {
     /// of which `waker` is told.
     pub(super) fn send(mut self, link: &Link, waker: &Waker) -> Result<Ticket, Status> {
         let now = Instant::now();
-        let mode = self.packet.kind.mode();
+        let mode = self.kind.mode();
         let deadline = self.deadline.unwrap_or_else(|| default_deadline(link, now));
         if deadline.has_passed(now) {
             let status = Status::raw(dora_code::TIMEOUT, "the deadline passed before the call was sent");
@@ -72,7 +72,7 @@ impl Outgoing {
         let expected = Expected {
             answers: answers(mode),
             deadline: Some(deadline.instant()),
-            claims: self.packet.timeout.map(|_| deadline.instant()),
+            claims: self.timeout.map(|_| deadline.instant()),
             now,
         };
         thread_local! {
@@ -99,16 +99,15 @@ impl Outgoing {
         waker: &Waker,
     ) -> Result<Ticket, Status> {
         let unsent = |status| link.unsent(status);
-        let dynamic = link.endpoint.packer.is_none() && is_dynamic(&self.packet);
+        let dynamic = link.endpoint.packer.is_none() && self.is_dynamic();
         loop {
             let speech = link.speech();
             if dynamic || !link.packs_first(speech) {
                 break;
             }
-            self.name(speech.packer);
             frame.clear();
-            self.packet.can = speech.can();
-            encode(link, speech, &self.packet, &Guid::ZERO, frame).map_err(unsent)?;
+            let said = Said { guid: None, can: speech.can() };
+            self.encode(link, speech, said, &Guid::ZERO, frame).map_err(unsent)?;
             match link.send(expected, speech, frame, waker.clone())? {
                 Sent::Sent(ticket) => return Ok(ticket),
                 Sent::PackAnew => {}
@@ -118,24 +117,25 @@ impl Outgoing {
         let speech = if dynamic { speech.in_php() } else { speech };
         // Packing runs code of the message: whatever it does, the place is given back.
         let place = Place { link, ticket };
-        self.name(speech.packer);
-        self.packet.guid = Some(ticket.guid);
-        self.packet.can = speech.can();
         frame.clear();
-        encode(link, speech, &self.packet, &ticket.guid, frame).map_err(unsent)?;
+        let said = Said { guid: Some(ticket.guid), can: speech.can() };
+        self.encode(link, speech, said, &ticket.guid, frame).map_err(unsent)?;
         link.submit(&ticket, frame, waker.clone(), expected.now)?;
         std::mem::forget(place);
         Ok(ticket)
     }
-}
 
-/// Whether a parameter has no schema: it means the same to every server only as
-/// PHP packs it.
-fn is_dynamic(packet: &RequestPacket) -> bool {
-    let dynamic = |call: &Call| matches!(&call.param, Body::Message(message) if !message.has_schema());
-    match &packet.calls {
-        Calls::One(call) => dynamic(call),
-        Calls::Many(calls) => calls.iter().any(|(_, call)| dynamic(call)),
+    /// Appends the request's frame to `out`.
+    #[inline]
+    fn encode(
+        &mut self,
+        link: &Link,
+        speech: Speech,
+        said: Said,
+        guid: &Guid,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Status> {
+        framed(link, guid, out, |out| self.write(format_of(link, speech), said, link.endpoint.gzip, out))
     }
 }
 
@@ -154,6 +154,27 @@ impl Drop for Place<'_> {
 /// A larger buffer is not kept for the thread's next frame.
 const KEPT: usize = 64 << 10;
 
+fn format_of(link: &Link, speech: Speech) -> Format {
+    Format { packer: speech.packer, generation: link.endpoint.generation }
+}
+
+/// Appends a frame whose body is what `body` writes.
+#[inline]
+fn framed(
+    link: &Link,
+    guid: &Guid,
+    out: &mut Vec<u8>,
+    body: impl FnOnce(&mut Vec<u8>) -> Result<(), Status>,
+) -> Result<(), Status> {
+    let Link { endpoint, encoder, .. } = link;
+    let frame = encoder.begin(endpoint.generation, guid, out);
+    body(out)?;
+    encoder
+        .finish(&frame, out)
+        .map_err(|error| Status::invalid_argument(diagnose::request_too_long(&error)).with_source(error))
+}
+
+/// Appends the frame of a packet that is put together.
 fn encode(
     link: &Link,
     speech: Speech,
@@ -161,13 +182,7 @@ fn encode(
     guid: &Guid,
     out: &mut Vec<u8>,
 ) -> Result<(), Status> {
-    let Link { endpoint, encoder, .. } = link;
-    let frame = encoder.begin(endpoint.generation, guid, out);
-    let format = Format { packer: speech.packer, generation: endpoint.generation };
-    write(packet, format, endpoint.gzip, out)?;
-    encoder
-        .finish(&frame, out)
-        .map_err(|error| Status::invalid_argument(diagnose::request_too_long(&error)).with_source(error))
+    framed(link, guid, out, |out| write(packet, format_of(link, speech), link.endpoint.gzip, out))
 }
 
 /// The frame of a request that costs a server nothing and keeps it from closing

@@ -20,12 +20,12 @@ use crate::call::packer::Packer;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
-use crate::carry::incoming::{Arrival, Unpacked, request, unpack};
+use crate::carry::incoming::{Arrival, Asked, Unpacked, begin, unpack};
 use crate::generation::Generation;
 use crate::guid::Guid;
 use crate::pack::compress;
 use crate::pack::envelope::glimpse;
-use crate::pack::packet::{Calls, Refused, RequestPacket, ResponseData, ResponsePacket};
+use crate::pack::packet::{Refused, ResponseData, ResponsePacket};
 use crate::wire::decoder::Frame;
 use crate::wire::error::FrameError;
 use crate::wire::notice::Notice;
@@ -80,20 +80,18 @@ struct Learned {
     cost: Arc<Cost>,
 }
 
-/// When a packet came, and how large it is.
+/// How large a body is: as it came, and inflated.
 #[derive(Clone, Copy, Debug)]
-struct Received {
-    at: Instant,
-    /// Bytes of its body, as it came and inflated.
+struct Size {
     packed: usize,
     bytes: usize,
 }
 
-/// A request packet, and whom to answer.
+/// A packet that was read, and whom to answer.
 #[derive(Debug)]
 pub(super) struct Arrived {
-    packet: RequestPacket,
-    received: Received,
+    packet: Asked,
+    size: Size,
     reply: Reply,
 }
 
@@ -211,8 +209,9 @@ where
     pub(super) fn begin_held(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
         let Some(arrived) = self.held.take() else { return false };
         self.now = now;
-        let Arrived { packet, received, reply } = *arrived;
-        self.begin(packet, received, reply, cx);
+        let Arrived { mut packet, size, reply } = *arrived;
+        begin(&mut packet.request, now);
+        self.begin(packet, size, reply, cx);
         self.held.is_none()
     }
 
@@ -243,8 +242,9 @@ where
         // Enough to tell a signed frame by, should the packet be refused.
         let head = frame.body.first_chunk::<16>().copied();
         let packed = frame.body.len();
-        let Unpacked { packer, bytes, packet } = unpack(frame.body, config.packers, &config.limits);
-        let received = Received { at: received_at, packed, bytes };
+        let arrival =
+            Arrival { connection: &self.connection, guid: frame.guid, received: received_at, begun: now };
+        let Unpacked { packer, bytes, packet } = unpack(frame.body, config.packers, &config.limits, &arrival);
         manner.packer = packer;
         match packet {
             Ok(packet) => {
@@ -253,7 +253,7 @@ where
                     self.peer_can = can;
                 }
                 let reply = Reply { manner, guid: packet.guid.or(frame.guid), asks: packet.can.is_some() };
-                self.begin(packet, received, reply, cx);
+                self.begin(packet, Size { packed, bytes }, reply, cx);
             }
             Err(Refused { guid, kind, status }) => {
                 let foreign = status.raw_code() == dora_code::UNKNOWN_PACKING && config.salt.is_none();
@@ -270,30 +270,25 @@ where
         }
     }
 
-    fn begin(
-        &mut self,
-        packet: RequestPacket,
-        // What waited here has used up some of its caller's time.
-        received: Received,
-        reply: Reply,
-        cx: &mut Context<'_>,
-    ) {
-        let calls = packet.calls.len();
+    fn begin(&mut self, packet: Asked, size: Size, reply: Reply, cx: &mut Context<'_>) {
+        let calls = packet.request.calls().len();
         if calls <= self.shared.config.max_calls
             && self.work.weight().calls.saturating_add(calls) > self.shared.config.max_calls
         {
-            self.held = Some(Box::new(Arrived { packet, received, reply }));
+            // What it waits here uses up some of its caller's time.
+            self.held = Some(Box::new(Arrived { packet, size, reply }));
             return;
         }
-        let weight = Weight { calls, bytes: received.bytes };
+        let Asked { request, kind, .. } = packet;
+        let weight = Weight { calls, bytes: size.bytes };
         if let Some(why) = self.shared.overload(weight, self.work.weight().bytes) {
             let status = Status::resource_exhausted(why);
             self.tell(|observer, connection| observer.calls_shed(connection, calls));
-            return self.refuse(reply, Some(packet.kind), status);
+            return self.refuse(reply, Some(kind), status);
         }
-        let mode = packet.kind.mode();
-        if packet.kind == PacketKind::Control {
-            return self.command(packet, reply);
+        let mode = kind.mode();
+        if kind == PacketKind::Control {
+            return self.command(&request, reply);
         }
         if mode == Mode::Deferred && calls == 0 {
             self.acknowledge(reply);
@@ -301,21 +296,11 @@ where
             let status = Status::raw(dora_code::NO_CALLS, dora_code::NO_CALLS_MESSAGE);
             return self.answer(reply, ResponsePacket::refused(reply.guid, &status).later());
         }
-        let guid = reply.guid.unwrap_or(Guid::ZERO);
-        let arrival = Arrival {
-            connection: Arc::clone(&self.connection),
-            guid,
-            received: received.at,
-            begun: self.now,
-        };
         if mode != Mode::Wait {
             self.acknowledge(reply);
         }
-        let learned = match &packet.calls {
-            Calls::One(call) if mode == Mode::Wait => Some(self.learned(&call.name, received.packed)),
-            _ => None,
-        };
-        let request = request(packet, arrival);
+        let learned =
+            (mode == Mode::Wait && !request.is_batch()).then(|| self.learned(request.method(), size.packed));
         let (deadline, now, most) = (request.deadline(), self.now, self.shared.call_timeout);
         let deadline = move || {
             let most = Deadline::from_instant(now, most);
@@ -375,13 +360,11 @@ where
         }
     }
 
-    fn command(&mut self, packet: RequestPacket, reply: Reply) {
-        let command = match packet.calls {
-            Calls::One(call) => call.name,
-            Calls::Many(_) => MethodName::default(),
-        };
+    fn command(&mut self, request: &Request, reply: Reply) {
+        let none = MethodName::default();
+        let command = if request.is_batch() { &none } else { request.method() };
         let shared = &self.shared;
-        match shared.control.run(&command, shared.observers.stats(), shared.max_running) {
+        match shared.control.run(command, shared.observers.stats(), shared.max_running) {
             Ok(value) => {
                 self.answer(reply, ResponsePacket::ended(reply.guid, ResponseData::Value(value)));
             }

@@ -61,7 +61,14 @@ pub(super) fn add_pair(metadata: &mut Metadata, bytes: Bytes) -> Decoded<()> {
     Ok(())
 }
 
+#[inline]
 pub(super) fn encode_metadata(tag: u32, metadata: &Metadata, out: &mut Vec<u8>) {
+    if !metadata.is_empty() {
+        encode_pairs(tag, metadata, out);
+    }
+}
+
+fn encode_pairs(tag: u32, metadata: &Metadata, out: &mut Vec<u8>) {
     for (key, value) in metadata.iter() {
         put_len(tag, pair_len(key, value), out);
         put_bytes(PAIR_KEY, key.as_bytes(), out);
@@ -69,7 +76,12 @@ pub(super) fn encode_metadata(tag: u32, metadata: &Metadata, out: &mut Vec<u8>) 
     }
 }
 
+#[inline]
 pub(super) fn metadata_len(tag: u32, metadata: &Metadata) -> usize {
+    if metadata.is_empty() { 0 } else { pairs_len(tag, metadata) }
+}
+
+fn pairs_len(tag: u32, metadata: &Metadata) -> usize {
     metadata.iter().fold(0, |len, (key, value)| len.saturating_add(bytes_len(tag, pair_len(key, value))))
 }
 
@@ -128,12 +140,26 @@ pub(super) const fn bytes_key(tag: u32) -> u8 {
 }
 
 /// What a length says it is long, and what follows.
+#[inline]
 pub(super) fn split_length(mut bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let len = encoding::decode_varint(&mut bytes).ok()?;
+    let len = take_number(&mut bytes)?;
     bytes.split_at_checked(usize::try_from(len).ok()?)
 }
 
+/// A number off the front. Nearly all have one byte.
+#[inline]
+pub(super) fn take_number(bytes: &mut &[u8]) -> Option<u64> {
+    match *bytes {
+        [byte @ ..0x80, rest @ ..] => {
+            *bytes = rest;
+            Some(u64::from(*byte))
+        }
+        _ => encoding::decode_varint(bytes).ok(),
+    }
+}
+
 /// Where in `whole` its part `part` stands.
+#[inline]
 pub(super) fn range_in(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
     let end = start.checked_add(part.len())?;
@@ -145,6 +171,7 @@ fn key(tag: u32, wire_type: WireType) -> u64 {
 }
 
 /// Nearly all keys, lengths and codes have one byte.
+#[inline]
 fn put_number(value: u64, out: &mut Vec<u8>) {
     match u8::try_from(value) {
         Ok(byte @ ..0x80) => out.push(byte),
@@ -152,27 +179,32 @@ fn put_number(value: u64, out: &mut Vec<u8>) {
     }
 }
 
+#[inline]
 pub(super) fn put_varint(tag: u32, value: u64, out: &mut Vec<u8>) {
     put_number(key(tag, WireType::Varint), out);
     put_number(value, out);
 }
 
+#[inline]
 pub(super) fn put_len(tag: u32, len: usize, out: &mut Vec<u8>) {
     put_number(key(tag, WireType::LengthDelimited), out);
     put_number(len as u64, out);
 }
 
+#[inline]
 pub(super) fn put_bytes(tag: u32, bytes: &[u8], out: &mut Vec<u8>) {
     put_len(tag, bytes.len(), out);
     out.extend_from_slice(bytes);
 }
 
 /// The bytes of a varint field.
+#[inline]
 pub(super) fn varint_len(tag: u32, value: u64) -> usize {
     key_len(tag).saturating_add(encoded_len_varint(value))
 }
 
 /// The bytes of a length-delimited field of `len` bytes.
+#[inline]
 pub(super) fn bytes_len(tag: u32, len: usize) -> usize {
     key_len(tag).saturating_add(encoded_len_varint(len as u64)).saturating_add(len)
 }

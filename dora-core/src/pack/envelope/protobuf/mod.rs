@@ -6,5 +6,5 @@ mod fields;
 mod request;
 mod response;
 
-pub(super) use self::request::{decode_request, encode_request};
-pub(super) use self::response::{decode_response, encode_response};
+pub(super) use self::request::{decode_request, encode_request, encode_single, plain_request};
+pub(super) use self::response::{decode_response, encode_response, plain_result};

@@ -4,19 +4,20 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use prost::encoding;
 
 use crate::call::batch::CallKey;
 use crate::call::body::Body;
+use crate::call::capabilities::Capabilities;
 use crate::call::dora_code;
+use crate::call::metadata::Metadata;
 use crate::call::mode::{Mode, PacketKind};
 use crate::call::name::MethodName;
-use crate::call::packed::PackError;
+use crate::call::packed::{PackError, Packed};
 use crate::call::packer::Packer;
 use crate::call::status::Status;
 use crate::pack::envelope::{body_len, pack_body, too_many_calls, undecodable};
 use crate::pack::limits::Limits;
-use crate::pack::packet::{Call, Calls, Refused, RequestPacket};
+use crate::pack::packet::{Call, Calls, PlainRequest, Refused, RequestPacket, SingleRequest};
 
 use super::fields::*;
 
@@ -32,33 +33,42 @@ const CALL_KEY: Keys = Keys { index: 3, name: 4 };
 const CALL_TIMEOUT_MS: u32 = 5;
 const CALL_METADATA: u32 = 6;
 
-/// The numbers of `enum Kind`.
-const KINDS: [(u64, PacketKind); 7] = [
-    (1, PacketKind::calls(Mode::Wait, false)),
-    (2, PacketKind::calls(Mode::Wait, true)),
-    (3, PacketKind::calls(Mode::NoResult, false)),
-    (4, PacketKind::calls(Mode::NoResult, true)),
-    (5, PacketKind::calls(Mode::Deferred, false)),
-    (6, PacketKind::calls(Mode::Deferred, true)),
-    (7, PacketKind::Control),
-];
-
+/// The kind that a number of `enum Kind` stands for.
+#[inline]
 fn kind(number: u64) -> Option<PacketKind> {
-    KINDS.iter().find(|(known, _)| *known == number).map(|(_, kind)| *kind)
+    Some(match number {
+        1 => PacketKind::calls(Mode::Wait, false),
+        2 => PacketKind::calls(Mode::Wait, true),
+        3 => PacketKind::calls(Mode::NoResult, false),
+        4 => PacketKind::calls(Mode::NoResult, true),
+        5 => PacketKind::calls(Mode::Deferred, false),
+        6 => PacketKind::calls(Mode::Deferred, true),
+        7 => PacketKind::Control,
+        _ => return None,
+    })
 }
 
-/// A packet of one call that says nothing beyond its name, its parameter and the
-/// packet's timeout, in the order in which they are written here: what nearly
-/// every request is, and recognized without taking it apart.
-struct Plain {
+/// The number of a kind: the older words have none of their own.
+#[inline]
+const fn number(kind: PacketKind) -> u64 {
+    match kind {
+        PacketKind::Calls { mode: Mode::Wait, multi, .. } => 1 + multi as u64,
+        PacketKind::Calls { mode: Mode::NoResult, multi, .. } => 3 + multi as u64,
+        PacketKind::Calls { mode: Mode::Deferred, multi, .. } => 5 + multi as u64,
+        PacketKind::Control => 7,
+    }
+}
+
+/// Where in a body the parts of a plain request stand.
+struct Places {
     kind: PacketKind,
     timeout: Option<Duration>,
-    /// Where they stand in the body.
     name: Range<usize>,
     param: Range<usize>,
 }
 
-impl Plain {
+impl Places {
+    #[inline]
     fn of(body: &[u8]) -> Option<Self> {
         const KIND: u8 = varint_key(REQUEST_KIND);
         const CALLS: u8 = bytes_key(REQUEST_CALLS);
@@ -72,32 +82,30 @@ impl Plain {
             [] => None,
             [key, ms @ ..] if *key == varint_key(REQUEST_TIMEOUT_MS) => {
                 let mut left = ms;
-                let ms = encoding::decode_varint(&mut left).ok()?;
+                let ms = take_number(&mut left)?;
                 left.is_empty().then(|| timeout(ms))?
             }
             _ => return None,
         };
         Some(Self { kind, timeout, name: range_in(body, name)?, param: range_in(body, param)? })
     }
+}
 
-    fn packet(self, mut body: Bytes) -> RequestPacket {
-        let Self { kind, timeout, name, param } = self;
-        let name = MethodName::from_bytes(body.slice(name));
-        // What is left of the body is the parameter: one handle less on the frame.
-        body.truncate(param.end);
-        body.advance(param.start);
-        let call = Call::new(name, Body::packed(Packer::Protobuf, body));
-        RequestPacket { kind, calls: Calls::One(call), timeout, ..RequestPacket::default() }
-    }
+/// Recognizes a plain request; the body comes back if it is another one.
+#[inline]
+pub(in crate::pack::envelope) fn plain_request(mut body: Bytes) -> Result<PlainRequest, Bytes> {
+    let Some(Places { kind, timeout, name, param }) = Places::of(&body) else { return Err(body) };
+    let name = MethodName::from_bytes(body.slice(name));
+    // What is left of the body is the parameter: one handle less on the frame.
+    body.truncate(param.end);
+    body.advance(param.start);
+    Ok(PlainRequest { kind, timeout, name, param: Packed { packer: Packer::Protobuf, bytes: body } })
 }
 
 pub(in crate::pack::envelope) fn decode_request(
     body: Bytes,
     limits: &Limits,
 ) -> Result<RequestPacket, Refused> {
-    if let Some(plain) = Plain::of(&body) {
-        return Ok(plain.packet(body));
-    }
     let mut packet = RequestPacket::default();
     let mut number = None;
     let (mut calls, mut full) = (None, false);
@@ -185,12 +193,7 @@ pub(in crate::pack::envelope) fn encode_request(
     packet: &RequestPacket,
     out: &mut Vec<u8>,
 ) -> Result<(), PackError> {
-    let kind = match packet.kind {
-        PacketKind::Control => PacketKind::Control,
-        PacketKind::Calls { mode, multi, .. } => PacketKind::calls(mode, multi),
-    };
-    let number = KINDS.iter().find(|(_, known)| *known == kind).map_or(0, |(number, _)| *number);
-    put_varint(REQUEST_KIND, number, out);
+    put_varint(REQUEST_KIND, number(packet.kind), out);
     match &packet.calls {
         Calls::One(call) => encode_call(None, call, out)?,
         Calls::Many(calls) => {
@@ -199,14 +202,42 @@ pub(in crate::pack::envelope) fn encode_request(
             }
         }
     }
-    if let Some(timeout) = packet.timeout {
+    put_rest(packet.timeout, &packet.metadata, packet.can, out);
+    Ok(())
+}
+
+/// As [`encode_request`], of a packet of one call.
+#[inline]
+pub(in crate::pack::envelope) fn encode_single(
+    request: &SingleRequest<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), PackError> {
+    let SingleRequest { kind, name, param, timeout, metadata, can } = *request;
+    let (name, len) = (name.as_bytes(), body_len(param, Packer::Protobuf));
+    let call = bytes_len(CALL_NAME, name.len()).saturating_add(bytes_len(CALL_PARAM, len));
+    out.reserve(call.saturating_add(MARGIN));
+    put_varint(REQUEST_KIND, number(kind), out);
+    put_len(REQUEST_CALLS, call, out);
+    put_bytes(CALL_NAME, name, out);
+    put_len(CALL_PARAM, len, out);
+    pack_body(param, Packer::Protobuf, out)?;
+    put_rest(timeout, metadata, can, out);
+    Ok(())
+}
+
+/// Room for what a packet of one call says beside it, metadata left out.
+const MARGIN: usize = 32;
+
+/// What a packet says for all its calls.
+#[inline]
+fn put_rest(timeout: Option<Duration>, metadata: &Metadata, can: Option<Capabilities>, out: &mut Vec<u8>) {
+    if let Some(timeout) = timeout {
         put_varint(REQUEST_TIMEOUT_MS, timeout_ms(timeout), out);
     }
-    encode_metadata(REQUEST_METADATA, &packet.metadata, out);
-    if let Some(can) = packet.can {
+    encode_metadata(REQUEST_METADATA, metadata, out);
+    if let Some(can) = can {
         put_varint(REQUEST_CAN, can.bits().into(), out);
     }
-    Ok(())
 }
 
 fn encode_call(key: Option<&CallKey>, call: &Call, out: &mut Vec<u8>) -> Result<(), PackError> {
@@ -248,8 +279,12 @@ mod tests {
         out
     }
 
-    fn decoded(body: Vec<u8>) -> Option<String> {
-        decode_request(body.into(), &Limits::default()).ok().map(|packet| format!("{packet:?}"))
+    /// A request that is taken apart, as if it were plain.
+    fn taken_apart(body: Vec<u8>) -> PlainRequest {
+        let packet = decode_request(body.into(), &Limits::default()).expect("it is a packet");
+        let RequestPacket { kind, calls: Calls::One(call), timeout, .. } = packet else { panic!("one call") };
+        let Call { name, param: Body::Packed(param), .. } = call else { panic!("packed") };
+        PlainRequest { kind, timeout, name, param }
     }
 
     /// Recognized or taken apart, a packet says the same.
@@ -261,13 +296,15 @@ mod tests {
             for (name, param) in [("/a.B/C", &b"param"[..]), ("", b""), ("/a.B/C", &[7; 300])] {
                 for timeout in [None, Some(1), Some(u64::from(u32::MAX))] {
                     let plain = packet(mode, name, param, timeout);
-                    assert!(Plain::of(&plain).is_some());
+                    assert!(Places::of(&plain).is_some());
                     let other = [&plain[..], &stranger].concat();
-                    assert!(Plain::of(&other).is_none());
-                    assert_eq!(decoded(plain.clone()), decoded(other));
+                    assert!(Places::of(&other).is_none());
+                    let recognized = plain_request(plain.clone().into()).expect("it is plain");
+                    assert_eq!(recognized, taken_apart(plain.clone()));
+                    assert_eq!(recognized, taken_apart(other));
                     for len in 0..plain.len() {
                         let cut = &plain[..len];
-                        let whole = Plain::of(cut).is_some();
+                        let whole = Places::of(cut).is_some();
                         assert!(!whole || len == packet(mode, name, param, None).len(), "{len}");
                     }
                 }
@@ -284,9 +321,9 @@ mod tests {
         let twice = [&several[..], &several[2..]].concat();
         let forever = [&several[..], &[varint_key(REQUEST_TIMEOUT_MS), 0xff]].concat();
         for body in [multi, twice, forever, one[1..].to_vec()] {
-            assert!(Plain::of(&body).is_none(), "{}", body.escape_ascii());
+            assert!(Places::of(&body).is_none(), "{}", body.escape_ascii());
         }
         let never = [&several[..], &[varint_key(REQUEST_TIMEOUT_MS), 0]].concat();
-        assert_eq!(Plain::of(&never).map(|plain| plain.timeout), Some(None), "0 is no timeout");
+        assert_eq!(Places::of(&never).map(|plain| plain.timeout), Some(None), "0 is no timeout");
     }
 }

@@ -7,6 +7,7 @@ use crate::call::body::Body;
 use crate::call::code::Code;
 use crate::call::dora_code;
 use crate::call::metadata::Metadata;
+use crate::call::packed::PackError;
 use crate::call::packer::Packer;
 use crate::call::response::Response;
 use crate::call::status::{Origin, Status};
@@ -34,6 +35,7 @@ const RESULT_KEY: Keys = Keys { index: 7, name: 8 };
 /// The result of a single call that went well and has nothing but data: what
 /// nearly every answer is, and recognized without taking it apart.
 /// The data are the end of the body: how many bytes of it.
+#[inline]
 fn plain_success(body: &[u8]) -> Option<usize> {
     const HEAD: [u8; 3] = [varint_key(RESPONSE_CODE), 0, bytes_key(RESPONSE_RESULTS)];
     let (result, []) = split_length(body.strip_prefix(&HEAD)?)? else { return None };
@@ -41,20 +43,19 @@ fn plain_success(body: &[u8]) -> Option<usize> {
     Some(data.len())
 }
 
+/// The data of an answer that says nothing else; the body comes back if it is another one.
+#[inline]
+pub(in crate::pack::envelope) fn plain_result(mut body: Bytes) -> Result<Body, Bytes> {
+    let Some(data) = plain_success(&body) else { return Err(body) };
+    body.advance(body.len().saturating_sub(data));
+    Ok(Body::packed(Packer::Protobuf, body))
+}
+
 pub(in crate::pack::envelope) fn decode_response(
-    mut body: Bytes,
+    body: Bytes,
     shape: Shape,
     limits: &Limits,
 ) -> Result<ResponsePacket, Status> {
-    if shape == Shape::One
-        && let Some(data) = plain_success(&body)
-    {
-        body.advance(body.len().saturating_sub(data));
-        let data = ResponseData::One(Ok(Response::new(Body::packed(Packer::Protobuf, body))));
-        let message = dora_code::OK_MESSAGE.into();
-        let (guid, code, can) = (None, dora_code::OK, None);
-        return Ok(ResponsePacket { guid, code, message, is_result: false, data, can });
-    }
     let mut packet = ResponsePacket {
         guid: None,
         code: 0,
@@ -155,32 +156,42 @@ pub(in crate::pack::envelope) fn encode_response(packet: &ResponsePacket, out: &
     }
 }
 
+/// Appends the result of a call that went well, or a part of it if it cannot be packed.
+#[inline]
+fn put_success(
+    key: Option<&CallKey>,
+    data: &Body,
+    metadata: &Metadata,
+    out: &mut Vec<u8>,
+) -> Result<(), PackError> {
+    let len = body_len(data, Packer::Protobuf);
+    let result = bytes_len(RESULT_DATA, len)
+        .saturating_add(metadata_len(RESULT_METADATA, metadata))
+        .saturating_add(key.map_or(0, |key| RESULT_KEY.len(key)));
+    out.reserve(result.saturating_add(MARGIN));
+    put_len(RESPONSE_RESULTS, result, out);
+    put_len(RESULT_DATA, len, out);
+    pack_body(data, Packer::Protobuf, out)?;
+    encode_metadata(RESULT_METADATA, metadata, out);
+    if let Some(key) = key {
+        RESULT_KEY.write(key, out);
+    }
+    Ok(())
+}
+
+/// Room for the length of a result, and what stands before it.
+const MARGIN: usize = 16;
+
 fn encode_result(key: Option<&CallKey>, result: &CallResult, out: &mut Vec<u8>) {
-    let key_len = key.map_or(0, |key| RESULT_KEY.len(key));
+    let start = out.len();
     let status = match result {
-        Ok(response) => {
-            let start = out.len();
-            let data = body_len(response.body(), Packer::Protobuf);
-            let len = bytes_len(RESULT_DATA, data)
-                .saturating_add(metadata_len(RESULT_METADATA, response.metadata()))
-                .saturating_add(key_len);
-            put_len(RESPONSE_RESULTS, len, out);
-            put_len(RESULT_DATA, data, out);
-            out.reserve(data);
-            match pack_body(response.body(), Packer::Protobuf, out) {
-                Ok(()) => {
-                    encode_metadata(RESULT_METADATA, response.metadata(), out);
-                    if let Some(key) = key {
-                        RESULT_KEY.write(key, out);
-                    }
-                    return;
-                }
-                Err(error) => {
-                    out.truncate(start);
-                    &Status::internal(error.to_string())
-                }
+        Ok(response) => match put_success(key, response.body(), response.metadata(), out) {
+            Ok(()) => return,
+            Err(error) => {
+                out.truncate(start);
+                &Status::internal(error.to_string())
             }
-        }
+        },
         Err(status) => status,
     };
     let mut fields = Vec::new();
