@@ -32,6 +32,7 @@ impl Deadline {
     }
 
     /// The deadline `timeout` after `start`.
+    #[inline]
     #[must_use]
     pub fn from_instant(start: Instant, timeout: Duration) -> Self {
         const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -39,18 +40,21 @@ impl Deadline {
     }
 
     /// The moment itself.
+    #[inline]
     #[must_use]
     pub const fn instant(self) -> Instant {
         self.0
     }
 
     /// What is left at `now`; zero when it has passed.
+    #[inline]
     #[must_use]
     pub fn remaining(self, now: Instant) -> Duration {
         self.0.saturating_duration_since(now)
     }
 
     /// Whether it has passed at `now`.
+    #[inline]
     #[must_use]
     pub fn has_passed(self, now: Instant) -> bool {
         self.0 <= now

@@ -33,6 +33,7 @@ pub struct RequestHead {
 
 impl RequestHead {
     /// The head of a call that came from elsewhere.
+    #[inline]
     pub(crate) fn received(
         method: MethodName,
         mode: Mode,
@@ -87,6 +88,7 @@ impl RequestHead {
     }
 
     /// Calls another method: whatever has that name.
+    #[inline]
     pub fn set_method(&mut self, name: impl Into<MethodName>) {
         self.method = name.into();
         self.called_as = None;
@@ -96,6 +98,7 @@ impl RequestHead {
 
     /// Says which method it is that was called by [`method`](Self::method) or any
     /// other of its names; an idempotent method makes an idempotent call.
+    #[inline]
     pub fn resolve(&mut self, method: &'static Method) {
         let called_as = std::mem::replace(&mut self.method, MethodName::from_static(method.path()));
         self.called_as.get_or_insert(called_as);
@@ -105,6 +108,7 @@ impl RequestHead {
 
     /// The method of a call that is made here: what it is sent as depends on the
     /// peer.
+    #[inline]
     pub(crate) fn call(&mut self, method: &'static Method) {
         self.method = MethodName::from_static(method.path());
         self.called_as = None;

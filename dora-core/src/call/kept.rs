@@ -56,11 +56,13 @@ enum Inquiry {
 }
 
 /// Says, while a call is polled, how its deadline is kept by whom it waits for.
+#[inline]
 pub(crate) fn say(kept: Kept) {
     KEPT.set(kept);
 }
 
 /// When the call that is polled was made: `now`, if nobody knows better.
+#[inline]
 pub(crate) fn made(now: Instant) -> Instant {
     match MADE.get() {
         Made::At(made) => made,
@@ -86,6 +88,7 @@ pub(crate) fn watch<T>(made: &mut Option<Instant>, poll: impl FnOnce() -> T) -> 
 
 /// Says, where a clone of a service is made to ask, where a service is not ready, and where
 /// a call is made, how long its calls may take that do not say. Of several channels in a service the most patient one counts.
+#[inline]
 pub(crate) fn say_default(timeout: Duration) {
     match DEFAULT.get() {
         Inquiry::NotAsked => {}

@@ -45,12 +45,14 @@ impl ResponsePacket {
 }
 
 /// The `data` of the answer to a packet that ended with `result`.
+#[inline]
 pub(crate) fn data(result: Result<Response, Status>) -> ResponseData {
     match result.map(Response::into_parts) {
+        Ok((metadata, Reply::Result(body))) => ResponseData::One(Ok(Response::from_parts(metadata, body))),
         Ok((_, Reply::Batch(results))) => {
             ResponseData::Many(results.into_iter().map(|(key, result)| (key, packed(result))).collect())
         }
-        Ok((metadata, reply)) => ResponseData::One(packed(Ok(Response::from_parts(metadata, reply)))),
+        Ok((_, other)) => ResponseData::One(other.into_result().map(Response::new)),
         Err(status) => ResponseData::One(Err(status)),
     }
 }

@@ -16,6 +16,7 @@ use crate::call::body::Body;
 use crate::call::deadline::Deadline;
 use crate::call::method::Method;
 use crate::call::name::MethodName;
+use crate::call::packed::PackMessage;
 use crate::call::request::{IntoRequest, Request};
 use crate::call::response::Response;
 use crate::call::status::Status;
@@ -53,35 +54,28 @@ use super::caller::Caller;
 #[must_use = "a call is made when it is awaited"]
 pub struct Call<S, Req, Resp, M = Wait> {
     service: S,
-    target: Target,
     timeout: Option<Duration>,
-    idempotent: Option<bool>,
-    request: Request<Req>,
-    result: PhantomData<fn() -> (Resp, M)>,
+    request: Request,
+    types: PhantomData<fn(Req) -> (Resp, M)>,
 }
 
-/// What is called.
-#[derive(Clone)]
-enum Target {
-    Method(&'static Method),
-    Name(MethodName),
-}
-
-impl<S, Req, Resp, M> Call<S, Req, Resp, M> {
+impl<S, Req: PackMessage, Resp, M> Call<S, Req, Resp, M> {
     /// A call of a method of a `.proto`.
     pub fn new(service: S, method: &'static Method, request: impl IntoRequest<Req>) -> Self {
-        Self::to(service, Target::Method(method), request.into_request())
+        let mut request = request.into_request().map(Body::message);
+        request.head_mut().call(method);
+        Self { service, timeout: method.timeout(), request, types: PhantomData }
     }
 
     /// A call of whatever is behind `name`.
     pub fn named(service: S, name: impl Into<MethodName>, request: impl IntoRequest<Req>) -> Self {
-        Self::to(service, Target::Name(name.into()), request.into_request())
+        let mut request = request.into_request().map(Body::message);
+        request.head_mut().set_method(name);
+        Self { service, timeout: None, request, types: PhantomData }
     }
+}
 
-    fn to(service: S, target: Target, request: Request<Req>) -> Self {
-        Self { service, target, timeout: None, idempotent: None, request, result: PhantomData }
-    }
-
+impl<S, Req, Resp, M> Call<S, Req, Resp, M> {
     /// How long the caller waits, in place of the method's own timeout and the
     /// channel's. Counted from when the call is awaited.
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -105,7 +99,7 @@ impl<S, Req, Resp, M> Call<S, Req, Resp, M> {
     /// Says whether calling twice is the same as calling once, in place of what
     /// the method's options say.
     pub fn idempotent(mut self, idempotent: bool) -> Self {
-        self.idempotent = Some(idempotent);
+        self.request.head_mut().set_idempotent(idempotent);
         self
     }
 
@@ -126,43 +120,24 @@ impl<S, Req, Resp, M> Call<S, Req, Resp, M> {
     }
 
     fn awaiting<N>(self) -> Call<S, Req, Resp, N> {
-        let Self { service, target, timeout, idempotent, request, result: _ } = self;
-        Call { service, target, timeout, idempotent, request, result: PhantomData }
-    }
-
-    fn name(&self) -> MethodName {
-        match &self.target {
-            Target::Method(method) => MethodName::from_static(method.path()),
-            Target::Name(name) => name.clone(),
-        }
+        let Self { service, timeout, request, types: _ } = self;
+        Call { service, timeout, request, types: PhantomData }
     }
 }
 
 impl<S, Req: Message, Resp, M: Awaited<Resp>> Call<S, Req, Resp, M> {
     /// The service and the request for it.
     pub(super) fn into_request(self) -> (S, Request) {
-        let Self { service, target, timeout, idempotent, request, .. } = self;
-        let (mut head, message) = request.into_parts();
-        let own = match target {
-            Target::Name(name) => {
-                head.set_method(name);
-                None
-            }
-            Target::Method(method) => {
-                head.call(method);
-                method.timeout()
-            }
-        };
-        if let Some(idempotent) = idempotent {
-            head.set_idempotent(idempotent);
-        }
+        let Self { service, timeout, mut request, .. } = self;
+        let head = request.head_mut();
         head.set_mode(M::MODE);
         // Whichever is earlier: a deadline that is passed on does not stretch the
         // method's own timeout.
-        let timeout = timeout.or(own).map(Deadline::after);
-        let deadline = timeout.into_iter().chain(head.deadline()).min();
-        head.set_deadline(deadline);
-        (service, Request::from_parts(head, Body::message(message)))
+        if let Some(timeout) = timeout {
+            let deadline = Deadline::after(timeout);
+            head.set_deadline(Some(head.deadline().map_or(deadline, |passed| passed.min(deadline))));
+        }
+        (service, request)
     }
 }
 
@@ -195,7 +170,7 @@ impl<S: Caller, Req: Message, Resp: Message> Call<S, Req, Resp, Wait> {
     /// # Errors
     /// As awaiting the call itself.
     pub async fn response(self) -> Result<Response<Resp>, Status> {
-        let method = self.name();
+        let method = self.request.method().clone();
         let (service, request) = self.into_request();
         result(Called::new(service, request).await?, &method)
     }
@@ -223,7 +198,7 @@ impl<S: Caller, Req: Message, Resp: Message, M: Awaited<Resp>> IntoFuture for Ca
     type IntoFuture = CallFuture<S, Resp, M>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let method = self.name();
+        let method = self.request.method().clone();
         let (service, request) = self.into_request();
         CallFuture { response: Called::new(service, request), method, result: PhantomData }
     }
@@ -231,7 +206,7 @@ impl<S: Caller, Req: Message, Resp: Message, M: Awaited<Resp>> IntoFuture for Ca
 
 impl<S, Req, Resp, M> fmt::Debug for Call<S, Req, Resp, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Call({})", self.name())
+        write!(f, "Call({})", self.request.method())
     }
 }
 

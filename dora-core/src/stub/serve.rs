@@ -1,6 +1,11 @@
 //! From a packed body to a typed handler and back.
 
-use std::future::{Future, Ready, ready};
+use std::future::{self, Future, Ready};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
 
 use crate::call::BoxFuture;
 use crate::call::head::RequestHead;
@@ -18,17 +23,64 @@ use super::local;
 ///
 /// # Errors
 /// The body is not the handler's message, or the handler's own error.
-pub async fn unary<Req, Resp, F, Fut>(request: Request, handler: F) -> Result<Response, Status>
+pub fn unary<Req, Resp, F, Fut>(
+    request: Request,
+    handler: F,
+) -> impl Future<Output = Result<Response, Status>>
 where
     Req: Message,
     Resp: Message,
     F: FnOnce(Request<Req>) -> Fut,
     Fut: Future<Output = Result<Response<Resp>, Status>>,
 {
-    let (head, body) = request.into_parts();
-    let message = open(body)?;
-    let response = handler(Request::from_parts(head, message)).await?;
-    Ok(response.map(Reply::message))
+    Unary { state: State::Unopened { request, handler }, message: PhantomData }
+}
+
+pin_project! {
+    /// A handler at work. Of an `async fn` the request, its message and what the handler makes
+    /// of them would each have a place; here they have one.
+    struct Unary<Req, F, Fut> {
+        #[pin]
+        state: State<F, Fut>,
+        message: PhantomData<fn(Req)>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    #[project_replace = StateReplaced]
+    enum State<F, Fut> {
+        Unopened { request: Request, handler: F },
+        Running { #[pin] running: Fut },
+        Ended,
+    }
+}
+
+impl<Req, Resp, F, Fut> Future for Unary<Req, F, Fut>
+where
+    Req: Message,
+    Resp: Message,
+    F: FnOnce(Request<Req>) -> Fut,
+    Fut: Future<Output = Result<Response<Resp>, Status>>,
+{
+    type Output = Result<Response, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        if matches!(*state, State::Unopened { .. })
+            && let StateReplaced::Unopened { request, handler } = state.as_mut().project_replace(State::Ended)
+        {
+            let (head, body) = request.into_parts();
+            let running = handler(Request::from_parts(head, open(body)?));
+            state.set(State::Running { running });
+        }
+        let StateProjection::Running { running } = state.as_mut().project() else {
+            return Poll::Ready(Err(Status::internal("a future was polled after it had ended")));
+        };
+        let result = ready!(running.poll(cx));
+        state.set(State::Ended);
+        Poll::Ready(result.map(|response| response.map(Reply::message)))
+    }
 }
 
 /// Calls the methods of `service` that the request names, as a server would:
@@ -49,7 +101,7 @@ pub(crate) fn call_by_name(service: &impl Mount, mut request: Request) -> BoxFut
             let known: Vec<_> =
                 service.descriptor().methods().iter().flat_map(|method| method.names()).collect();
             let known = known.iter().map(String::as_str);
-            Box::pin(ready(Err(no_method(request.method().as_str(), known))))
+            Box::pin(future::ready(Err(no_method(request.method().as_str(), known))))
         }
     }
 }
@@ -68,10 +120,10 @@ pub(super) fn method_of(
 /// # Errors
 /// Always: `Unimplemented`.
 pub fn unimplemented<Req, Resp>(request: Request<Req>) -> Ready<Result<Response<Resp>, Status>> {
-    ready(Err(Status::unimplemented(format!("this server does not implement {}", request.method()))))
+    future::ready(Err(Status::unimplemented(format!("this server does not implement {}", request.method()))))
 }
 
 /// The answer to a call of a method that the service does not have.
 pub fn unknown_method(_index: usize, request: Request) -> BoxFuture<Response> {
-    Box::pin(ready(Err(no_method(request.method().as_str(), std::iter::empty()))))
+    Box::pin(future::ready(Err(no_method(request.method().as_str(), std::iter::empty()))))
 }

@@ -49,8 +49,9 @@ impl Decoder {
         if buffer.len() < len.saturating_add(LENGTH) {
             return Ok(None);
         }
-        buffer.advance(LENGTH);
-        self.parse(buffer.split_to(len).freeze()).map(Some)
+        let mut frame = buffer.split_to(len.saturating_add(LENGTH)).freeze();
+        frame.advance(LENGTH);
+        self.parse(frame).map(Some)
     }
 
     /// How many bytes of the frame that `buffer` begins with are still to come;

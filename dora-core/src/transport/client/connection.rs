@@ -366,7 +366,9 @@ impl Connection {
             let quiet = !awaited && !unwritten && self.inbox.is_empty();
             let idle = quiet.then(|| after(self.active.max(wrote), idle));
             let due = idle.into_iter().chain(step.map(Step::when)).min();
-            lane.alarm = due;
+            // The timer may ring earlier, and is then looked after: callers need not rouse
+            // this task for it.
+            lane.alarm = due.into_iter().chain(self.alarm.rings()).min();
             if !lane.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
                 mine = lane.task.take();
                 lane.task = Some(cx.waker().clone());

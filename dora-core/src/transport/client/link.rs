@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, Id};
@@ -19,6 +20,7 @@ use crate::wire::encoder::Encoder;
 use crate::wire::header::Layout;
 
 use super::endpoint::Endpoint;
+use super::health::KEEP;
 use super::lane::Lane;
 use super::link_state::LinkState;
 use super::observed::Observed;
@@ -37,6 +39,8 @@ pub(super) struct Link {
     /// The server's address, for statuses.
     pub(super) peer: Arc<str>,
     pub(super) core: Mutex<Core>,
+    /// How soon after a call its connection's task must look whether the peer is there.
+    pub(super) look_within: Duration,
     /// Where its tasks run.
     runtime: Option<Id>,
     /// [`Speech`] of the current lane, to be read without the lock.
@@ -150,6 +154,7 @@ impl Link {
             encoder: endpoint.encoder(),
             layout: endpoint.layout(),
             observed: Observed::new(endpoint.address(), endpoint.observer.0.clone()),
+            look_within: KEEP.min(endpoint.silence_timeout / 2),
             endpoint,
             peer,
             core: Mutex::new(core),

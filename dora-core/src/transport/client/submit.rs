@@ -6,7 +6,6 @@ use tokio::time::Instant;
 
 use crate::call::status::Status;
 
-use super::health::KEEP;
 use super::lane::Lane;
 use super::link::{Core, Link};
 use super::speech::Speech;
@@ -38,7 +37,7 @@ impl Link {
 
     /// The tasks to wake so that they look after this call in time.
     fn rouse(&self, core: &mut Core, expected: &Expected) -> [Option<Waker>; 2] {
-        let look = expected.now + KEEP.min(self.endpoint.silence_timeout / 2);
+        let look = expected.now + self.look_within;
         let watch = match (expected.deadline, core.watched) {
             (None, _) => None,
             (Some(deadline), Some(watched)) if watched <= deadline => None,

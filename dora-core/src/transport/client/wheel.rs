@@ -52,12 +52,14 @@ const UNLINKED: Link = Link { before: NONE, after: NONE, due: None };
 
 impl Wheel {
     /// Sets the deadline of `place`, which has none.
+    #[inline]
     pub(super) fn set(&mut self, place: u32, deadline: Instant, now: Instant) {
         let ring = self.ring.get_or_insert_with(|| Box::new(Ring::new(now)));
         ring.set(place, deadline, now);
     }
 
     /// Takes the deadline of `place` off, if it has one.
+    #[inline]
     pub(super) fn clear(&mut self, place: u32) {
         if let Some(ring) = &mut self.ring {
             ring.clear(place);

@@ -80,7 +80,11 @@ where
     // Nothing of this size may be moved into a future of its own: it would be
     // there twice.
     let watcher = accepted.watcher.clone();
-    let mut connection = Serving::new(*accepted);
+    let mut connection = {
+        // So that the box is given back now, and not with the connection.
+        let accepted = accepted;
+        Serving::new(*accepted)
+    };
     let mut changed = pin!(watcher.changed());
     let mut told: Option<Waker> = None;
     let mut phase = Phase::Serving;
