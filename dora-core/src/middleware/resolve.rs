@@ -67,6 +67,11 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
+        if !request.is_batch() {
+            self.last = self.router.resolve(request.head_mut(), self.last);
+            return ResolveFuture { state: State::One { call: self.inner.call(request) } };
+        }
+        // All of them first, so that each is told the methods of those beside it.
         request.calls_mut().for_each(|call| self.last = self.router.resolve(call, self.last));
         let state = match request.take_apart() {
             Err(single) => State::One { call: self.inner.call(single) },

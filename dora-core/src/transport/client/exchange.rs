@@ -89,9 +89,17 @@ impl Exchange {
     /// The response to a packet of calls, from its first answer.
     pub(super) fn finish(self, data: ResponseData, kind: PacketKind) -> Result<Response, Status> {
         match kind.mode() {
-            Mode::Wait => response(data, kind, &self.handle.link.peer),
-            Mode::NoResult => Ok(Response::accepted()),
             Mode::Deferred => Ok(Response::new(Reply::Deferred(Deferred::new(self.later(kind))))),
+            Mode::Wait | Mode::NoResult => self.ended(data, kind),
+        }
+    }
+
+    /// The same of a packet that nothing else comes for.
+    #[inline]
+    pub(super) fn ended(&self, data: ResponseData, kind: PacketKind) -> Result<Response, Status> {
+        match kind.mode() {
+            Mode::Wait => response(data, kind, &self.handle.link.peer),
+            Mode::NoResult | Mode::Deferred => Ok(Response::accepted()),
         }
     }
 

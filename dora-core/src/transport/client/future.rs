@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use crate::call::BoxFuture;
 use crate::call::code::Code;
 use crate::call::kept::{self, Kept};
-use crate::call::mode::PacketKind;
+use crate::call::mode::{Mode, PacketKind};
 use crate::call::name::MethodName;
 use crate::call::request::Request;
 use crate::call::response::Response;
@@ -113,6 +113,11 @@ impl Future for CallFuture {
             State::Waiting { exchange, kind, kept } => {
                 kept::say(*kept);
                 let data = ready!(exchange.poll_first(*kind, cx.waker()));
+                if kind.mode() != Mode::Deferred {
+                    let result = data.and_then(|data| exchange.ended(data, *kind));
+                    *state = State::Ended;
+                    return Poll::Ready(about.ended(result));
+                }
                 let State::Waiting { exchange, kind, .. } = std::mem::replace(state, State::Ended) else {
                     return Poll::Ready(Err(polled_again()));
                 };
