@@ -1,6 +1,6 @@
 //! How servers announce themselves, and how clients find them.
 //!
-//! A `Target` (feature `discovery`) is a line that names where instances are: a file, a list. What
+//! A `Target` (feature `discovery`) is a line that names where instances are: Redis, a file, a list. What
 //! such a line cannot say, a type of your own can: [`Discover`] and [`Register`] have two
 //! methods each that must be written.
 

@@ -8,7 +8,7 @@ use dora_core::discovery::register::Registries;
 
 use crate::error::TargetError;
 use crate::url::TargetUrl;
-use crate::{dns, etcd, file, list};
+use crate::{dns, etcd, file, list, redis};
 
 /// A kind of registry, with what a target says of it.
 pub(crate) trait Backend: fmt::Debug + Send + Sync {
@@ -29,8 +29,9 @@ pub(crate) fn open(url: &mut TargetUrl) -> Result<Arc<dyn Backend>, TargetError>
         "dns" => dns::open(url),
         "etcd" => etcd::open(url),
         "file" => file::open(url),
-        other => {
-            Err(TargetError::new(format!("there is no backend {other:?}; write file:///path, or addresses")))
-        }
+        "redis" | "rediss" => redis::open(url),
+        other => Err(TargetError::new(format!(
+            "there is no backend {other:?}; write redis://, rediss://, etcd://, dns://, file:///path, or addresses"
+        ))),
     }
 }

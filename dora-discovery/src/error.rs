@@ -14,6 +14,12 @@ impl TargetError {
         Self { target: None, fault: fault.into() }
     }
 
+    /// A scheme whose backend was not compiled.
+    #[allow(dead_code, reason = "all backends may be there")]
+    pub(crate) fn feature(name: &str) -> Self {
+        Self::new(format!("the feature `{name}` of dora-rpc is off; in Cargo.toml: features = [\"{name}\"]"))
+    }
+
     pub(crate) fn of(self, target: String) -> Self {
         Self { target: Some(target), ..self }
     }

@@ -20,3 +20,9 @@ pub mod etcd;
 #[cfg(not(feature = "etcd"))]
 #[path = "without/etcd.rs"]
 mod etcd;
+
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(not(feature = "redis"))]
+#[path = "without/redis.rs"]
+mod redis;

@@ -25,12 +25,12 @@ use crate::url::TargetUrl;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let registry = Target::new("10.0.2.15:9567,10.0.2.16:9567?group=shop")?;
+/// let registry = Target::new("redis://10.0.0.1:6379,10.0.0.2:6379?group=shop")?;
 /// let server = Server::builder().register(registry.clone());
 /// let fleet = Channel::to(registry);
 /// # drop((server, fleet));
 ///
-/// let error = Target::new("10.0.2.15:9567?grup=shop").unwrap_err();
+/// let error = Target::new("redis://10.0.0.1:6379?grup=shop").unwrap_err();
 /// assert!(error.to_string().contains("parameter \"grup\" is unknown"));
 /// # Ok(())
 /// # }
@@ -144,6 +144,10 @@ mod tests {
             ("file:///a.json?group=", "a group has no name"),
             ("file://u:secret@a.json", "no host"),
             ("file:///a.json?x=y", "\"x\" is unknown"),
+            ("redis://u:secret@a?lease=1h", "lease=1h"),
+            ("redis://u:secret@a?lease=60s", "over 30 s"),
+            ("redis://u:secret@a/x?group=y", "database"),
+            ("redis://u:secret@a?php=no", "php=\"no\""),
             ("10.0.2.15:9567?lease=3s", "\"lease\" is unknown"),
         ] {
             let error = Target::new(text).expect_err(text).to_string();

@@ -47,9 +47,14 @@ fn the_service_in_three_files_runs_and_the_calls_compile() {
     write("src/calls.rs", &around(block(&readme, "A generated method returns a call")));
     write("src/mocked.rs", &around(block(&readme, "answers them, for tests:")));
     write("src/fleet.rs", &around(block(&readme, "under clients, layers and batches.")));
+    write("src/discovered.rs", &around(block(&readme, "nothing else changes when")));
     write("src/layers.rs", &around(block(&readme, "options of its `.proto`.")));
     let package_section = "[package]\nname = \"readme\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n";
     let dependencies = block(&readme, "`Cargo.toml`:");
+    let plain = "dora-rpc = \"0.1\" ";
+    assert!(dependencies.contains(plain), "{dependencies}");
+    let dependencies =
+        dependencies.replace(plain, "dora-rpc = { version = \"0.1\", features = [\"redis\"] } ");
     let others =
         format!("{}\n{}", inline(&readme, "Those below need"), inline(&readme, "In the program, with"));
     let others = format!("{others}\ntokio = ");
@@ -64,7 +69,7 @@ fn the_service_in_three_files_runs_and_the_calls_compile() {
     write(
         "src/main.rs",
         &format!(
-            "mod calls;\nmod fleet;\nmod layers;\nmod logs;\nmod mocked;\n{}",
+            "mod calls;\nmod discovered;\nmod fleet;\nmod layers;\nmod logs;\nmod mocked;\n{}",
             main.replace("9567", &port.to_string())
         ),
     );

@@ -10,6 +10,7 @@
 //! | [`auth`] | who calls, and whether they may |
 //! | [`limits`] | what a server takes on, and what it refuses under overload |
 //! | [`resilience`] | many instances as one; trying again, circuit breakers, fallbacks |
+//! | [`discovery`] | servers that come and go; Redis, files, PHP's fleet |
 //! | [`testing`] | without a port: in process, with mocks |
 //! | [`shutdown`] | leaving without losing a call |
 //! | [`logging`] | logs and spans, what is counted |
@@ -47,6 +48,9 @@ pub mod limits {}
 
 #[doc = include_str!("resilience.md")]
 pub mod resilience {}
+
+#[doc = include_str!("discovery.md")]
+pub mod discovery {}
 
 #[doc = include_str!("testing.md")]
 pub mod testing {}

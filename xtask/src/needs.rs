@@ -56,6 +56,12 @@ const NEEDS: &[Need] = &[
         packages: &["etcd-client"],
         used_by: "the test of the example whose configuration an operator changes",
     },
+    Need {
+        program: "redis-server",
+        probe: VERSION,
+        packages: &["redis-server"],
+        used_by: "the tests of discovery in Redis",
+    },
 ];
 
 /// Tries per apt command: another installer may hold the lists, which apt does

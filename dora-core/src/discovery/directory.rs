@@ -32,7 +32,7 @@ pub(super) struct Filter {
 impl Directory {
     /// One registry, all instances.
     pub fn new(source: impl Discover) -> Self {
-        Self { sources: vec![Box::new(source)], filter: Filter::default(), lease: DEFAULT_LEASE }
+        Self::default().and(source)
     }
 
     /// This one, too.
@@ -80,6 +80,13 @@ impl Filter {
         let serves =
             |name: &Arc<str>| instance.services.is_empty() || instance.services.contains_key(&**name);
         self.group.as_ref().is_none_or(in_group) && self.service.as_ref().is_none_or(serves)
+    }
+}
+
+/// No registry: to [`and`](Self::and) some to.
+impl Default for Directory {
+    fn default() -> Self {
+        Self { sources: Vec::new(), filter: Filter::default(), lease: DEFAULT_LEASE }
     }
 }
 

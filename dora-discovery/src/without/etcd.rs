@@ -16,6 +16,5 @@ pub(crate) fn key(_: &mut TargetUrl, _: String) -> Result<BoxSource, TargetError
 }
 
 fn off() -> TargetError {
-    let what = "the feature `etcd` of dora-rpc is off; in Cargo.toml: features = [\"etcd\"]";
-    TargetError::new(what)
+    TargetError::feature("etcd")
 }
