@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use prost_build::Module;
+use prost_reflect::prost::Message as _;
 use prost_types::FileDescriptorProto;
 use protox::Compiler;
 
@@ -12,7 +13,7 @@ use crate::emit::{self, Mapping, Runtime, ServiceEmitter};
 use crate::error::{Error, Problem};
 use crate::output::Package;
 use crate::resolve::Includes;
-use crate::{format, model, options, prost};
+use crate::{format, model, options, prost, reflection};
 
 /// The Rust of all packages.
 pub(crate) fn packages(
@@ -22,12 +23,13 @@ pub(crate) fn packages(
     includes: &Includes,
 ) -> Result<Vec<Package>, Error> {
     let mut files = compiler.file_descriptor_set().file;
+    files.iter_mut().for_each(|file| drop_extern_services(config, file));
+    let sets = if config.build_server { reflection::sets(&files) } else { BTreeMap::new() };
     files.retain(|file| file.name() != options::PROTO_NAME);
     let mut comments = Comments::default();
     let mut origins: BTreeMap<Module, (String, Vec<String>)> = BTreeMap::new();
     for file in &mut files {
         comments.take(file);
-        drop_extern_services(config, file);
         let module = Module::from_protobuf_package_name(file.package());
         let (package, from) = origins.entry(module).or_default();
         file.package().clone_into(package);
@@ -56,7 +58,8 @@ pub(crate) fn packages(
             let text = format::file(&file);
             let modules = module.parts().map(str::to_owned).collect();
             let (name, from) = origins.remove(&module).unwrap_or_default();
-            Ok(Package { name, modules, text, from: from.join(", ") })
+            let descriptors = sets.get(&name).map(|set| set.encode_to_vec());
+            Ok(Package { name, modules, text, descriptors, from: from.join(", ") })
         })
         .collect()
 }

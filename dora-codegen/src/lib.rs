@@ -20,6 +20,7 @@ mod options;
 mod output;
 mod prost;
 mod protos;
+mod reflection;
 mod resolve;
 
 pub use compile::compile;

@@ -13,6 +13,15 @@ const TREE: &str = "dora-protos.rs";
 /// The file of what has no package.
 const NO_PACKAGE: &str = "_";
 
+/// The name of the file of descriptors that lies beside the Rust of `package`.
+pub(crate) fn descriptors(package: &str) -> String {
+    format!("{}.binpb", stem(package))
+}
+
+fn stem(package: &str) -> &str {
+    if package.is_empty() { NO_PACKAGE } else { package }
+}
+
 /// What this process wrote: a build script may compile in several steps.
 static WRITTEN: Mutex<BTreeMap<PathBuf, Written>> = Mutex::new(BTreeMap::new());
 
@@ -32,6 +41,8 @@ pub(crate) struct Package {
     /// `shop`, `r#type`, `v1`.
     pub(crate) modules: Vec<String>,
     pub(crate) text: String,
+    /// Its files as descriptors, if it has services that are served.
+    pub(crate) descriptors: Option<Vec<u8>>,
     /// The files that it is declared in.
     pub(crate) from: String,
 }
@@ -59,10 +70,13 @@ impl Output {
     /// Writes the packages, and the tree of all that lie there.
     pub(crate) fn packages(&self, packages: Vec<Package>) -> Result<(), Error> {
         for package in packages {
-            let name = if package.name.is_empty() { NO_PACKAGE } else { &package.name };
+            if let Some(content) = package.descriptors {
+                let new = Written { content, from: package.from.clone(), module: None };
+                self.write(descriptors(&package.name), new)?;
+            }
             let content = package.text.into_bytes();
             let new = Written { content, from: package.from, module: Some(package.modules) };
-            self.write(format!("{name}.rs"), new)?;
+            self.write(format!("{}.rs", stem(&package.name)), new)?;
         }
         write_if_changed(&self.dir.join(TREE), self.tree().as_bytes())
     }

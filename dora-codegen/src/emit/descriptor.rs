@@ -4,8 +4,8 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use super::{Method, Service, docs};
-use crate::naming;
 use crate::options::Mode;
+use crate::{naming, output};
 
 pub(super) fn module(service: &Service<'_>) -> TokenStream {
     let model = service.model;
@@ -15,6 +15,10 @@ pub(super) fn module(service: &Service<'_>) -> TokenStream {
     let (full_name, version) = (&model.full_name, &model.version);
     let group = model.group.as_ref().map(|group| quote!(.with_group(#group)));
     let interface = model.interface.as_ref().map(|interface| quote!(.with_interface(#interface)));
+    let set = service.config.build_server.then(|| {
+        let file = output::descriptors(&model.package);
+        quote!(.with_file_descriptor_set(include_bytes!(#file)))
+    });
     let names = model.methods.iter().map(|m| naming::method_const(&m.name));
     let methods = service.methods.iter().map(|rpc| method(rpc, interface.is_some()));
     let allow = service.allow();
@@ -29,7 +33,8 @@ pub(super) fn module(service: &Service<'_>) -> TokenStream {
                 codegen::ServiceDescriptor::new(#full_name, &[#(&#names),*])
                     .with_version(#version)
                     #group
-                    #interface;
+                    #interface
+                    #set;
 
             #(#methods)*
         }

@@ -180,7 +180,8 @@ pub mod clock_descriptor {
             "golden.mock.Clock",
             &[&TICK],
         )
-        .with_version("1.0");
+        .with_version("1.0")
+        .with_file_descriptor_set(include_bytes!("golden.mock.binpb"));
 
     /// `/golden.mock.Clock/Tick`.
     pub static TICK: codegen::Method = codegen::Method::new(

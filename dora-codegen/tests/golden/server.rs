@@ -163,7 +163,8 @@ pub mod greeter_descriptor {
             "golden.server.Greeter",
             &[&HELLO, &MOVE],
         )
-        .with_version("1.0");
+        .with_version("1.0")
+        .with_file_descriptor_set(include_bytes!("golden.server.binpb"));
 
     /// `/golden.server.Greeter/Hello`.
     pub static HELLO: codegen::Method = codegen::Method::new(

@@ -22,6 +22,7 @@ pub struct ServiceDescriptor {
     version: &'static str,
     group: Option<&'static str>,
     interface: Option<&'static str>,
+    file_descriptor_set: &'static [u8],
     methods: &'static [&'static Method],
 }
 
@@ -43,7 +44,7 @@ impl ServiceDescriptor {
     /// with its methods in the order of the `.proto`.
     #[must_use]
     pub const fn new(name: &'static str, methods: &'static [&'static Method]) -> Self {
-        Self { name, version: "1.0", group: None, interface: None, methods }
+        Self { name, version: "1.0", group: None, interface: None, file_descriptor_set: &[], methods }
     }
 
     /// The same with another version (option `version`).
@@ -63,6 +64,13 @@ impl ServiceDescriptor {
     #[must_use]
     pub const fn with_interface(self, interface: &'static str) -> Self {
         Self { interface: Some(interface), ..self }
+    }
+
+    /// The same with the descriptors of its file and of what that imports, as
+    /// [`file_descriptor_set`](Self::file_descriptor_set) has them.
+    #[must_use]
+    pub const fn with_file_descriptor_set(self, set: &'static [u8]) -> Self {
+        Self { file_descriptor_set: set, ..self }
     }
 
     /// The full name: `package.Service`.
@@ -87,6 +95,15 @@ impl ServiceDescriptor {
     #[must_use]
     pub const fn interface(&self) -> Option<&'static str> {
         self.interface
+    }
+
+    /// A `google.protobuf.FileDescriptorSet` of the files of its package and all that
+    /// they import, but for Google's own (`google/protobuf/*.proto`), in bytes: what its
+    /// messages look like, with the comments of the `.proto`. Empty where generated code
+    /// has none, which is so without a server.
+    #[must_use]
+    pub const fn file_descriptor_set(&self) -> &'static [u8] {
+        self.file_descriptor_set
     }
 
     /// Its methods, in the order of the `.proto`.
