@@ -9,6 +9,7 @@ mod random_protos;
 
 fn main() -> Result<(), dora_codegen::Error> {
     dora_codegen::compile(["proto/reference.proto", "proto/swoft.proto"])?;
+    dora_codegen::compile("proto/library.proto")?;
     let mocked = || dora_codegen::Config::new().mocks(true);
     mocked().compile(["proto/everything.proto", "proto/names.proto", "proto/odd.proto"])?;
     mocked().compile(goldens())?;

@@ -30,6 +30,8 @@ extern crate self as dora;
 
 pub mod auth;
 pub mod carry;
+#[cfg(feature = "connect")]
+pub mod connect;
 #[cfg(feature = "discovery")]
 pub use dora_discovery::config;
 pub mod discovery;

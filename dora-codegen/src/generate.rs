@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use prost_build::Module;
-use prost_reflect::prost::Message as _;
 use prost_types::FileDescriptorProto;
 use protox::Compiler;
 
@@ -13,7 +12,7 @@ use crate::emit::{self, Mapping, Runtime, ServiceEmitter};
 use crate::error::{Error, Problem};
 use crate::output::Package;
 use crate::resolve::Includes;
-use crate::{format, model, options, prost, reflection};
+use crate::{embedded, format, model, options, prost, reflection};
 
 /// The Rust of all packages.
 pub(crate) fn packages(
@@ -23,13 +22,14 @@ pub(crate) fn packages(
     includes: &Includes,
 ) -> Result<Vec<Package>, Error> {
     let mut files = compiler.file_descriptor_set().file;
-    files.iter_mut().for_each(|file| drop_extern_services(config, file));
-    let sets = if config.build_server { reflection::sets(&files) } else { BTreeMap::new() };
-    files.retain(|file| file.name() != options::PROTO_NAME);
+    // Options alone are in those of this crate: nobody's code is made of them.
+    let is_ours = |name: &str| name == options::PROTO_NAME || includes.find(name).is_none();
+    files.retain(|file| embedded::text(file.name()).is_none() || !is_ours(file.name()));
     let mut comments = Comments::default();
     let mut origins: BTreeMap<Module, (String, Vec<String>)> = BTreeMap::new();
     for file in &mut files {
         comments.take(file);
+        drop_extern_services(config, file);
         let module = Module::from_protobuf_package_name(file.package());
         let (package, from) = origins.entry(module).or_default();
         file.package().clone_into(package);
@@ -39,6 +39,7 @@ pub(crate) fn packages(
         files.into_iter().map(|file| (Module::from_protobuf_package_name(file.package()), file)).collect();
     let runtime = Runtime::new(&config.runtime)?;
     let pool = compiler.descriptor_pool();
+    let sets = if config.build_server { reflection::sets(&pool) } else { BTreeMap::new() };
     let mut prost = prost::configured(config, &runtime, &pool);
     if config.build_client || config.build_server {
         prost.service_generator(Box::new(ServiceEmitter::new(config, &runtime, services)));
@@ -58,7 +59,7 @@ pub(crate) fn packages(
             let text = format::file(&file);
             let modules = module.parts().map(str::to_owned).collect();
             let (name, from) = origins.remove(&module).unwrap_or_default();
-            let descriptors = sets.get(&name).map(|set| set.encode_to_vec());
+            let descriptors = sets.get(&name).cloned();
             Ok(Package { name, modules, text, descriptors, from: from.join(", ") })
         })
         .collect()

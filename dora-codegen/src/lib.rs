@@ -8,6 +8,7 @@ mod compile;
 mod config;
 mod diagnose;
 mod docs;
+mod embedded;
 mod emit;
 mod error;
 mod format;

@@ -2,62 +2,66 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use prost_reflect::prost::Message as _;
+use prost_reflect::{DescriptorPool, DynamicMessage, FileDescriptor, ReflectMessage as _, Value};
 use prost_types::{FileDescriptorProto, FileDescriptorSet, SourceCodeInfo};
+
+use crate::options;
 
 /// Who reads descriptors has Google's own files.
 fn is_known(name: &str) -> bool {
     name.starts_with("google/protobuf/")
 }
 
-/// For each package that has services: the files that declare them, and all that they
-/// import.
-pub(crate) fn sets(files: &[FileDescriptorProto]) -> BTreeMap<String, FileDescriptorSet> {
-    let by_name: BTreeMap<&str, &FileDescriptorProto> =
-        files.iter().map(|file| (file.name(), file)).collect();
-    let serving = files.iter().filter(|file| !file.service.is_empty());
-    let packages: BTreeSet<&str> = serving.map(FileDescriptorProto::package).collect();
+/// For each package that has services, a `FileDescriptorSet` of the files that declare
+/// them and all that they import, in bytes.
+pub(crate) fn sets(pool: &DescriptorPool) -> BTreeMap<String, Vec<u8>> {
+    let serving: Vec<FileDescriptor> = pool.files().filter(|file| file.services().len() > 0).collect();
+    let packages: BTreeSet<&str> = serving.iter().map(FileDescriptor::package_name).collect();
     let set = |package: &str| {
-        let roots = files.iter().filter(|file| !file.service.is_empty() && file.package() == package);
-        let mut set = Closure { by_name: &by_name, seen: BTreeSet::new(), file: Vec::new() };
-        roots.for_each(|file| set.add(file));
-        (package.to_owned(), FileDescriptorSet { file: set.file })
+        let mut set = Closure::default();
+        serving.iter().filter(|file| file.package_name() == package).for_each(|file| set.add(file));
+        let mut out = FileDescriptorSet::default().transcode_to_dynamic();
+        out.set_field_by_name("file", Value::List(set.files));
+        (package.to_owned(), out.encode_to_vec())
     };
     packages.into_iter().map(set).collect()
 }
 
 /// Files, each behind those that it imports.
-struct Closure<'a> {
-    by_name: &'a BTreeMap<&'a str, &'a FileDescriptorProto>,
-    seen: BTreeSet<&'a str>,
-    file: Vec<FileDescriptorProto>,
+#[derive(Default)]
+struct Closure {
+    seen: BTreeSet<String>,
+    files: Vec<Value>,
 }
 
-impl<'a> Closure<'a> {
-    fn add(&mut self, file: &'a FileDescriptorProto) {
-        if is_known(file.name()) || !self.seen.insert(file.name()) {
+impl Closure {
+    fn add(&mut self, file: &FileDescriptor) {
+        if is_known(file.name()) || !self.seen.insert(file.name().to_owned()) {
             return;
         }
-        for import in &file.dependency {
-            if let Some(file) = self.by_name.get(import.as_str()) {
-                self.add(file);
-            }
-        }
-        self.file.push(with_comments_alone(file));
+        file.dependencies().for_each(|import| self.add(&import));
+        self.files.push(Value::Message(with_comments_alone(file)));
     }
 }
 
-/// The file without the places of what is in it: half of its size.
-fn with_comments_alone(file: &FileDescriptorProto) -> FileDescriptorProto {
-    let mut file = file.clone();
-    let locations = file.source_code_info.take().map(|info| info.location).unwrap_or_default();
-    let said = locations.into_iter().filter_map(|mut location| {
+/// The file without the places of what is in it: half of its size. Of prost's types the
+/// options of others, ours among them, would be lost.
+fn with_comments_alone(file: &FileDescriptor) -> DynamicMessage {
+    let descriptor = FileDescriptorProto::default().descriptor();
+    let mut out =
+        DynamicMessage::decode(descriptor, &*file.encode_to_vec()).expect("it was encoded just now");
+    out.clear_field_by_name("source_code_info");
+    if file.name() == options::PROTO_NAME {
+        return out;
+    }
+    let info = file.file_descriptor_proto().source_code_info.iter();
+    let said = info.flat_map(|info| info.location.iter().cloned()).filter_map(|mut location| {
         location.span.clear();
         location.leading_detached_comments.clear();
         (location.leading_comments.is_some() || location.trailing_comments.is_some()).then_some(location)
     });
-    let location: Vec<_> = said.collect();
-    if !location.is_empty() && file.name() != crate::options::PROTO_NAME {
-        file.source_code_info = Some(SourceCodeInfo { location });
-    }
-    file
+    let info = SourceCodeInfo { location: said.collect() };
+    out.set_field_by_name("source_code_info", Value::Message(info.transcode_to_dynamic()));
+    out
 }

@@ -7,8 +7,7 @@ use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
 use crate::error::{Position, Problem};
-use crate::missing;
-use crate::options;
+use crate::{embedded, missing};
 
 /// Directories that imports start at, if they are called so.
 const ROOTS: [&str; 2] = ["proto", "protos"];
@@ -58,8 +57,8 @@ impl Includes {
         }
     }
 
-    /// A compiler that imports from these directories, our options and
-    /// Google's well-known files.
+    /// A compiler that imports from these directories, the files of this crate and
+    /// Google's well-known ones.
     pub(crate) fn compiler(&self) -> Compiler {
         let mut resolver = ChainFileResolver::new();
         resolver.add(self.clone());
@@ -130,15 +129,13 @@ impl FileResolver for Includes {
     }
 }
 
-/// `dora/options.proto`, from this crate.
+/// Files that this crate has.
 struct Embedded;
 
 impl FileResolver for Embedded {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
-        match name {
-            options::PROTO_NAME => File::from_source(name, options::PROTO),
-            _ => Err(protox::Error::file_not_found(name)),
-        }
+        let text = embedded::text(name).ok_or_else(|| protox::Error::file_not_found(name))?;
+        File::from_source(name, text)
     }
 }
 

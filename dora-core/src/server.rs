@@ -19,7 +19,7 @@ use crate::call::observe::Observer;
 use crate::call::packer::{Packer, PackerSet};
 use crate::call::request::Request;
 use crate::call::response::{Reply, Response};
-use crate::call::status::Status;
+use crate::call::status::{BoxError, Status};
 use crate::discovery::record::RecordError;
 use crate::middleware::route::{DuplicateName, Router, RouterBuilder};
 use crate::middleware::serves::Serves;
@@ -106,6 +106,14 @@ pub enum ServeError {
     /// What registries shall be told of it is not as it must be.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// A door cannot serve the services.
+    #[error("the door {door:?} cannot be opened: {source}")]
+    Door {
+        /// Its name.
+        door: &'static str,
+        /// Why not.
+        source: BoxError,
+    },
 }
 
 impl Server {

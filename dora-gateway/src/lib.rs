@@ -4,6 +4,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(unreachable_pub)]
 
+#[cfg(feature = "connect")]
+pub mod connect;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(any(feature = "http", feature = "swoft"))]

@@ -45,7 +45,7 @@ macro_rules! chapters {
 
 chapters! {
     first_service errors deadlines batches layers auth limits resilience discovery testing shutdown logging tls php
-    doors performance carry from_tonic from_php
+    doors connect performance carry from_tonic from_php
 }
 
 #[cfg(test)]

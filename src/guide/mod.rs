@@ -17,6 +17,7 @@
 //! | [`tls`] | encryption, and who the other end is |
 //! | [`php`] | the same service for PHP callers; PHP servers for Rust callers |
 //! | [`doors`] | HTTP and Swoft beside Dora's own wire; other protocols of your own |
+//! | [`connect`] | HTTP with JSON, for callers without Dora |
 //! | [`performance`] | what runs where; handlers that block or compute |
 //! | [`carry`] | over a queue or a WebSocket in place of TCP |
 //! | [`from_tonic`] | for those who know tonic |
@@ -69,6 +70,9 @@ pub mod php {}
 
 #[doc = include_str!("doors.md")]
 pub mod doors {}
+
+#[doc = include_str!("connect.md")]
+pub mod connect {}
 
 #[doc = include_str!("performance.md")]
 pub mod performance {}

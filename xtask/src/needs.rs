@@ -23,13 +23,25 @@ struct Need {
 const VERSION: &[&str] = &["--version"];
 
 const NEEDS: &[Need] = &[
-    Need { program: "curl", probe: VERSION, packages: &["curl"], used_by: "the tests of the HTTP door" },
+    Need { program: "curl", probe: VERSION, packages: &["curl"], used_by: "the tests of the HTTP doors" },
     Need { program: "php", probe: VERSION, packages: &["php-cli"], used_by: "the tests against PHP peers" },
     Need {
         program: "python3",
         probe: VERSION,
         packages: &["python3"],
-        used_by: "the tests of the HTTP door",
+        used_by: "the tests of the HTTP doors",
+    },
+    Need {
+        program: "node",
+        probe: VERSION,
+        packages: &["nodejs"],
+        used_by: "the test with Connect's own client",
+    },
+    Need {
+        program: "npm",
+        probe: VERSION,
+        packages: &["npm"],
+        used_by: "the test with Connect's own client",
     },
     Need {
         program: "protoc",

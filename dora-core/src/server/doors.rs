@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::call::method::ServiceDescriptor;
 use crate::transport::io::address::{Address, AddressError};
 use crate::transport::server::accept::Accept;
 use crate::transport::server::bind::bind;
@@ -37,7 +38,8 @@ impl<L> Server<L> {
     /// Serves another protocol beside Dora's own, on a port of its own at `address`
     /// (`host:port`, `unix:/run/x.sock`): the same services, layers, limits, TLS and
     /// drain. An address that is none, or is taken, is an error of `serve`.
-    /// What there is: `dora::http::Forms` with the feature `http`, `dora::swoft::Swoft`
+    /// What there is: `dora::http::Forms` with the feature `http`,
+    /// `dora::connect::Connect` with the feature `connect`, `dora::swoft::Swoft`
     /// with the feature `swoft`, and every [`Door`] of your own.
     pub fn door(
         mut self,
@@ -74,10 +76,15 @@ impl<L> Server<L> {
 /// Listens wherever a door is to be reached.
 ///
 /// # Errors
-/// An address is none, or cannot be listened on.
-pub(super) async fn listen(openings: Vec<Opening>, shared: bool) -> Result<Vec<Entrance>, ServeError> {
+/// An address is none, or cannot be listened on; a door cannot serve the services.
+pub(super) async fn listen(
+    openings: Vec<Opening>,
+    services: &[&'static ServiceDescriptor],
+    shared: bool,
+) -> Result<Vec<Entrance>, ServeError> {
     let mut entrances: Vec<Entrance> = Vec::with_capacity(openings.len());
     for Opening { at, door } in openings {
+        door.open(services).map_err(|source| ServeError::Door { door: door.name(), source })?;
         let listener: Box<dyn AnyAccept> = match at {
             Place::Listener(listener) => listener,
             Place::Address(address) => Box::new(bind(&address?, shared).await?),

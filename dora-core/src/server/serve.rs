@@ -73,12 +73,13 @@ impl<L> Server<L> {
     {
         let registration = std::mem::take(&mut self.registration);
         let tls = self.server.upgrade.is_some();
-        let services = self.router.descriptors();
-        let announcements = registration.announcements(listener.address(), &self.session, tls, services)?;
+        let services: Vec<_> = self.router.descriptors().collect();
+        let mounted = services.iter().copied();
+        let announcements = registration.announcements(listener.address(), &self.session, tls, mounted)?;
         let signal = until(signal, self.control.clone());
         let (doors, shared) = (std::mem::take(&mut self.doors.apart), self.share_address);
         let connections = self.connections()?;
-        let entrances = listen(doors, shared).await?;
+        let entrances = listen(doors, &services, shared).await?;
         let mut announced = announcements.begin();
         let stop = async {
             signal.await;

@@ -8,7 +8,9 @@ pub mod stream;
 use std::future::Future;
 use std::pin::Pin;
 
+use crate::call::method::ServiceDescriptor;
 use crate::call::observe::Closed;
+use crate::call::status::BoxError;
 
 use self::calls::DoorCalls;
 use self::stream::DoorStream;
@@ -72,6 +74,18 @@ pub trait Door: Send + Sync + 'static {
     /// as long as packets are under 512 MiB. Default: it is not.
     fn recognizes(&self, _first: &[u8]) -> Recognized {
         Recognized::No
+    }
+
+    /// Told which services the server has, before it listens: a door that cannot
+    /// serve them says so here, and the server does not begin. Not told where
+    /// connections are handed over one by one; [`DoorCalls::services`] knows them too.
+    /// Default: nothing is done.
+    ///
+    /// # Errors
+    /// They cannot be served through this door.
+    fn open(&self, services: &[&'static ServiceDescriptor]) -> Result<(), BoxError> {
+        let _ = services;
+        Ok(())
     }
 
     /// Serves one connection to its end, and says why it ended. Dropped, it is to
