@@ -44,7 +44,7 @@ macro_rules! chapters {
 }
 
 chapters! {
-    first_service errors deadlines batches layers auth limits resilience discovery testing shutdown logging tls php
+    first_service errors deadlines batches layers auth limits resilience discovery monitor configuration testing shutdown logging tls php
     doors connect performance carry from_tonic from_php
 }
 

@@ -11,6 +11,8 @@
 //! | [`limits`] | what a server takes on, and what it refuses under overload |
 //! | [`resilience`] | many instances as one; trying again, circuit breakers, fallbacks |
 //! | [`discovery`] | servers that come and go; Redis, files, PHP's fleet |
+//! | [`monitor`] | files of servers for PHP-FPM and others that ask no registry |
+//! | [`configuration`] | values that change while a fleet runs |
 //! | [`testing`] | without a port: in process, with mocks |
 //! | [`shutdown`] | leaving without losing a call |
 //! | [`logging`] | logs and spans, what is counted |
@@ -52,6 +54,12 @@ pub mod resilience {}
 
 #[doc = include_str!("discovery.md")]
 pub mod discovery {}
+
+#[doc = include_str!("monitor.md")]
+pub mod monitor {}
+
+#[doc = include_str!("configuration.md")]
+pub mod configuration {}
 
 #[doc = include_str!("testing.md")]
 pub mod testing {}

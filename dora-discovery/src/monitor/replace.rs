@@ -37,14 +37,14 @@ fn write(beside: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
 /// Its folder cannot be written to, or there is none.
 pub(super) fn check(path: &Path) -> io::Result<()> {
     let beside = beside(path)?;
-    File::create(&beside)?;
+    drop(File::create(&beside)?);
     fs::remove_file(&beside)
 }
 
-/// A hidden file in the same folder: a rename must stay within a file system. Of this
-/// process, as two monitors may keep one file.
+/// A hidden file in the same folder: a rename must stay within a file system. Of nobody
+/// else: two monitors may keep one file, from containers in which both are process 1.
 fn beside(path: &Path) -> io::Result<PathBuf> {
     let no_file = || io::Error::new(io::ErrorKind::InvalidInput, "it names no file");
     let name = path.file_name().ok_or_else(no_file)?.to_string_lossy();
-    Ok(path.with_file_name(format!(".{name}.{}", std::process::id())))
+    Ok(path.with_file_name(format!(".{name}.{:016x}", fastrand::u64(..))))
 }
