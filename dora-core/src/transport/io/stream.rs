@@ -99,15 +99,6 @@ impl Stream {
         }
     }
 
-    /// Ends the connection so that a peer that sends more hears that nobody reads
-    /// it: by a reset where there is such a thing.
-    pub(in crate::transport) fn reset(self) {
-        if let Self::Tcp(stream) = &self {
-            // Where it fails the connection is gone already.
-            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-        }
-    }
-
     /// The two halves, for two owners.
     pub(in crate::transport) fn split(self) -> (Reader, Writer) {
         match self {

@@ -132,22 +132,16 @@ where
     }
 }
 
-/// Says that nothing more is sent and waits until the peer has heard it.
+/// Says that nothing more is sent, and waits until a peer has heard its last word.
 async fn farewell(mut stream: Stream, leave: Leave) {
     let heard = async {
         stream.shutdown().await?;
         let mut junk = [0; 1024];
-        while stream.read(&mut junk).await? > 0 {
-            if leave == Leave::UntilPeerSends {
-                return Ok(true);
-            }
-        }
-        io::Result::Ok(false)
+        while leave == Leave::AfterLastWord && stream.read(&mut junk).await? > 0 {}
+        io::Result::Ok(())
     };
     // Whatever comes of it, the connection is over.
-    if let Ok(Ok(true)) = tokio::time::timeout(FAREWELL, heard).await {
-        stream.reset();
-    }
+    let _ = tokio::time::timeout(FAREWELL, heard).await;
 }
 
 impl<S> Serving<S>

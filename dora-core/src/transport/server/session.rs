@@ -95,9 +95,10 @@ pub(super) enum Leave {
     AtOnce,
     /// Its last word must be heard; what the peer still sends is not read.
     AfterLastWord,
-    /// As above, but a peer that still sends learns by a reset that nobody reads
-    /// it: one that notices an end only when it sends connects anew at once.
-    UntilPeerSends,
+    /// The end is said and nothing more is awaited: a peer that still sends learns by
+    /// the system's reset that nobody reads it. One that notices an end only when it
+    /// sends, and has read all that it was sent before it does, connects anew at once.
+    SayingSo,
 }
 
 /// What became of the time.
@@ -313,7 +314,7 @@ impl Session {
     pub(super) fn cut(&self) -> Leave {
         match (self.state, self.pace) {
             (State::Open | State::Ended, _) => Leave::AtOnce,
-            (State::Draining { told: false, .. }, Pace::InTurn) => Leave::UntilPeerSends,
+            (State::Draining { told: false, .. }, Pace::InTurn) => Leave::SayingSo,
             // A reset would throw away what it has not read yet.
             (State::Draining { .. }, _) => Leave::AfterLastWord,
             (State::Closing(leave), _) => leave,

@@ -140,7 +140,7 @@ fn a_draining_session_reads_on_for_a_while_and_is_over_when_idle() {
     {
         assert_eq!(session.over(load, linger), None);
     }
-    assert_eq!(session.over(idle(), linger), Some(Leave::UntilPeerSends));
+    assert_eq!(session.over(idle(), linger), Some(Leave::SayingSo));
 }
 
 /// It can be told of nothing, and a reset would lose what it is about to ask.
@@ -187,8 +187,8 @@ fn one_that_was_told_and_stays_is_left_so_that_it_loses_no_answer() {
 #[test]
 fn one_that_asks_ahead_is_not_reset_while_its_answers_may_be_unread() {
     for (load, leave) in [
-        (idle(), Leave::UntilPeerSends),
-        (Load { running: 1, ..idle() }, Leave::UntilPeerSends),
+        (idle(), Leave::SayingSo),
+        (Load { running: 1, ..idle() }, Leave::SayingSo),
         (Load { running: 1, awaited: 1, ..idle() }, Leave::AfterLastWord),
         (Load { waiting: 1, ..idle() }, Leave::AfterLastWord),
     ] {
