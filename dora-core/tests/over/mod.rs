@@ -2,6 +2,7 @@
 //! memory.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,6 +54,13 @@ fn with_tls<L>(server: Server<L>) -> Server<L> {
     server.tls(ServerTls::new(Identity::from_pem(certificate, key).expect("an identity")))
 }
 
+/// A path for a socket that nobody has.
+pub(crate) fn socket_path() -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::SeqCst);
+    std::env::temp_dir().join(format!("dora-{}-{count}.sock", std::process::id()))
+}
+
 /// Listens; the serving, not yet begun.
 pub(crate) async fn listen<L, S>(
     over: Over,
@@ -65,9 +73,7 @@ where
 {
     match over {
         Over::Unix => {
-            static COUNT: AtomicUsize = AtomicUsize::new(0);
-            let count = COUNT.fetch_add(1, Ordering::SeqCst);
-            let path = std::env::temp_dir().join(format!("dora-{}-{count}.sock", std::process::id()));
+            let path = socket_path();
             let target = Target::Unix(path.to_str().expect("UTF-8").to_owned());
             let listener = UnixListener::bind(&path).expect("a path");
             let serving = Box::pin(async move {

@@ -1,125 +1,30 @@
-//! What a client does when the far end is slow, silent, strange or about to
-//! leave: over streams in memory and a clock that is turned by hand.
+//! What a client does when the far end is slow, silent, strange or about to leave,
+//! by a clock that is turned by hand.
 
 use std::future::IntoFuture;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::BytesMut;
-use dora_core::call::body::Body;
 use dora_core::call::capabilities::Capabilities;
 use dora_core::call::code::Code;
 use dora_core::call::packer::Packer;
-use dora_core::call::response::Response;
-use dora_core::call::status::Status;
 use dora_core::generation::Generation;
 use dora_core::guid::Guid;
-use dora_core::pack::detect::detect;
-use dora_core::pack::envelope::{decode_request, encode_response};
-use dora_core::pack::limits::Limits;
-use dora_core::pack::packet::{Calls, RequestPacket, ResponseData, ResponsePacket};
+use dora_core::pack::envelope::encode_response;
+use dora_core::pack::packet::{Calls, ResponseData, ResponsePacket};
 use dora_core::pack::value::Value;
 use dora_core::stub::call::Call;
-use dora_core::transport::client::channel::Channel;
 use dora_core::transport::client::endpoint::Endpoint;
 use dora_core::value;
 use dora_core::wire::checksum::Salt;
-use dora_core::wire::decoder::Decoder;
 use dora_core::wire::encoder::Encoder;
 use dora_core::wire::notice::Notice;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-const MAX: usize = 2 << 20;
-const SECOND: Duration = Duration::from_secs(1);
-
-/// The far end of a connection.
-struct Far {
-    stream: DuplexStream,
-    buffer: BytesMut,
-    salt: Option<Salt>,
-}
-
-/// A frame that came: a request, or a notice.
-#[derive(Debug)]
-struct Came {
-    guid: Guid,
-    packer: Option<Packer>,
-    packet: Option<RequestPacket>,
-}
-
-impl Far {
-    /// The next frame; `None` when the client has closed.
-    async fn frame(&mut self) -> Option<Came> {
-        let decoder = Decoder::new(MAX, self.salt.clone());
-        let frame = loop {
-            match decoder.decode(&mut self.buffer).expect("good frames") {
-                Some(frame) => break frame,
-                None if self.stream.read_buf(&mut self.buffer).await.ok()? == 0 => return None,
-                None => {}
-            }
-        };
-        let packer = detect(&frame.body);
-        let packet = packer.map(|packer| {
-            decode_request(packer, frame.body.clone(), &Limits::default()).expect("good requests")
-        });
-        Some(Came { guid: frame.guid.expect("the generation has guids"), packer, packet })
-    }
-
-    /// The next request.
-    async fn request(&mut self) -> Came {
-        let came = self.frame().await.expect("the connection stands");
-        assert!(came.packet.is_some(), "no request: {came:?}");
-        came
-    }
-
-    async fn answer(&mut self, came: &Came, can: Option<Capabilities>) {
-        let result = Response::new(Body::message(Value::from("done")));
-        let packet = ResponsePacket {
-            guid: Some(came.guid),
-            code: 0,
-            message: "OK".into(),
-            is_result: false,
-            data: ResponseData::One(Ok(result)),
-            can,
-        };
-        let mut body = Vec::new();
-        encode_response(came.packer.expect("a request"), &packet, &mut body);
-        self.send(&came.guid, &body).await;
-    }
-
-    async fn send(&mut self, guid: &Guid, body: &[u8]) {
-        let encoder = Encoder::new(MAX, self.salt.clone());
-        let mut out = Vec::new();
-        let frame = encoder.begin(Generation::Guid, guid, &mut out);
-        out.extend_from_slice(body);
-        encoder.finish(&frame, &mut out).expect("small");
-        // The client may have gone.
-        let _ = self.stream.write_all(&out).await;
-    }
-}
-
-/// A channel whose connections arrive in the receiver.
-fn channel(change: impl FnOnce(Endpoint) -> Endpoint) -> (Channel, mpsc::UnboundedReceiver<Far>) {
-    let (near_ends, far_ends) = mpsc::unbounded_channel();
-    let endpoint = Endpoint::new("far:1").expect("host:port").timeout(60 * SECOND).connect_with(move |_| {
-        let (near, stream) = tokio::io::duplex(1 << 16);
-        let sent = near_ends.send(Far { stream, buffer: BytesMut::new(), salt: None });
-        async move { sent.map(|()| near).map_err(|_| std::io::ErrorKind::ConnectionRefused.into()) }
-    });
-    (change(endpoint).connect_lazy().expect("settings"), far_ends)
-}
-
-fn call(channel: &Channel) -> JoinHandle<Result<Value, Status>> {
-    let call = channel.dynamic().call("/far/away", value!(1));
-    tokio::spawn(async move { call.await })
-}
-
-async fn next(far_ends: &mut mpsc::UnboundedReceiver<Far>) -> Far {
-    far_ends.recv().await.expect("a connection")
-}
+use crate::far::{MAX, SECOND, call, channel, channel_in_real_time, next};
+use crate::wire::Wire;
 
 const DORA: Capabilities = Capabilities::PROTOBUF.with(Capabilities::NOTICES);
 
@@ -151,10 +56,7 @@ async fn packing_follows_what_each_connections_server_can() {
     sleep(SECOND).await;
     for _ in 0..3 {
         let call = call(&channel);
-        let mut far = match far_ends.try_recv() {
-            Ok(far) => far,
-            Err(_) => next(&mut far_ends).await,
-        };
+        let mut far = next(&mut far_ends).await;
         let request = far.request().await;
         assert_eq!(request.packer, Some(Packer::Php));
         far.answer(&request, None).await;
@@ -173,10 +75,7 @@ async fn a_call_that_waits_for_a_connection_until_its_deadline_was_never_sent() 
     let endpoint = Endpoint::new("far:1").expect("host:port").connect_timeout(60 * SECOND);
     let endpoint = endpoint.connect_with(move |_| {
         let (near, stream) = tokio::io::duplex(1 << 16);
-        let (sent, gate) = (
-            near_ends.send(Far { stream, buffer: BytesMut::new(), salt: None }),
-            std::sync::Arc::clone(&gate),
-        );
+        let (sent, gate) = (near_ends.send(Wire::Other(Box::new(stream))), std::sync::Arc::clone(&gate));
         async move {
             gate.acquire().await.expect("never closed").forget();
             sent.map(|()| near).map_err(|_| std::io::ErrorKind::ConnectionRefused.into())
@@ -283,6 +182,8 @@ async fn ends_that_are_not_set_alike_are_told_so_at_once() {
         let (channel, mut far_ends) = channel(|endpoint| endpoint);
         let call = call(&channel);
         let mut far = next(&mut far_ends).await;
+        // What is closed unread is reset, which is heard before the last word.
+        assert_ne!(far.stream.read(&mut [0; 1024]).await.expect("stands"), 0);
         far.stream.write_all(bytes).await.expect("stands");
         drop(far);
         let start = Instant::now();
@@ -356,7 +257,8 @@ async fn requests_that_expired_while_they_waited_never_leave() {
     far.answer(&request, None).await;
     first.await.expect("no panic").expect("answered");
 
-    let large = Value::from("x".repeat(200_000));
+    // More than the system takes for a peer that does not read.
+    let large = Value::from("x".repeat(16 << 20));
     let blocker = channel.dynamic().call("/large", large);
     let blocker = tokio::spawn(async move { blocker.await });
     sleep(SECOND).await;
@@ -392,7 +294,7 @@ async fn requests_that_expired_while_they_waited_never_leave() {
 
 #[tokio::test]
 async fn a_server_that_never_stops_sending_holds_up_no_deadline() {
-    let (channel, mut far_ends) = channel(Endpoint::php);
+    let (channel, mut far_ends) = channel_in_real_time(Endpoint::php);
     let call = channel.dynamic().call("/far/away", value!(1)).timeout(Duration::from_millis(200));
     let start = std::time::Instant::now();
     let call = tokio::spawn(async move { call.await });
@@ -420,7 +322,7 @@ async fn a_server_that_never_stops_sending_holds_up_no_deadline() {
 #[test]
 fn deadlines_hold_where_the_connections_own_runtime_is_blocked() {
     let home = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let (channel, _far_ends) = home.block_on(async { channel(Endpoint::php) });
+    let (channel, _far_ends) = home.block_on(async { channel_in_real_time(Endpoint::php) });
     // Nobody drives `home` from here on.
     let abroad = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let start = std::time::Instant::now();
@@ -450,8 +352,10 @@ async fn a_server_that_asks_without_reading_does_not_pile_up_answers() {
     encoder.finish(&frame, &mut ping).expect("small");
     far.stream.write_all(&ping.repeat(PINGS)).await.expect("read");
 
+    let came = far.frame().await.expect("the connection stands");
+    assert_eq!(Notice::of(&came.guid), Some(Notice::Pong));
     let second = call(&channel);
-    let mut answers = 0;
+    let mut answers = 1;
     let request = loop {
         let came = far.frame().await.expect("the connection stands");
         match Notice::of(&came.guid) {
@@ -462,7 +366,7 @@ async fn a_server_that_asks_without_reading_does_not_pile_up_answers() {
             None => break came,
         }
     };
-    assert!((1..PINGS / 10).contains(&answers), "{answers} answers to {PINGS} questions");
+    assert!(answers < PINGS / 10, "{answers} answers to {PINGS} questions");
     far.answer(&request, None).await;
     second.await.expect("no panic").expect("answered");
 }
@@ -479,7 +383,7 @@ async fn a_connector_that_panics_costs_an_attempt_and_not_the_channel() {
             async move {
                 assert!(!panics, "a panic on purpose");
                 let (near, stream) = tokio::io::duplex(1 << 16);
-                let sent = near_ends.send(Far { stream, buffer: BytesMut::new(), salt: None });
+                let sent = near_ends.send(Wire::Other(Box::new(stream)));
                 sent.map(|()| near).map_err(|_| std::io::ErrorKind::ConnectionRefused.into())
             }
         });

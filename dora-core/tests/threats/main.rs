@@ -8,6 +8,7 @@ mod dead_peer;
 mod deadlines;
 mod drain;
 mod fairness;
+mod far;
 mod far_end;
 mod floods;
 mod garbage;

@@ -21,7 +21,7 @@ pub(crate) fn over() -> Over {
 
 /// Tests that hold whatever carries the connection. The others are about sockets:
 /// resets, descriptors, what the system buffers.
-const TESTS: [&str; 23] = [
+const TESTS: [&str; 24] = [
     "cancel::a_half",
     "cancel::dropping",
     "cores::where",
@@ -33,6 +33,7 @@ const TESTS: [&str; 23] = [
     "drain::a_ping",
     "drain::what_runs",
     "fairness::the_first",
+    "far_end::",
     "floods::",
     "garbage::",
     "gzip::",
