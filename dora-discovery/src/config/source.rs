@@ -72,6 +72,7 @@ pub(crate) struct BoxSource(Box<dyn Erased>);
 
 impl BoxSource {
     /// Forgets the type.
+    #[allow(dead_code, reason = "what calls it are backends, each of which is a feature")]
     pub(crate) fn new(source: impl Source) -> Self {
         Self(Box::new(source))
     }
