@@ -1,14 +1,16 @@
 //! Saying who calls.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{self, Context, Poll};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 use tower::util::Oneshot;
 use tower::{Layer, Service};
 
@@ -20,13 +22,17 @@ use crate::call::status::{BoxError, Status};
 
 use super::token::{KEY, Token};
 
+/// After so long a source that does not answer is asked again.
+const LONGEST_FETCH: Duration = Duration::from_secs(30);
+
 /// Puts a token into the metadata of each call of a client: `authorization: Bearer ..`.
 ///
 /// Where it comes from is a [`Token`], or an async function that is asked for a new one when
 /// there is none, when the last one is about to expire, and when the server has answered
 /// `Unauthenticated`. It is asked once for all calls that wait for it; while the last one
-/// is still good, calls do not wait. If it fails, calls that have no good token end with
-/// its status, unsent.
+/// is still good, calls do not wait. It runs in a task of its own, for at most 30 s, whatever
+/// becomes of the calls. If it fails, all calls that wait for it end with its status, unsent;
+/// the next call asks again.
 ///
 /// The layer is the token: all services that it, or a clone of it, is put around share it.
 /// It stands further out than retries, which then make a call again with the same one. A
@@ -61,11 +67,17 @@ pub struct TokenLayer {
 }
 
 struct Shared {
-    current: Mutex<Option<Token>>,
+    tokens: Mutex<Tokens>,
     source: Option<Source>,
-    /// Held by whoever asks for a new token.
-    asking: Arc<tokio::sync::Mutex<()>>,
 }
+
+struct Tokens {
+    current: Option<Token>,
+    /// What became of the last question to the source. Its sender lives while that is asked.
+    asked: Option<Asked>,
+}
+
+type Asked = watch::Receiver<Option<Result<Token, Status>>>;
 
 type Source = Box<dyn Fn() -> BoxFuture<Token> + Send + Sync>;
 
@@ -86,7 +98,8 @@ impl TokenLayer {
     }
 
     fn of(token: Option<Token>, source: Option<Source>) -> Self {
-        Self { shared: Arc::new(Shared { current: Mutex::new(token), source, asking: Arc::default() }) }
+        let tokens = Mutex::new(Tokens { current: token, asked: None });
+        Self { shared: Arc::new(Shared { tokens, source }) }
     }
 }
 
@@ -100,53 +113,74 @@ impl fmt::Debug for TokenLayer {
 enum Next {
     /// It has one.
     Goes(Token),
-    /// It has one, and is the first to see that it should be replaced.
-    GoesAndAsks(Token, tokio::sync::OwnedMutexGuard<()>),
     /// It waits for one.
-    Waits,
+    Waits(BoxFuture<Token>),
 }
 
 impl Shared {
-    fn next(&self) -> Next {
+    fn next(self: &Arc<Self>) -> Next {
         let now = Instant::now();
-        let current = self.current.lock().clone().filter(|token| token.is_good(now));
-        match current {
-            None => Next::Waits,
-            Some(token) if token.is_fresh(now) || self.source.is_none() => Next::Goes(token),
-            Some(token) => match Arc::clone(&self.asking).try_lock_owned() {
-                Ok(asking) => Next::GoesAndAsks(token, asking),
-                Err(_) => Next::Goes(token),
-            },
+        let mut tokens = self.tokens.lock();
+        match tokens.current.clone().filter(|token| token.is_good(now)) {
+            Some(token) => {
+                if !token.is_fresh(now) {
+                    // If it fails, whoever has no good token any more hears of it.
+                    drop(self.ask(&mut tokens));
+                }
+                Next::Goes(token)
+            }
+            None => Next::Waits(match self.ask(&mut tokens) {
+                Some(asked) => Box::pin(answer(asked)),
+                None => Box::pin(ready(Err(Status::unauthenticated("the token has expired")))),
+            }),
         }
     }
 
-    /// A token for calls that have none.
-    async fn wait(&self) -> Result<Token, Status> {
-        let asking = Arc::clone(&self.asking).lock_owned().await;
-        let current = self.current.lock().clone();
-        match current.filter(|token| token.is_good(Instant::now())) {
-            // Somebody else has asked meanwhile.
-            Some(token) => Ok(token),
-            None => self.ask(asking).await,
+    /// The answer of the source, if there is one, which is asked now unless it is already.
+    fn ask(self: &Arc<Self>, tokens: &mut Tokens) -> Option<Asked> {
+        self.source.as_ref()?;
+        if let Some(asked) = tokens.asked.as_ref().filter(|asked| asked.has_changed().is_ok()) {
+            return Some(asked.clone());
         }
+        let (sender, asked) = watch::channel(None);
+        let shared = Arc::clone(self);
+        // In a task of its own: the call that waits for it first may be given up sooner, and
+        // others wait for the same answer.
+        drop(tokio::spawn(async move {
+            let answer = shared.fetch().await;
+            if let Ok(token) = &answer {
+                shared.tokens.lock().current = Some(token.clone());
+            }
+            sender.send_replace(Some(answer));
+        }));
+        tokens.asked = Some(asked.clone());
+        Some(asked)
     }
 
-    async fn ask(&self, _asking: tokio::sync::OwnedMutexGuard<()>) -> Result<Token, Status> {
+    async fn fetch(&self) -> Result<Token, Status> {
         let Some(source) = &self.source else {
-            return Err(Status::unauthenticated("the token has expired"));
+            return Err(Status::internal("a token without a source is not replaced"));
         };
-        let token = source().await?;
-        *self.current.lock() = Some(token.clone());
-        Ok(token)
+        let late =
+            |_| Status::deadline_exceeded(format!("the source of tokens gave none in {LONGEST_FETCH:?}"));
+        timeout(LONGEST_FETCH, source()).await.map_err(late)?
     }
 
     /// The server does not believe this token.
     fn refused(&self, token: &Token) {
-        let mut current = self.current.lock();
+        let current = &mut self.tokens.lock().current;
         if self.source.is_some() && current.as_ref().is_some_and(|current| current.is(token)) {
             *current = None;
         }
     }
+}
+
+/// What the source answers to all who wait.
+async fn answer(mut asked: Asked) -> Result<Token, Status> {
+    let answer = asked.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+    answer.unwrap_or_else(|| {
+        Err(Status::internal("the source of tokens ended without an answer: did it panic?"))
+    })
 }
 
 fn with(mut request: Request, token: &Token) -> Request {
@@ -199,17 +233,7 @@ where
             true => (State::Calling { call: Oneshot::new(inner, request) }, None),
             false => match self.shared.next() {
                 Next::Goes(token) => (calling(inner, request, &token), Some(token)),
-                Next::GoesAndAsks(token, asking) => {
-                    let shared = Arc::clone(&self.shared);
-                    // If it fails, whoever has no good token any more hears of it.
-                    drop(tokio::spawn(async move { shared.ask(asking).await }));
-                    (calling(inner, request, &token), Some(token))
-                }
-                Next::Waits => {
-                    let shared = Arc::clone(&self.shared);
-                    let waiting: BoxFuture<Token> = Box::pin(async move { shared.wait().await });
-                    (State::Waiting { waiting, next: Some((inner, request)) }, None)
-                }
+                Next::Waits(waiting) => (State::Waiting { waiting, next: Some((inner, request)) }, None),
             },
         };
         WithTokenFuture { state, token, shared: Arc::clone(&self.shared) }
@@ -252,7 +276,8 @@ where
         loop {
             let call = match this.state.as_mut().project() {
                 StateProjection::Calling { call } => {
-                    let result = ready!(call.poll(cx)).map_err(|error| Status::from_error(error.into()));
+                    let result =
+                        task::ready!(call.poll(cx)).map_err(|error| Status::from_error(error.into()));
                     if let (Err(status), Some(token)) = (&result, this.token.take())
                         && status.code() == Code::Unauthenticated
                     {
@@ -261,7 +286,7 @@ where
                     return Poll::Ready(result);
                 }
                 StateProjection::Waiting { waiting, next } => {
-                    let token = ready!(waiting.as_mut().poll(cx)).map_err(Status::unsent)?;
+                    let token = task::ready!(waiting.as_mut().poll(cx)).map_err(Status::unsent)?;
                     let Some((inner, request)) = next.take() else {
                         return Poll::Ready(Err(Status::internal("a future was polled after it had ended")));
                     };

@@ -111,3 +111,60 @@ async fn where_there_is_no_token_the_call_is_not_sent() {
     assert!(status.is_unsent(), "{status}");
     assert_eq!(status.message(), "no issuer");
 }
+
+/// A source that answers what `answer` does, and how often it was asked.
+fn source_of<Fut>(answer: impl Fn(usize) -> Fut + Send + Sync + 'static) -> (TokenLayer, Arc<AtomicUsize>)
+where
+    Fut: Future<Output = Result<Token, Status>> + Send + 'static,
+{
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    (TokenLayer::refreshing(move || answer(count.fetch_add(1, Ordering::SeqCst) + 1)), asked)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_takes_longer_than_calls_wait_is_heard_by_later_ones() {
+    let (layer, asked) = source();
+    for _ in 0..4 {
+        let given_up = timeout(Duration::from_millis(240), said(&layer, request())).await;
+        assert!(given_up.is_err(), "the source takes a second");
+    }
+    let late =
+        timeout(Duration::from_millis(240), said(&layer, request())).await.expect("it is there by now");
+    assert_eq!(late.expect("passes"), "Bearer t1");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_who_wait_for_a_source_that_fails_hear_of_it_at_once() {
+    let (layer, asked) = source_of(|_| async {
+        sleep(Duration::from_secs(1)).await;
+        Err(Status::unavailable("no issuer"))
+    });
+    let begun = Instant::now();
+    let all = futures_util::future::join_all((0..10).map(|_| said(&layer, request()))).await;
+    for result in all {
+        let status = result.expect_err("no token");
+        assert!(status.is_unsent() && status.message() == "no issuer", "{status}");
+    }
+    assert_eq!(begun.elapsed(), Duration::from_secs(1));
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    said(&layer, request()).await.expect_err("still no issuer");
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "the next call asks again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_hangs_or_panics_is_asked_again() {
+    let (layer, _) = source_of(|time| async move {
+        match time {
+            1 => std::future::pending().await,
+            2 => panic!("the source's own"),
+            _ => Ok(Token::new("t")),
+        }
+    });
+    let hung = said(&layer, request()).await.expect_err("no token");
+    assert_eq!(hung.code(), Code::DeadlineExceeded, "{hung}");
+    let panicked = said(&layer, request()).await.expect_err("no token");
+    assert_eq!(panicked.code(), Code::Internal, "{panicked}");
+    assert_eq!(said(&layer, request()).await.expect("passes"), "Bearer t");
+}
