@@ -106,14 +106,46 @@ fn idle_connections_are_held() {
     }
 }
 
+/// The cells of the row of a table that begins with these.
+fn row<'a>(table: &'a str, first: &str) -> Vec<&'a str> {
+    let row = table.lines().find(|line| line.starts_with(first));
+    row.unwrap_or_else(|| panic!("no row {first:?} in {table}"))
+        .trim_matches('|')
+        .split('|')
+        .map(str::trim)
+        .collect()
+}
+
 #[test]
-fn calls_survive_what_befalls_instances() {
-    let table = bench(&["failing", "--rate=200", "--seconds=0.5"]);
-    assert!(table.contains("| default | ") && table.contains("| with hedges"), "{table}");
+fn no_more_is_tried_than_the_budget_allows() {
+    let table = bench(&["failing", "--rate=500", "--seconds=1"]);
+    for stack in ["| default |", "| with hedges"] {
+        let row = row(&table, stack);
+        let (calls, attempts, allowed): (u64, u64, u64) = (number(row[1]), number(row[3]), number(row[4]));
+        assert!(calls > 0 && attempts <= allowed, "{table}");
+    }
+}
+
+#[test]
+fn no_call_fails_with_a_killed_instance() {
     let table = bench(&["killed", "--rate=200", "--seconds=2", "--how=reset"]);
-    assert!(table.contains("| reset | default | "), "{table}");
-    let table = bench(&["rolling", "--restarts=2", "--rate=100"]);
-    assert!(table.lines().any(|line| line.starts_with("| 2 | ")), "{table}");
+    for stack in ["| reset | default |", "| reset | with hedges"] {
+        assert_eq!(row(&table, stack)[3], "0", "{table}");
+    }
+}
+
+#[test]
+fn no_call_runs_twice_or_in_vain_by_restarts() {
+    let table = bench(&["rolling", "--restarts=6", "--rate=200", "--served=5", "--at-most=20"]);
+    // How many it comes to in its time depends on the machine.
+    let row = row(table.lines().last().expect("a row"), "| ");
+    let (restarts, calls): (u64, u64) = (number(row[0]), number(row[2]));
+    assert!(restarts > 0 && calls >= 5 * restarts, "{table}");
+    assert_eq!(row[5..], ["0", "0"], "{table}");
+}
+
+fn number<T: std::str::FromStr>(cell: &str) -> T {
+    cell.parse().unwrap_or_else(|_| panic!("{cell:?} is no number"))
 }
 
 #[test]
