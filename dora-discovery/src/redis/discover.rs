@@ -93,7 +93,7 @@ impl RedisDiscover {
         let (mut changed, mut recovering) = (false, false);
         for (name, group) in &mut self.groups {
             let mut script = LIST.prepare_invoke();
-            script.arg(&prefix).arg(name).arg(&group.fingerprint);
+            script.arg(&prefix).arg(name).arg(&group.fingerprint).arg(json::MAX_BYTES);
             let (is_new, fingerprint, end, records): Listed =
                 script.invoke_async(&mut connection.commands).await?;
             if let Ok(end) = u64::try_from(end) {

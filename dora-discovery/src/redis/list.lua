@@ -1,10 +1,10 @@
 -- The instances of a group, if they are not as they were when the fingerprint was given.
 -- Writes nothing. Between two revisions a list can only shrink, so revision and length tell
 -- lists apart.
--- ARGV: prefix, group, fingerprint
+-- ARGV: prefix, group, fingerprint, the most bytes of a record
 -- Answers: whether there is a list; its fingerprint, '' if the group has no revision; ms to
 -- the end of the first lease, or -1; the records.
-local prefix, group, known = ARGV[1], ARGV[2], ARGV[3]
+local prefix, group, known, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local list = prefix .. ':group:' .. group
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -18,15 +18,13 @@ if print ~= '' and print == known then
 end
 local addresses = redis.call('ZRANGEBYSCORE', list, live, '+inf')
 local records = {}
-for from = 1, #addresses, 500 do
-  local keys = {}
-  for index = from, math.min(from + 499, #addresses) do
-    keys[#keys + 1] = prefix .. ':instance:' .. addresses[index]
-  end
-  for _, record in ipairs(redis.call('MGET', unpack(keys))) do
-    if record then
-      records[#records + 1] = record
-    end
+for _, address in ipairs(addresses) do
+  -- One byte more than there may be: enough to tell that it is too long, and no more to send.
+  local record = redis.pcall('GETRANGE', prefix .. ':instance:' .. address, 0, most)
+  if type(record) ~= 'string' then
+    records[#records + 1] = 'of another type: ' .. address
+  elseif record ~= '' then
+    records[#records + 1] = record
   end
 end
 return { 1, print, wait, records }

@@ -69,6 +69,8 @@ pub(super) struct PhpServers {
     /// What members say, by what is written; `None`: nothing that is understood.
     read: HashMap<Vec<u8>, Option<Member>>,
     alive: Vec<Arc<InstanceRecord>>,
+    /// Whether the key of the set is something else.
+    is_no_set: bool,
 }
 
 #[derive(Clone)]
@@ -82,9 +84,9 @@ impl PhpServers {
         self.alive.iter()
     }
 
-    /// Members that were not understood.
+    /// Members that were not understood; a key that is no set is one.
     pub(super) fn skipped(&self) -> usize {
-        self.read.values().filter(|member| member.is_none()).count()
+        self.read.values().filter(|member| member.is_none()).count() + usize::from(self.is_no_set)
     }
 
     /// Asks for all of them; whether there are others than before.
@@ -94,7 +96,11 @@ impl PhpServers {
         prefix: &str,
         group: Option<&str>,
     ) -> RedisResult<bool> {
-        let members: Vec<Vec<u8>> = redis::cmd("SMEMBERS").arg(LIST).query_async(connection).await?;
+        let listed: RedisResult<Vec<Vec<u8>>> =
+            redis::cmd("SMEMBERS").arg(LIST).query_async(connection).await;
+        // Whatever others made of their key, ours are found.
+        self.is_no_set = matches!(&listed, Err(error) if error.code() == Some("WRONGTYPE"));
+        let members = if self.is_no_set { Vec::new() } else { listed? };
         let mut before = std::mem::take(&mut self.read);
         for raw in members.into_iter().take(MAX_MEMBERS) {
             let member = before.remove(&raw).unwrap_or_else(|| read(&raw));

@@ -98,6 +98,22 @@ async fn bad_records_are_passed_over_and_counted() {
 }
 
 #[tokio::test]
+async fn a_record_that_redis_would_not_send_hides_nobody() {
+    let redis = Redis::start().await;
+    let good = Named::start("good", redis.target("group=shop")).await;
+    let mut commands = redis.commands().await;
+    // Redis closes subscribed connections with over 32 MB to be sent.
+    let () = commands.setrange("dora:instance:huge:1", 40 << 20, "x").await.expect("written");
+    let () = commands.lpush("dora:instance:list:1", "x").await.expect("written");
+    let () = commands.zadd("dora:group:shop", "huge:1", 1e15).await.expect("written");
+    let () = commands.zadd("dora:group:shop", "list:1", 1e15).await.expect("written");
+    let fleet = Channel::to(redis.target("group=shop"));
+    until(&fleet, &[&good.address]).await;
+    assert_eq!(fleet.directory().expect("it has one").skipped, 2);
+    good.stop().await;
+}
+
+#[tokio::test]
 async fn passwords_and_users_are_used_and_never_shown() {
     let user = ["--user", "shop", "on", ">pa:ss", "~*", "&*", "+@all"];
     let redis = Redis::start_with(&[&["--requirepass", "s3cret&@"], &user[..]].concat()).await;
