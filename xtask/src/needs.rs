@@ -74,6 +74,12 @@ const NEEDS: &[Need] = &[
         packages: &["redis-server"],
         used_by: "the tests of discovery in Redis",
     },
+    Need {
+        program: "unshare",
+        probe: VERSION,
+        packages: &["util-linux"],
+        used_by: "the test of a name that moves",
+    },
 ];
 
 /// Tries per apt command: another installer may hold the lists, which apt does
