@@ -6,6 +6,7 @@ mod decode;
 mod encode;
 mod fake;
 mod faults;
+mod generations;
 mod old;
 mod old_replay;
 mod others;

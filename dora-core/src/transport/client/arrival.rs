@@ -131,7 +131,8 @@ impl Connection {
     /// It is known already that it will be no Dora server's.
     fn expect_dora(&self) -> Result<(), Status> {
         let stranger = self.arrivals.acquaintance == Acquaintance::Stranger;
-        let said = stranger.then(|| diagnose::stranger_so_far(self.inbox.peek())).flatten();
+        let generation = self.link.layout.generation;
+        let said = stranger.then(|| diagnose::stranger_so_far(self.inbox.peek(), generation)).flatten();
         said.map_or(Ok(()), |said| Err(self.mismatch(&said)))
     }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::generation::Generation;
+use crate::guid::Guid;
 use crate::transport::io::diagnose::{Stranger, begins_http2, is_packed, is_signed, is_unsigned};
 use crate::wire::decoder::Frame;
 use crate::wire::error::FrameError;
@@ -24,10 +25,33 @@ pub(super) fn stranger(first: &[u8]) -> Option<String> {
     })
 }
 
-/// The same for bytes that may yet become a frame: a server that says this says
-/// no more until it has heard what no Dora client says.
-pub(super) fn stranger_so_far(first: &[u8]) -> Option<String> {
-    begins_http2(first).then(|| stranger(first)).flatten()
+/// The same for bytes that may yet become a frame of `generation`: what begins so has no
+/// more to come.
+pub(super) fn stranger_so_far(first: &[u8], generation: Generation) -> Option<String> {
+    if begins_http2(first) {
+        return stranger(first);
+    }
+    is_php7_refusal(first).then(|| match generation {
+        Generation::Guid => {
+            "the server could not read the request: take off the endpoint what the server is not set \
+                             to, `.gzip()` or `.signed()`"
+                .to_owned()
+        }
+        Generation::Plain | Generation::Bare => OF_TODAY.to_owned(),
+    })
+}
+
+const OF_TODAY: &str = "the server is of the Guid generation: leave `.generation(..)` out";
+
+/// Whether this is what a server of the Guid generation under PHP 7 answers to what it
+/// cannot unpack. It has no guid to answer under, and counts one nevertheless: the last
+/// 32 bytes of that frame never come.
+fn is_php7_refusal(first: &[u8]) -> bool {
+    const REFUSAL: &[u8] = b"a:4:{s:4:\"guid\";N;s:4:\"code\";i:1";
+    first.split_first_chunk().is_some_and(|(len, body)| {
+        let whole = body.ends_with(b"}") && u32::from_be_bytes(*len) as usize == body.len() + Guid::LEN;
+        whole && body.starts_with(REFUSAL)
+    })
 }
 
 /// What a frame error at the very start of a connection means.
@@ -95,7 +119,7 @@ pub(super) fn frame(frame: &Frame, generation: Generation) -> Option<&'static st
             "the server is of an older generation (Dora-RPC 0.4, or 2015): give the endpoint \
              `.generation(Generation::Plain)`, or `Bare`",
         ),
-        (false, true) => Some("the server is of the Guid generation: leave `.generation(..)` out"),
+        (false, true) => Some(OF_TODAY),
         _ => None,
     }
 }
@@ -131,8 +155,9 @@ mod tests {
     #[test]
     fn strangers_are_named() {
         let named = |first: &[u8]| stranger(first).expect("no Dora server");
-        assert!(stranger_so_far(b"\0\0\x12\x04\0\0\0\0\0").expect("HTTP/2").contains("gRPC"));
-        assert_eq!(stranger_so_far(b"HTTP"), None, "too long for a frame, which is told at once");
+        let so_far = |first: &[u8]| stranger_so_far(first, Generation::Guid);
+        assert!(so_far(b"\0\0\x12\x04\0\0\0\0\0").expect("HTTP/2").contains("gRPC"));
+        assert_eq!(so_far(b"HTTP"), None, "too long for a frame, which is told at once");
         assert!(named(b"HTTP/1.1 400 Bad Request").contains("HTTP server"));
         assert!(named(b"\0\0\x12\x04\0\0\0\0\0\0\x03").contains("gRPC"));
         assert!(named(&[21, 3, 1, 0, 2]).contains("TLS server"));
@@ -159,6 +184,13 @@ mod tests {
         let plain = read((None, Generation::Plain), None).expect("good");
         assert!(super::frame(&plain, Generation::Guid).expect("odd").contains("older generation"));
         assert_eq!(super::frame(&plain, Generation::Plain), None);
+        let body = b"a:4:{s:4:\"guid\";N;s:4:\"code\";i:100003;s:3:\"msg\";s:0:\"\";s:4:\"data\";a:0:{}}";
+        let refusal = [&(body.len() as u32 + 32).to_be_bytes()[..], body].concat();
+        assert!(stranger_so_far(&refusal, Generation::Plain).expect("odd").contains("Guid generation"));
+        assert!(stranger_so_far(&refusal, Generation::Guid).expect("odd").contains("could not read"));
+        for len in 0..refusal.len() {
+            assert_eq!(stranger_so_far(&refusal[..len], Generation::Plain), None, "its end is to come");
+        }
         let echo = [&b"a:3:{s:4:\"guid\";s:32:\"0123456789"[..32], PHP].concat();
         assert!(echoes_guid(&echo.into()) && !echoes_guid(&Bytes::from_static(PHP)));
     }
