@@ -154,7 +154,9 @@ impl<L> Server<L> {
             let handler = Arc::clone(&handler);
             async move {
                 let (head, body) = request.into_parts();
-                let response = handler(Request::from_parts(head, open(body)?)).await?.into();
+                let response = handler(Request::from_parts(head, open(body)?)).await;
+                // It ran, whatever a call that it made itself came to.
+                let response = response.map_err(Status::maybe_sent)?.into();
                 Ok(response.map(Reply::message))
             }
         });

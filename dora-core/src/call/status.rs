@@ -248,7 +248,7 @@ impl Status {
         self
     }
 
-    /// The same, for a call of which another try may have reached a server.
+    /// The same, for a call that may have reached a server by another try, or that ran.
     pub(crate) fn maybe_sent(mut self) -> Self {
         self.0.unsent = false;
         self

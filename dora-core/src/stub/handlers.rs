@@ -134,4 +134,16 @@ mod tests {
         assert_eq!((refused.code(), refused.is_unsent()), (Code::InvalidArgument, true));
         assert!(refused.message().contains("have the key 1"), "{refused}");
     }
+
+    #[tokio::test]
+    async fn what_ran_is_not_unsent_because_a_call_within_it_was() {
+        let handlers = Handlers::new().on("/outer", |_: Request<i64>| async {
+            Err::<Response<i64>, _>(Status::unavailable("nothing listens where I look").unsent())
+        });
+        let mut head = Box::<RequestHead>::default();
+        head.set_method("/outer");
+        let failed = handlers.oneshot(Request::from_parts(head, Body::message(1_i64))).await;
+        let failed = failed.expect_err("the handler fails");
+        assert_eq!((failed.code(), failed.is_unsent()), (Code::Unavailable, false));
+    }
 }

@@ -79,7 +79,8 @@ where
         };
         let result = ready!(running.poll(cx));
         state.set(State::Ended);
-        Poll::Ready(result.map(|response| response.map(Reply::message)))
+        // It ran, whatever a call that it made itself came to.
+        Poll::Ready(result.map(|response| response.map(Reply::message)).map_err(Status::maybe_sent))
     }
 }
 
