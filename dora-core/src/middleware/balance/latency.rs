@@ -7,22 +7,38 @@ use tokio::time::Instant;
 
 /// After so long without news, what was measured counts for a third.
 const MEMORY: Duration = Duration::from_secs(10);
+/// The same of a failure, which is no measure: an instance that was restarted must not wait
+/// until a second has faded to the millisecond that others take.
+const GRUDGE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Latency {
     nanoseconds: f64,
     at: Instant,
+    /// What the last failure counts for, and when it was; until a call succeeds.
+    failure: Option<(Duration, Instant)>,
 }
 
 impl Latency {
     pub(super) fn new(now: Instant) -> Self {
-        Self { nanoseconds: 0.0, at: now }
+        Self { nanoseconds: 0.0, at: now, failure: None }
+    }
+
+    /// A call succeeded.
+    pub(super) fn succeeded(&mut self, took: Duration, now: Instant) {
+        self.failure = None;
+        self.observe(took, now);
+    }
+
+    /// A call failed, which counts as if it took so long.
+    pub(super) fn failed(&mut self, counts: Duration, now: Instant) {
+        self.failure = Some((counts, now));
     }
 
     /// A call took so long.
-    pub(super) fn observe(&mut self, took: Duration, now: Instant) {
+    fn observe(&mut self, took: Duration, now: Instant) {
         let took = took.as_nanos() as f64;
-        let share = self.share(now);
+        let share = fading(self.at, now, MEMORY);
         self.nanoseconds = match took >= self.nanoseconds {
             true => took,
             false => self.nanoseconds * share + took * (1.0 - share),
@@ -38,16 +54,20 @@ impl Latency {
     }
 
     /// What a call is expected to take, in nanoseconds. An instance that nobody calls
-    /// because it was slow is believed to get better.
+    /// because it was slow, or failed, is believed to get better.
     pub(super) fn expected(&self, now: Instant) -> f64 {
-        self.nanoseconds * self.share(now)
+        let measured = self.nanoseconds * fading(self.at, now, MEMORY);
+        match self.failure {
+            Some((counts, at)) => measured.max(counts.as_nanos() as f64 * fading(at, now, GRUDGE)),
+            None => measured,
+        }
     }
+}
 
-    /// What is left of the average by now.
-    fn share(&self, now: Instant) -> f64 {
-        let passed = now.saturating_duration_since(self.at);
-        (-(passed.as_secs_f64() / MEMORY.as_secs_f64())).exp()
-    }
+/// What is left by now of what was so then.
+fn fading(then: Instant, now: Instant, memory: Duration) -> f64 {
+    let passed = now.saturating_duration_since(then);
+    (-(passed.as_secs_f64() / memory.as_secs_f64())).exp()
 }
 
 #[cfg(test)]
@@ -73,5 +93,19 @@ mod tests {
         assert!(latency.expected(at(60)) > 1e6, "a call that was given up soon says nothing");
         latency.observe_at_least(Duration::from_millis(50), at(60));
         assert!((latency.expected(at(60)) - 5e7).abs() < 1.0);
+    }
+
+    #[test]
+    fn a_failure_is_forgotten_by_the_first_success_or_within_seconds() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut latency = Latency::new(start);
+        latency.succeeded(Duration::from_millis(1), start);
+        latency.failed(Duration::from_secs(1), start);
+        assert!(latency.expected(start) > 0.99e9);
+        assert!(latency.expected(at(1)) > 3e8, "not at once");
+        assert!(latency.expected(at(7)) < 2e6, "{} of an instance that others beat", latency.expected(at(7)));
+        latency.succeeded(Duration::from_millis(1), at(1));
+        assert!(latency.expected(at(1)) < 2e6, "it answers again");
     }
 }

@@ -219,9 +219,9 @@ impl<S> InFlight<S> {
         }
         let took = now.saturating_duration_since(begun);
         match error.map(health) {
-            None | Some(BreakerOutcome::Success) => latency.observe(took, now),
+            None | Some(BreakerOutcome::Success) => latency.succeeded(took, now),
             Some(BreakerOutcome::Ignored) => {}
-            Some(BreakerOutcome::Failure) => latency.observe(took.max(PENALTY), now),
+            Some(BreakerOutcome::Failure) => latency.failed(took.max(PENALTY), now),
         }
     }
 }
