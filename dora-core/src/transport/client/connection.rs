@@ -476,7 +476,7 @@ impl Connection {
     /// Why the server may have ended a connection without a word.
     fn hint(&self) -> String {
         let largest = self.link.core().lane(self.id).map_or(0, |lane| lane.largest);
-        diagnose::unsaid(largest, self.arrivals.acquaintance == Acquaintance::Stranger).unwrap_or_default()
+        diagnose::unsaid(largest, self.arrivals.acquaintance == Acquaintance::Stranger)
     }
 
     pub(super) fn lost(&self, reason: &str) -> Status {

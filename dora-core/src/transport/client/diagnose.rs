@@ -92,17 +92,23 @@ pub(super) fn answer_too_long(len: u64, max: usize) -> String {
     )
 }
 
+/// A request that no server minds the size of, in bytes.
+const SMALL: usize = 1024;
+
 /// Why a server that says nothing of it may have closed a connection on which it
 /// was sent a request of so many bytes, perhaps without having answered anything.
-pub(super) fn unsaid(largest: usize, stranger: bool) -> Option<String> {
-    let suspect = largest > if stranger { 0 } else { DEFAULT_MAX_PACKET };
-    suspect.then(|| {
-        format!(
-            "{}, with a request of {largest} bytes: does it take one that large? (`Server::max_packet`; of a PHP \
-             server, `package_max_length`)",
-            if stranger { " before it answered anything" } else { "" }
-        )
-    })
+pub(super) fn unsaid(largest: usize, stranger: bool) -> String {
+    let (silent, unsuspected) = match stranger {
+        true => (" before it answered anything", SMALL),
+        false => ("", DEFAULT_MAX_PACKET),
+    };
+    if largest <= unsuspected {
+        return silent.to_owned();
+    }
+    format!(
+        "{silent}, with a request of {largest} bytes: does it take one that large? (`Server::max_packet`; of a PHP \
+         server, `package_max_length`)"
+    )
 }
 
 /// What the first frame of a connection means that is nobody's, to an end that
@@ -150,6 +156,15 @@ mod tests {
         out.extend_from_slice(PHP);
         encoder.finish(&frame, &mut out).expect("small");
         Decoder::new(1 << 20, reader).decode(&mut BytesMut::from(&out[..])).map(|frame| frame.expect("whole"))
+    }
+
+    #[test]
+    fn only_what_may_be_too_large_is_suspected() {
+        assert_eq!(unsaid(SMALL, true), " before it answered anything");
+        assert_eq!(unsaid(DEFAULT_MAX_PACKET, false), "");
+        for (largest, stranger) in [(SMALL + 1, true), (DEFAULT_MAX_PACKET + 1, false)] {
+            assert!(unsaid(largest, stranger).contains("`Server::max_packet`"), "{largest}");
+        }
     }
 
     #[test]
