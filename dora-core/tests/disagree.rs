@@ -253,6 +253,33 @@ async fn a_client_that_is_known_is_told_of_the_limit() {
     channel.dynamic().call("/echo", Value::Null).await.expect("on the next connection");
 }
 
+/// The connection ends behind a request over the limit: whoever understands notices
+/// hears so before the refusal, and sends its next calls elsewhere.
+#[tokio::test]
+async fn a_client_over_the_limit_is_told_to_leave_first() {
+    let (address, _) = serve(Server::builder().max_packet(1000)).await;
+    let mut peer = TcpStream::connect(address).await.expect("it listens");
+    let guid = [b'7'; 32];
+    // One call of "/x", of a peer that can all there is; then the beginning of 3000 bytes.
+    let first = [&[0, 0, 0, 42][..], &guid, &[8, 1, 0x12, 4, 0x0a, 2, b'/', b'x', 0x28, 7]].concat();
+    let second = [&[0, 0, 0x0b, 0xb8][..], &guid, &[8; 100]].concat();
+    peer.write_all(&first).await.expect("sent");
+    assert_eq!(read_frame(&mut peer).await.0, guid, "the answer");
+    peer.write_all(&second).await.expect("sent");
+    assert_eq!(&read_frame(&mut peer).await.0, b"dora:drain----------------------");
+    let (answered, body) = read_frame(&mut peer).await;
+    assert_eq!(answered, guid, "the refusal");
+    assert!(String::from_utf8_lossy(&body).contains("over this server's limit of 1000"));
+}
+
+async fn read_frame(peer: &mut TcpStream) -> ([u8; 32], Vec<u8>) {
+    let len = tokio::time::timeout(AT_ONCE, peer.read_u32()).await.expect("at once").expect("a frame");
+    let (mut guid, mut body) = ([0; 32], vec![0; len as usize - 32]);
+    peer.read_exact(&mut guid).await.expect("a guid");
+    peer.read_exact(&mut body).await.expect("a body");
+    (guid, body)
+}
+
 #[tokio::test]
 async fn an_answer_over_a_limit_says_whose() {
     let large = |_: Request<Value>| async { Ok::<_, Status>(Value::from("x".repeat(3000))) };

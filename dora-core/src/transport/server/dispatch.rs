@@ -438,6 +438,10 @@ where
         };
         let manner =
             Manner { generation, packer: Packer::Php, gzip: config.gzip, guid: guid.unwrap_or(Guid::ZERO) };
+        if matches!(error, FrameError::TooLong { .. }) && self.wants_notices() {
+            // Before the answer: what its caller calls next would be lost behind the frame.
+            self.notice(Notice::Drain);
+        }
         self.answer_refusal(Reply { manner, guid, asks: false }, kind, &status);
         true
     }
