@@ -263,7 +263,9 @@ impl<L> Server<L> {
     /// begins as a task until they are. Default 256 MiB.
     ///
     /// Requests whose calls run have a budget of their own:
-    /// [`max_request_bytes`](Self::max_request_bytes).
+    /// [`max_request_bytes`](Self::max_request_bytes). Not counted are the results of a batch
+    /// while others of its calls still run: where results are large and peers are not
+    /// trusted, lower [`max_calls_per_connection`](Self::max_calls_per_connection).
     pub fn max_buffered(mut self, bytes: usize) -> Self {
         self.server.max_buffered = bytes;
         self
