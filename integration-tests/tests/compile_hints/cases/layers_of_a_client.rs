@@ -1,4 +1,4 @@
-//~ calls cannot be made through `RateLimit<Channel>`
+//~ calls cannot be made through `tower::limit::RateLimit<Channel>`
 //~ within a `tower::buffer::BufferLayer`, added before them
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//~ a server cannot serve with the layers `RateLimit<
+//~ a server cannot serve with the layers `tower::limit::RateLimit<
 //~ .layer(BufferLayer::<dora::Request>::new(1024)).layer(RateLimitLayer::new(..))
 use std::time::Duration;
 
