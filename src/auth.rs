@@ -8,13 +8,11 @@
 
 pub use dora_core::middleware::auth::client::{TokenLayer, WithToken, WithTokenFuture};
 pub use dora_core::middleware::auth::credentials::Credentials;
-pub use dora_core::middleware::auth::server::{
-    Auth, AuthFuture, AuthLayer, Authorize, AuthorizeFuture, AuthorizeLayer,
-};
+pub use dora_core::middleware::auth::server::{Auth, AuthFuture, AuthLayer, Authorize, AuthorizeLayer};
 pub use dora_core::middleware::auth::token::Token;
 #[cfg(feature = "hmac")]
 pub use dora_core::middleware::signature::key::{KeyError, Keyring, SigningKey};
 #[cfg(feature = "hmac")]
-pub use dora_core::middleware::signature::sign::{CheckedFuture, Sign, SignLayer};
+pub use dora_core::middleware::signature::sign::{Sign, SignLayer};
 #[cfg(feature = "hmac")]
 pub use dora_core::middleware::signature::verify::{Signer, Verify, VerifyLayer};

@@ -21,5 +21,5 @@ pub use dora_core::middleware::limit::concurrency::{
 };
 pub use dora_core::middleware::limit::policy::AdaptivePolicy;
 pub use dora_core::middleware::limit::priority::{Priority, UnknownPriority};
-pub use dora_core::middleware::limit::rate::{RateLimit, RateLimitFuture, RateLimitLayer};
+pub use dora_core::middleware::limit::rate::{RateLimit, RateLimitLayer};
 pub use dora_core::middleware::limit::size::{SizeLimit, SizeLimitFuture, SizeLimitLayer};

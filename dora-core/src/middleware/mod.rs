@@ -6,6 +6,7 @@ pub mod auth;
 pub mod balance;
 pub mod breaker;
 pub mod catch_panic;
+pub mod checked;
 pub mod deadline;
 pub mod fallback;
 pub mod hedge;

@@ -1,5 +1,5 @@
 //! Configuration that a fleet shares, and that changes while it runs: a value under a key
-//! of etcd or Redis, as JSON.
+//! of etcd, as JSON.
 
 mod key;
 pub(crate) mod source;

@@ -17,6 +17,7 @@ use crate::call::head::RequestHead;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
+use crate::middleware::checked::CheckedFuture;
 
 use super::cache::Cache;
 use super::credentials::Credentials;
@@ -311,18 +312,17 @@ where
 {
     type Response = Response;
     type Error = Status;
-    type Future = AuthorizeFuture<S::Future>;
+    type Future = CheckedFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.inner.poll_ready(cx).map_err(|error| Status::from_error(error.into()))
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let state = match self.rule.check(&request) {
-            Ok(()) => Authorized::Passed { call: self.inner.call(request) },
-            Err(status) => Authorized::Refused { status: Some(status) },
-        };
-        AuthorizeFuture { state }
+        match self.rule.check(&request) {
+            Ok(()) => CheckedFuture::passed(self.inner.call(request)),
+            Err(status) => CheckedFuture::refused(status),
+        }
     }
 }
 
@@ -338,42 +338,6 @@ impl<T: Any + Send + Sync, F: Fn(&T, &RequestHead) -> bool> AuthorizeLayer<T, F>
             }
         }
         Ok(())
-    }
-}
-
-pin_project! {
-    /// The future of [`Authorize`].
-    pub struct AuthorizeFuture<F> {
-        #[pin]
-        state: Authorized<F>,
-    }
-}
-
-pin_project! {
-    #[project = AuthorizedProjection]
-    enum Authorized<F> {
-        Passed { #[pin] call: F },
-        Refused { status: Option<Status> },
-    }
-}
-
-impl<F, E> Future for AuthorizeFuture<F>
-where
-    F: Future<Output = Result<Response, E>>,
-    E: Into<BoxError>,
-{
-    type Output = Result<Response, Status>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            AuthorizedProjection::Passed { call } => {
-                call.poll(cx).map_err(|error| Status::from_error(error.into()))
-            }
-            AuthorizedProjection::Refused { status } => {
-                let ended = || Status::internal("a future was polled after it had ended");
-                Poll::Ready(Err(status.take().unwrap_or_else(ended)))
-            }
-        }
     }
 }
 

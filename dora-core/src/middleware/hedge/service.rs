@@ -24,7 +24,8 @@ use crate::middleware::balance::instance::Pinned;
 use super::policy::{HedgePolicy, Watch};
 
 /// Makes another try of an idempotent call beside one that is slow, on another instance;
-/// the first answer is the caller's, and the others are given up. So what one slow
+/// the first answer is the caller's, and the others are given up: nobody waits for them,
+/// though servers that began them end them, as the wire has no word to stop one call. So what one slow
 /// instance, or one lost packet, costs is not the time of the call.
 ///
 /// It stands between retries and what chooses a server: each of a retry's tries may be

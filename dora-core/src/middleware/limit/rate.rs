@@ -1,16 +1,13 @@
 //! How many calls in a time.
 
 use std::fmt;
-use std::future::Future;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
-use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
@@ -19,6 +16,7 @@ use crate::call::pushback::Pushback;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
+use crate::middleware::checked::CheckedFuture;
 
 /// Buckets that are kept. A key comes from outside; those beyond these share one bucket,
 /// until others are full again and need not be kept.
@@ -287,53 +285,16 @@ where
 {
     type Response = Response;
     type Error = Status;
-    type Future = RateLimitFuture<S::Future>;
+    type Future = CheckedFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.inner.poll_ready(cx).map_err(|error| Status::from_error(error.into()))
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let state = match self.rates.take(&request) {
-            Ok(()) => State::Passed { call: self.inner.call(request) },
-            Err(status) => State::Refused { status: Some(status) },
-        };
-        RateLimitFuture { state }
-    }
-}
-
-pin_project! {
-    /// The future of [`RateLimit`].
-    pub struct RateLimitFuture<F> {
-        #[pin]
-        state: State<F>,
-    }
-}
-
-pin_project! {
-    #[project = StateProjection]
-    enum State<F> {
-        Passed { #[pin] call: F },
-        Refused { status: Option<Status> },
-    }
-}
-
-impl<F, E> Future for RateLimitFuture<F>
-where
-    F: Future<Output = Result<Response, E>>,
-    E: Into<BoxError>,
-{
-    type Output = Result<Response, Status>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProjection::Passed { call } => {
-                call.poll(cx).map_err(|error| Status::from_error(error.into()))
-            }
-            StateProjection::Refused { status } => {
-                let ended = || Status::internal("a future was polled after it had ended");
-                Poll::Ready(Err(status.take().unwrap_or_else(ended)))
-            }
+        match self.rates.take(&request) {
+            Ok(()) => CheckedFuture::passed(self.inner.call(request)),
+            Err(status) => CheckedFuture::refused(status),
         }
     }
 }

@@ -1,14 +1,11 @@
 //! Signing calls.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use crate::call::body::Body;
@@ -20,6 +17,7 @@ use crate::call::packer::Packer;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
+use crate::middleware::checked::CheckedFuture;
 
 use super::canonical::{KEY, Signature, Signed};
 use super::key::SigningKey;
@@ -170,52 +168,6 @@ where
         match self.layer.sign(&mut request, now()) {
             Ok(()) => CheckedFuture::passed(self.inner.call(request)),
             Err(status) => CheckedFuture::refused(status),
-        }
-    }
-}
-
-pin_project! {
-    /// The future of [`Sign`] and [`Verify`](super::verify::Verify).
-    pub struct CheckedFuture<F> {
-        #[pin]
-        state: State<F>,
-    }
-}
-
-pin_project! {
-    #[project = StateProjection]
-    enum State<F> {
-        Passed { #[pin] call: F },
-        Refused { status: Option<Status> },
-    }
-}
-
-impl<F> CheckedFuture<F> {
-    pub(super) const fn passed(call: F) -> Self {
-        Self { state: State::Passed { call } }
-    }
-
-    pub(super) const fn refused(status: Status) -> Self {
-        Self { state: State::Refused { status: Some(status) } }
-    }
-}
-
-impl<F, E> Future for CheckedFuture<F>
-where
-    F: Future<Output = Result<Response, E>>,
-    E: Into<BoxError>,
-{
-    type Output = Result<Response, Status>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProjection::Passed { call } => {
-                call.poll(cx).map_err(|error| Status::from_error(error.into()))
-            }
-            StateProjection::Refused { status } => {
-                let ended = || Status::internal("a future was polled after it had ended");
-                Poll::Ready(Err(status.take().unwrap_or_else(ended)))
-            }
         }
     }
 }

@@ -15,11 +15,12 @@ use crate::call::mode::Mode;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
+use crate::middleware::checked::CheckedFuture;
 
 use super::canonical::{KEY, Signature, Signed};
 use super::key::Keyring;
 use super::replay::{Refusal, Seen};
-use super::sign::{CheckedFuture, now};
+use super::sign::now;
 
 /// Who has signed a call: a value of its extensions, for an
 /// [`AuthLayer`](crate::middleware::auth::server::AuthLayer) to read
