@@ -5,7 +5,7 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::wire::decoder::{Decoder, Frame};
@@ -20,14 +20,23 @@ pub(in crate::transport) struct Inbox {
     chunk: usize,
     /// The last read filled its room: what the next one brings belongs to it.
     filled: bool,
+    /// What frames have lately been as large as: a peer that has sent as much
+    /// before is given the room at once.
+    largest: usize,
 }
 
 const SMALLEST_CHUNK: usize = 4 << 10;
 const LARGEST_CHUNK: usize = 512 << 10;
+/// From this size on a frame is read into memory of its own: all that follows it
+/// in one read has to be moved out again.
+const LARGE_FRAME: usize = 256 << 10;
+/// What is read beyond a large frame: a read that is not filled tells that there
+/// is no more.
+const SLACK: usize = 1 << 10;
 
 impl Inbox {
     pub(in crate::transport) fn new(decoder: Decoder) -> Self {
-        Self { decoder, buffer: BytesMut::new(), chunk: SMALLEST_CHUNK, filled: false }
+        Self { decoder, buffer: BytesMut::new(), chunk: SMALLEST_CHUNK, filled: false, largest: 0 }
     }
 
     /// Takes bytes that were read elsewhere.
@@ -57,7 +66,11 @@ impl Inbox {
 
     /// The next whole frame.
     pub(in crate::transport) fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
-        self.decoder.decode(&mut self.buffer)
+        let before = self.buffer.len();
+        let frame = self.decoder.decode(&mut self.buffer);
+        // Forgotten within some dozen small ones.
+        self.largest = (self.largest - self.largest / 8).max(before - self.buffer.len());
+        frame
     }
 
     /// Reads once; the number of bytes, 0 at the end of the stream. Call it when
@@ -67,17 +80,40 @@ impl Inbox {
         stream: &mut R,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        // Never more than doubled for a frame that has begun: memory follows
-        // what came, not what was claimed.
-        let missing = self.decoder.missing(&self.buffer).unwrap_or(0);
-        let room = missing.min(self.buffer.len()).max(self.chunk);
-        self.buffer.reserve(room);
-        let room = self.buffer.capacity() - self.buffer.len();
-        let read = pin!(stream.read_buf(&mut self.buffer)).poll(cx);
+        let large = self.room_for_large();
+        self.buffer.reserve(large.unwrap_or(self.chunk));
+        // What was given back may have left more room than was asked for.
+        let room = large.unwrap_or(self.buffer.capacity() - self.buffer.len());
+        let mut limited = (&mut self.buffer).limit(room);
+        let read = pin!(stream.read_buf(&mut limited)).poll(cx);
         if read.is_pending() {
             self.release();
         }
         let count = ready!(read)?;
+        if large.is_none() {
+            self.learn(count, room);
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// Room for a large frame, or the rest of it, if one has begun or is expected:
+    /// never more than doubled, but for a peer that sent as much before. So
+    /// memory follows what came, not what was claimed, and each of many large
+    /// frames is read into its place.
+    fn room_for_large(&self) -> Option<usize> {
+        let came = self.buffer.len();
+        let room = match self.decoder.missing(&self.buffer) {
+            None => Some(self.largest).filter(|largest| *largest >= LARGE_FRAME),
+            Some(missing) => {
+                let trusted = self.largest.saturating_sub(came).max(came).max(self.chunk);
+                (came + missing >= LARGE_FRAME).then(|| missing.min(trusted))
+            }
+        };
+        room.map(|room| room + SLACK)
+    }
+
+    /// Fits the chunk to what a read of up to `room` bytes brought.
+    fn learn(&mut self, count: usize, room: usize) {
         let filled = std::mem::replace(&mut self.filled, count >= room);
         if self.filled {
             self.chunk = (self.chunk * 2).min(LARGEST_CHUNK);
@@ -85,7 +121,6 @@ impl Inbox {
             // The end of a burst is small whatever the burst was: it says nothing.
             self.chunk = (self.chunk / 2).max(SMALLEST_CHUNK);
         }
-        Poll::Ready(Ok(count))
     }
 
     /// Gives an empty buffer back.
@@ -141,6 +176,30 @@ mod tests {
         let body = inbox.next_frame().expect("it is whole").expect("it is whole").body;
         assert_eq!(body.len(), MAX - 36);
         assert!(reads <= 20, "{reads} reads");
+    }
+
+    /// Growing a buffer copies what is in it, and memory that was never used costs
+    /// more than the copy.
+    #[test]
+    fn the_second_of_two_large_frames_is_read_into_its_place() {
+        let mut inbox = inbox();
+        let mut frame = vec![b'x'; 1 << 20];
+        frame[..4].copy_from_slice(&((1_u32 << 20) - 4).to_be_bytes());
+        let mut rooms = Vec::new();
+        for _ in 0..2 {
+            let mut rest = &*frame;
+            rooms.clear();
+            while !rest.is_empty() {
+                // As much as a socket has at once.
+                let some = rest.len().min(100_000);
+                let count = read(&mut inbox, &rest[..some]);
+                rest = &rest[count..];
+                rooms.push(inbox.buffer.capacity());
+            }
+            inbox.next_frame().expect("it is whole").expect("it is whole");
+            inbox.release();
+        }
+        assert!(rooms.iter().all(|room| *room == rooms[0]), "it grew: {rooms:?}");
     }
 
     #[test]
