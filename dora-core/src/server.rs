@@ -249,6 +249,9 @@ impl<L> Server<L> {
     /// Bytes of answers that may wait for a peer that does not read; beyond it
     /// the connection's handlers rest. Default 4 MiB.
     ///
+    /// What of a batch is done counts too: at the bound the other calls of its
+    /// connection's batches do not begin, but for those of one batch.
+    ///
     /// A handler that rests keeps what it has (a place of a `ConcurrencyLimit` around
     /// all services, say, that others wait for) until its deadline, or until the
     /// connection is closed at [`stall_timeout`](Self::stall_timeout).
@@ -258,14 +261,16 @@ impl<L> Server<L> {
     }
 
     /// Bytes that may wait on all connections together: answers that peers do not
-    /// take, results of tasks that their connection has not taken, requests that are
-    /// not whole. Beyond it, the connections that hold most are closed, and no handler
-    /// begins as a task until they are. Default 256 MiB.
+    /// take, results of tasks that their connection has not taken, results of a batch
+    /// while others of its calls run, requests that are not whole. Beyond it, the
+    /// connections that hold most are closed, and no handler begins as a task, and no
+    /// further call of a batch, until they are. Default 256 MiB.
+    ///
+    /// Of a batch that came through a door the results become errors
+    /// (`Code::ResourceExhausted`) in place of that, where they are among the largest.
     ///
     /// Requests whose calls run have a budget of their own:
-    /// [`max_request_bytes`](Self::max_request_bytes). Not counted are the results of a batch
-    /// while others of its calls still run: where results are large and peers are not
-    /// trusted, lower [`max_calls_per_connection`](Self::max_calls_per_connection).
+    /// [`max_request_bytes`](Self::max_request_bytes).
     pub fn max_buffered(mut self, bytes: usize) -> Self {
         self.server.max_buffered = bytes;
         self

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use dora_core::call::batch::CallKey;
 use dora_core::call::body::Body;
 use dora_core::call::mode::{Mode, PacketKind};
 use dora_core::call::packer::Packer;
@@ -21,10 +22,14 @@ use tokio::net::{TcpListener, TcpStream};
 
 const MIB: usize = 1 << 20;
 
-fn request(name: &str, mode: Mode) -> Vec<u8> {
+fn request(name: &str, mode: Mode, calls: usize) -> Vec<u8> {
+    let call = || Call::new(name.to_owned(), Body::message(Value::Null));
     let packet = RequestPacket {
-        kind: PacketKind::calls(mode, false),
-        calls: Calls::One(Call::new(name.to_owned(), Body::message(Value::Null))),
+        kind: PacketKind::calls(mode, calls > 1),
+        calls: match calls {
+            1 => Calls::One(call()),
+            _ => Calls::Many((0..calls as i64).map(|key| (CallKey::Int(key), call())).collect()),
+        },
         ..RequestPacket::default()
     };
     let (encoder, mut out) = (Encoder::new(MIB, None), Vec::new());
@@ -47,18 +52,29 @@ fn peak() -> usize {
 struct Case {
     mode: Mode,
     execution: Execution,
-    answers: usize,
+    peers: usize,
+    /// Packets of each, calls of each packet: more than one is a batch.
+    packets: usize,
+    calls: usize,
     len: usize,
 }
 
-const CASES: [Case; 3] = [
-    Case { mode: Mode::Wait, execution: Execution::Inline, answers: 20, len: MIB },
-    Case { mode: Mode::Wait, execution: Execution::Spawned, answers: 10, len: 2_000_000 },
-    Case { mode: Mode::Deferred, execution: Execution::Inline, answers: 10, len: 2_000_000 },
+const SINGLE: Case =
+    Case { mode: Mode::Wait, execution: Execution::Inline, peers: 1000, packets: 20, calls: 1, len: MIB };
+const BATCH: Case = Case { packets: 5, calls: 50, len: 2_000_000, ..SINGLE };
+
+const CASES: [Case; 6] = [
+    SINGLE,
+    Case { execution: Execution::Spawned, packets: 10, len: 2_000_000, ..SINGLE },
+    Case { mode: Mode::Deferred, packets: 10, len: 2_000_000, ..SINGLE },
+    BATCH,
+    Case { peers: 200, ..BATCH },
+    Case { mode: Mode::Deferred, peers: 200, ..BATCH },
 ];
 
-/// Each asks for 20 MB and reads nothing: without a budget for all, each has its
-/// own, and they held 5.2 GB; where results of tasks were not counted, 1.7 GB.
+/// Each asks for 20 MB, or in batches for 500 MB, and reads nothing: without a budget for
+/// all, each has its own, and they held 5.2 GB; where results of tasks were not counted,
+/// 1.7 GB, and where those of batches were not, 5.1 GB.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn peers_that_ask_for_much_and_read_nothing_share_one_budget() {
     for case in CASES {
@@ -68,7 +84,6 @@ async fn peers_that_ask_for_much_and_read_nothing_share_one_budget() {
 }
 
 async fn starve(case: Case) {
-    const GREEDY: usize = 1000;
     let server =
         Server::builder().execution(case.execution).dynamic(move |request: Request<Value>| async move {
             let len = if request.called_as().as_str() == "/large" { case.len } else { 1 };
@@ -81,9 +96,9 @@ async fn starve(case: Case) {
     let server = server.drain_timeout(Duration::ZERO);
     let served = tokio::spawn(server.serve_with_listener(listener, async { drop(stopped.await) }));
     let mut modest = TcpStream::connect(address).await.expect("connects");
-    let asks = request("/large", case.mode).repeat(case.answers);
+    let asks = request("/large", case.mode, case.calls).repeat(case.packets);
     let mut greedy = Vec::new();
-    for _ in 0..GREEDY {
+    for _ in 0..case.peers {
         let mut stream = TcpStream::connect(address).await.expect("connects");
         // The first ones may be closed already.
         stream.write_all(&asks).await.expect("sent");
@@ -95,7 +110,7 @@ async fn starve(case: Case) {
     loop {
         let now = stats.snapshot();
         let now = Some((now.answers, now.closed));
-        if before == now && now.is_some_and(|(answers, _)| answers as usize >= GREEDY / 2) {
+        if before == now && now.is_some_and(|(answers, _)| answers as usize >= case.peers / 2) {
             break;
         }
         assert!(start.elapsed() < Duration::from_secs(400), "it goes on and on");
@@ -103,9 +118,9 @@ async fn starve(case: Case) {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let closed = stats.snapshot().closed;
-    assert!(closed > 0 && closed < GREEDY as u64, "{case:?}: {closed} of {GREEDY} were closed");
+    assert!(closed > 0 && closed < case.peers as u64, "{case:?}: {closed} were closed");
     // One that reads is served beside them.
-    modest.write_all(&request("/small", Mode::Wait)).await.expect("connected");
+    modest.write_all(&request("/small", Mode::Wait, 1)).await.expect("connected");
     let len = modest.read_u32().await.expect("an answer");
     assert!(len < 1000);
     drop((stop, greedy));

@@ -3,6 +3,7 @@
 #[cfg(feature = "anyhow")]
 mod anyhow;
 pub mod batch;
+pub(crate) mod batch_budget;
 pub mod body;
 pub mod capabilities;
 pub mod code;

@@ -101,7 +101,8 @@ impl PackMessage for Value {
                 php::encode(self, &mut bytes);
                 bytes.len()
             }
-            Packer::Php | Packer::Json => 64,
+            // JSON has fewer marks between, and longer escapes.
+            Packer::Php | Packer::Json => php::measure(self),
         }
     }
 

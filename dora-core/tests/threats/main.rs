@@ -2,6 +2,7 @@
 //! come of it. One module for each theme, over real sockets of this machine.
 
 mod accept;
+mod batches;
 mod cancel;
 mod cores;
 mod dead_peer;

@@ -21,7 +21,8 @@ pub(crate) fn over() -> Over {
 
 /// Tests that hold whatever carries the connection. The others are about sockets:
 /// resets, descriptors, what the system buffers.
-const TESTS: [&str; 24] = [
+const TESTS: [&str; 25] = [
+    "batches::",
     "cancel::a_half",
     "cancel::dropping",
     "cores::where",

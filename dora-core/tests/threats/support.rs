@@ -143,6 +143,11 @@ impl Gate {
         self.open.add_permits(calls);
     }
 
+    /// Lets nobody through any more.
+    pub(crate) fn close(&self) {
+        self.open.forget_permits(usize::MAX);
+    }
+
     pub(crate) async fn pass(&self) {
         self.started.fetch_add(1, Ordering::SeqCst);
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
@@ -240,7 +245,11 @@ impl Raw {
 
     /// A good call on this connection is answered.
     pub(crate) async fn assert_usable(&mut self) {
-        self.send(&frame(&call("/echo"))).await;
+        self.assert_usable_by("/echo").await;
+    }
+
+    pub(crate) async fn assert_usable_by(&mut self, name: &str) {
+        self.send(&frame(&call(name))).await;
         self.result().await.expect("answered");
     }
 

@@ -90,15 +90,14 @@ impl Manner {
                 (key, result)
             })
             .collect();
-        let together: usize = sizes.iter().sum();
-        let mut left = together;
+        let mut left: usize = sizes.iter().sum();
         let mut largest: Vec<usize> = (0..results.len()).collect();
         largest.sort_by_key(|index| Reverse(sizes[*index]));
         for index in largest {
             if left <= max {
                 break;
             }
-            let status = Status::resource_exhausted(diagnose::answers_too_long(together, sizes[index], max));
+            let status = Status::resource_exhausted(diagnose::answers_too_long(sizes[index], max));
             let (_, size) = self.alone(encoder, Err(status.clone()));
             if size < sizes[index] {
                 left = left - sizes[index] + size;

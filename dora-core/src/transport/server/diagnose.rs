@@ -73,12 +73,16 @@ pub(super) fn answer_too_long(error: &FrameError) -> String {
 }
 
 /// A result that does not fit into an answer beside the others of its batch.
-pub(super) fn answers_too_long(together: usize, size: usize, max: usize) -> String {
+pub(super) fn answers_too_long(size: usize, max: usize) -> String {
     format!(
-        "the answers of this batch have {together} bytes together, over this server's limit of {max}, and this one, of \
-         {size}, was left out: raise `Server::max_packet`, and the client's, or ask for less at once"
+        "the answers of this batch have more bytes together than this server's limit of {max}, and this one, of {size}, \
+         was left out: raise `Server::max_packet`, and the client's, or ask for less at once"
     )
 }
+
+/// A result that was held for others of its batch when the server held too much.
+pub(super) const OVER_BUDGET: &str = "the server holds too many answers, and those of this batch are among the largest: \
+                                      ask for less at once (or raise `Server::max_buffered`)";
 
 /// A packet that does not decode because its frame is signed, on a port whose
 /// frames are not. The client cannot read it; whoever hears of refused packets can.

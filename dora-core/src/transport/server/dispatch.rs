@@ -31,6 +31,7 @@ use crate::wire::error::FrameError;
 use crate::wire::notice::Notice;
 
 use super::answer::{Manner, Reply};
+use super::batches;
 use super::cost::{Cost, LARGE};
 use super::diagnose::{self, Refusal};
 use super::ledger::Share;
@@ -279,7 +280,7 @@ where
             self.held = Some(Box::new(Arrived { packet, size, reply }));
             return;
         }
-        let Asked { request, kind, .. } = packet;
+        let Asked { mut request, kind, .. } = packet;
         let weight = Weight { calls, bytes: size.bytes };
         if let Some(why) = self.shared.overload(weight, self.work.weight().bytes) {
             let status = Status::resource_exhausted(why);
@@ -298,6 +299,15 @@ where
         }
         if mode != Mode::Wait {
             self.acknowledge(reply);
+        }
+        if calls > 1 {
+            let account = self.share.account(&self.shared.ledger);
+            request.extensions_mut().insert(batches::budget(
+                mode,
+                account,
+                &reply.manner,
+                &self.shared.config,
+            ));
         }
         let learned =
             (mode == Mode::Wait && !request.is_batch()).then(|| self.learned(request.method(), size.packed));

@@ -1,5 +1,6 @@
 //! How many bytes all connections of a server hold, and who holds most.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
@@ -19,13 +20,20 @@ pub(super) struct Ledger {
     relieved: Notify,
 }
 
-/// A connection that holds much, or whose calls run as tasks.
+/// A connection that holds much, or whose calls run as tasks or in batches.
 #[derive(Debug)]
 pub(super) struct Account {
     ledger: Arc<Ledger>,
     held: AtomicUsize,
+    /// It is to go, or has gone.
     condemned: AtomicBool,
     task: AtomicWaker,
+    /// Told when less is held, when the precedence is free, when it is to go.
+    eased: Notify,
+    /// Told when it is to go.
+    going: Notify,
+    /// Whether one of its batches has precedence.
+    preceded: AtomicBool,
     /// Where it stands among the ledger's; changed under their lock.
     place: AtomicUsize,
 }
@@ -45,8 +53,13 @@ pub(super) struct Untaken {
     bytes: usize,
 }
 
+/// The right of one of a connection's batches to go on though it holds its bound:
+/// what is done of it is given away only when all is.
+#[derive(Debug)]
+pub(super) struct Precedence(Arc<Account>);
+
 /// Who holds less costs more to write down than to keep.
-const MUCH: usize = 64 << 10;
+pub(super) const MUCH: usize = 64 << 10;
 
 impl Ledger {
     pub(super) const fn new(limit: usize) -> Self {
@@ -86,7 +99,7 @@ impl Ledger {
             let open = accounts.iter().filter(|account| !account.is_condemned());
             let greediest = open.map(|account| (account.held(), account)).max_by_key(|(held, _)| *held);
             let Some((held @ 1.., greediest)) = greediest else { return };
-            greediest.condemned.store(true, Ordering::Release);
+            greediest.condemn();
             greediest.task.wake();
             staying = staying.saturating_sub(held);
         }
@@ -101,6 +114,9 @@ impl Account {
             held: AtomicUsize::new(0),
             condemned: AtomicBool::new(false),
             task: AtomicWaker::new(),
+            eased: Notify::const_new(),
+            going: Notify::const_new(),
+            preceded: AtomicBool::new(false),
             place: AtomicUsize::new(accounts.len()),
         });
         accounts.push(Arc::clone(&account));
@@ -114,15 +130,56 @@ impl Account {
         if let Some(moved) = accounts.get(place) {
             moved.place.store(place, Ordering::Relaxed);
         }
+        // What still runs for it in the background holds back for nobody.
+        self.condemn();
     }
 
-    fn held(&self) -> usize {
+    fn condemn(&self) {
+        self.condemned.store(true, Ordering::Release);
+        self.eased.notify_waiters();
+        self.going.notify_waiters();
+    }
+
+    /// Bytes that it holds, as of its last turn, and results that it has not taken.
+    pub(super) fn held(&self) -> usize {
         self.held.load(Ordering::Acquire)
     }
 
-    /// Whether the connection must go.
+    /// Whether the connection must go, or has gone.
     pub(super) fn is_condemned(&self) -> bool {
         self.condemned.load(Ordering::Acquire)
+    }
+
+    /// As [`Ledger::is_over`].
+    pub(super) fn is_over(&self) -> bool {
+        self.ledger.is_over()
+    }
+
+    /// Waits until something has changed for who found no room here; heard from the
+    /// first poll on.
+    pub(super) async fn eased(account: Arc<Self>) {
+        let (mut here, mut all) = (pin!(account.eased.notified()), pin!(account.ledger.relieved.notified()));
+        here.as_mut().enable();
+        all.as_mut().enable();
+        tokio::select! {
+            () = here => {}
+            () = all => {}
+        }
+    }
+
+    /// Waits until the connection must go, or has gone.
+    pub(super) async fn going(account: Arc<Self>) {
+        let mut going = pin!(account.going.notified());
+        going.as_mut().enable();
+        if !account.is_condemned() {
+            going.await;
+        }
+    }
+
+    /// Lets one batch go on, if none does.
+    pub(super) fn take_precedence(account: &Arc<Self>) -> Option<Precedence> {
+        let taken = account.preceded.swap(true, Ordering::AcqRel);
+        (!taken).then(|| Precedence(Arc::clone(account)))
     }
 
     /// As [`Ledger::room`].
@@ -144,6 +201,7 @@ impl Account {
         if before > ledger.limit && before - bytes <= ledger.limit {
             ledger.relieved.notify_waiters();
         }
+        self.eased.notify_waiters();
     }
 }
 
@@ -153,11 +211,32 @@ impl Untaken {
         account.add(bytes);
         Self { account, bytes }
     }
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// It has so many bytes now.
+    pub(super) fn set(&mut self, bytes: usize) {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        if bytes < before {
+            self.account.take_off(before - bytes);
+        } else if bytes > before {
+            self.account.add(bytes - before);
+        }
+    }
 }
 
 impl Drop for Untaken {
     fn drop(&mut self) {
         self.account.take_off(self.bytes);
+    }
+}
+
+impl Drop for Precedence {
+    fn drop(&mut self) {
+        self.0.preceded.store(false, Ordering::Release);
+        self.0.eased.notify_waiters();
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod accept;
 pub(crate) mod advertise;
 mod answer;
+mod batches;
 pub mod bind;
 pub mod config;
 mod connection;

@@ -41,6 +41,8 @@ pub(super) struct Work<S: Service<Request>> {
     parked_weight: Weight,
     task_weight: Weight,
     background_weight: Weight,
+    /// Those of the parked whose results count before they are answered.
+    batches: usize,
     shared: Arc<Shared>,
 }
 
@@ -118,6 +120,7 @@ where
             parked_weight: Weight::default(),
             task_weight: Weight::default(),
             background_weight: Weight::default(),
+            batches: 0,
             shared,
         }
     }
@@ -135,9 +138,9 @@ where
         self.parked_weight.calls + self.task_weight.calls
     }
 
-    /// Whether results may come from elsewhere.
+    /// Whether results may come from elsewhere, or wait for others of their batch.
     pub(super) fn expects(&self) -> bool {
-        self.task_weight.calls + self.background_weight.calls > 0
+        self.task_weight.calls + self.background_weight.calls + self.batches > 0
     }
 
     /// Begins a packet that its caller waits for, which ends with its connection.
@@ -168,6 +171,7 @@ where
             Poll::Ready(data) => Started::Done(data, run),
             Poll::Pending => {
                 self.parked_weight += weight;
+                self.batches += usize::from(weight.calls > 1);
                 self.shared.observers.stats().started(weight);
                 let place = Where::Here { run, cost: cost.cloned(), deadline: deadline() };
                 let waited = Waited { reply, weight, place };
@@ -269,6 +273,7 @@ where
             && let Poll::Ready((Waited { reply, weight, .. }, outcome)) = parked.poll_next(turn, cx)
         {
             self.parked_weight -= weight;
+            self.batches -= usize::from(weight.calls > 1);
             self.shared.observers.stats().ended(weight);
             return Poll::Ready(outcome.finished(reply));
         }
@@ -320,6 +325,7 @@ where
         let parked = self.parked.iter_mut().flat_map(|parked| parked.take_all(has_passed));
         for Waited { reply, weight, .. } in parked {
             self.parked_weight -= weight;
+            self.batches -= usize::from(weight.calls > 1);
             self.shared.observers.stats().ended(weight);
             expired.push((reply, weight));
         }

@@ -11,6 +11,7 @@ use tower::Service;
 use tower::util::Oneshot;
 
 use crate::call::BoxFuture;
+use crate::call::batch_budget::Budgeted;
 use crate::call::body::Body;
 use crate::call::method::ServiceDescriptor;
 use crate::call::observe::Traffic;
@@ -19,6 +20,8 @@ use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
 use crate::pack::limits::Limits;
+use crate::transport::server::batches;
+use crate::transport::server::ledger::Ledger;
 use crate::transport::server::shared::Shared;
 use crate::transport::server::shutdown::{Phase, Watcher};
 use crate::transport::server::stats::{Counted, Weight};
@@ -96,7 +99,7 @@ impl DoorCalls {
             Ok(running) => running,
             Err(status) => return Box::pin(std::future::ready(Err(status))),
         };
-        let called = self.service.call(request);
+        let called = self.service.call(self.budgeted(request, batches::given));
         Box::pin(async move {
             let result = called.await;
             drop(running);
@@ -112,6 +115,7 @@ impl DoorCalls {
     /// nobody's.
     pub fn begin(&self, request: Request) -> Result<(), Status> {
         let running = self.admit(&request)?;
+        let request = self.budgeted(request, |_| batches::unwanted());
         let (called, watcher) = (self.service.call(request), self.watcher.clone());
         tokio::spawn(async move {
             tokio::select! {
@@ -123,6 +127,14 @@ impl DoorCalls {
             drop(watcher);
         });
         Ok(())
+    }
+
+    /// The results of a batch count until they are the door's.
+    fn budgeted(&self, mut request: Request, budget: fn(&Arc<Ledger>) -> Budgeted) -> Request {
+        if request.calls().len() > 1 {
+            request.extensions_mut().insert(budget(&self.shared.ledger));
+        }
+        request
     }
 
     fn admit(&self, request: &Request) -> Result<Counted, Status> {
