@@ -14,5 +14,6 @@ pub mod middleware;
 pub mod pack;
 pub mod server;
 pub mod stub;
+mod sync;
 pub mod transport;
 pub mod wire;

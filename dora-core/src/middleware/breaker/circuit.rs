@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
 use crate::call::head::RequestHead;
 use crate::call::name::MethodName;
 use crate::call::status::Status;
+use crate::sync::{Mutex, RwLock};
 
 pub use super::machine::{BreakerCause, BreakerState};
 use super::machine::{Hold, Machine, Refusal, Step, Ticket};
@@ -310,3 +310,7 @@ fn refused(method: Option<&MethodName>, refusal: Refusal, now: Instant) -> Statu
 fn rounded(time: Duration) -> Duration {
     Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+#[path = "circuit_model.rs"]
+mod model;

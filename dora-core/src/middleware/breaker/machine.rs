@@ -99,7 +99,7 @@ pub(super) type Step = (BreakerState, BreakerState, BreakerCause);
 pub(super) struct Ticket {
     /// The stay in the state that gave it: what began in another one says
     /// nothing about this one.
-    stay: u64,
+    pub(super) stay: u64,
 }
 
 /// Why a call may not be made.
@@ -120,8 +120,8 @@ pub(super) enum Hold {
 #[derive(Debug)]
 pub(super) struct Machine {
     policy: Arc<BreakerPolicy>,
-    state: State,
-    stay: u64,
+    pub(super) state: State,
+    pub(super) stay: u64,
     window: Window,
     in_a_row: u32,
     /// How often in a row it was opened without having been closed.
@@ -130,7 +130,7 @@ pub(super) struct Machine {
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     Closed,
     Open { until: Instant, cause: BreakerCause },
     HalfOpen { probing: u32, succeeded: u32 },
