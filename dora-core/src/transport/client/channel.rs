@@ -23,6 +23,7 @@ use crate::pack::envelope::Shape;
 use crate::pack::message::open;
 use crate::pack::packet::{Call, Calls, RequestPacket, ResponseData};
 use crate::pack::value::Value;
+use crate::sync::spawn;
 
 use super::deadlines::watch;
 use super::driver::drive;
@@ -83,7 +84,7 @@ use super::state::ChannelState;
 /// # }
 /// ```
 pub struct Channel {
-    handle: Arc<Handle>,
+    pub(super) handle: Arc<Handle>,
     /// This clone's own.
     pass: Pass,
 }
@@ -130,8 +131,8 @@ impl Channel {
     pub(crate) fn new(endpoint: Endpoint) -> Self {
         let turn = endpoint.is_serial().then(|| Arc::new(Semaphore::new(1)));
         let link = Arc::new(Link::new(endpoint));
-        tokio::spawn(drive(Arc::clone(&link)));
-        tokio::spawn(watch(Arc::clone(&link)));
+        spawn(drive(Arc::clone(&link)));
+        spawn(watch(Arc::clone(&link)));
         Self { handle: Arc::new(Handle { link, turn }), pass: Pass::default() }
     }
 

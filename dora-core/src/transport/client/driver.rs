@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::call::dora_code;
 use crate::call::observe::Closed;
 use crate::call::status::Status;
+use crate::sync::spawn;
 use crate::transport::io::address::Address;
 use crate::transport::io::stream::Stream;
 
@@ -109,7 +110,7 @@ async fn run(link: &Arc<Link>, stream: Stream, begun: Instant, backoff: &mut Bac
         End::Drained => {
             let gone = FormerGone { link: Arc::clone(link), lane: connection.lane() };
             let mut log = log.of_former();
-            tokio::spawn(async move {
+            spawn(async move {
                 let _gone = gone;
                 let end = connection.run().await;
                 log.ended(&connection.link, connection.lane(), &end);

@@ -1,11 +1,10 @@
 //! What the callers of a channel and the task of its connection share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -15,6 +14,7 @@ use crate::call::kept::Kept;
 use crate::call::packer::Packer;
 use crate::call::status::{Origin, Status};
 use crate::guid::Guid;
+use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard};
 use crate::transport::io::stream::Writer;
 use crate::wire::encoder::Encoder;
 use crate::wire::header::Layout;
@@ -62,7 +62,7 @@ pub(super) struct Core {
     pub(super) current: Lane,
     /// Connections that were told to take no more calls, until those that they
     /// have are answered.
-    former: Vec<Lane>,
+    pub(super) former: Vec<Lane>,
     /// There while the connection stands and its task is not writing.
     pub(super) writer: Option<Writer>,
     /// Who may call before the endpoint has shown that it is of use.
@@ -413,7 +413,7 @@ impl Link {
     }
 
     /// Locks the core; for the connection's task.
-    pub(super) fn core(&self) -> parking_lot::MutexGuard<'_, Core> {
+    pub(super) fn core(&self) -> MutexGuard<'_, Core> {
         self.core.lock()
     }
 

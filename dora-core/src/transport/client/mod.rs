@@ -16,6 +16,8 @@ mod lane;
 mod link;
 mod link_state;
 mod log;
+#[cfg(test)]
+mod model_tests;
 pub mod observed;
 mod outgoing;
 mod queue;
