@@ -157,9 +157,10 @@ impl InstanceRecord {
         format!("{}#{:016x}", self.address, self.generation)
     }
 
-    /// Whether, of two runs at one address, this is the one that is there now: the later.
-    ///
-    /// Both stood on the machine that has the address, so one clock says when.
+    /// Whether, of two runs at one address, this is the later one by what they say of
+    /// themselves: by the clocks of their machines. For those to whom no registry tells
+    /// it, such as clients that ask several; the registries of `dora::discovery` order
+    /// runs by clocks and revisions of their own.
     #[must_use]
     pub fn supersedes(&self, other: &Self) -> bool {
         (self.started, self.generation) > (other.started, other.generation)

@@ -56,9 +56,10 @@ pub trait Register: Send + 'static {
     /// Announces `record` for the next [`lease`](Self::lease), or anew. The record is the
     /// same each time.
     ///
-    /// If the registry has a record of the same address that
-    /// [`supersedes`](InstanceRecord::supersedes) this one, nothing is written. Other
-    /// records of the address are replaced, in all groups.
+    /// If the registry has a record of the same address and of a later run, nothing is
+    /// written. Other records of the address are replaced, in all groups. Which run is
+    /// later is best told by the registry, which saw them come; by the runs' own clocks
+    /// [`supersedes`](InstanceRecord::supersedes) does.
     ///
     /// # Errors
     /// The registry cannot be told.

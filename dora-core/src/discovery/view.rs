@@ -26,7 +26,8 @@ struct Source {
     state: State,
     /// Its last list, as it told it.
     told: Listing,
-    /// Its instances as they are used: those of its last list, and those that are kept.
+    /// Its instances as they are used: those of its last list, and behind them those that
+    /// are kept.
     used: Vec<Arc<InstanceRecord>>,
     /// Until then it may lack somebody who is there.
     recovering_until: Option<Instant>,
@@ -39,6 +40,24 @@ enum State {
     Asked,
     Up,
     Down,
+}
+
+/// Whether a registry still says so.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Word {
+    /// It did when it was last heard, or before it lost what it knew.
+    Last,
+    Now,
+}
+
+impl Source {
+    /// What stands behind a used instance.
+    fn word(&self, index: usize) -> Word {
+        match self.state {
+            State::Up if index < self.told.instances.len() => Word::Now,
+            _ => Word::Last,
+        }
+    }
 }
 
 impl View {
@@ -88,14 +107,20 @@ impl View {
     /// The list, once it is known: as soon as one registry has somebody, or all were
     /// asked and one has answered.
     pub(super) fn merged(&self) -> Option<Instances> {
-        let mut known: HashMap<&str, &Arc<InstanceRecord>> = HashMap::new();
-        for instance in self.sources.iter().flat_map(|source| &source.used) {
-            let place = known.entry(&instance.address).or_insert(instance);
-            if instance.supersedes(place) {
-                *place = instance;
+        // Of two runs at an address the one is believed that a registry tells of now: one of
+        // which there is no more than a last word may be over, whatever its clock said.
+        let mut known: HashMap<&str, (Word, &Arc<InstanceRecord>)> = HashMap::new();
+        for source in &self.sources {
+            for (index, instance) in source.used.iter().enumerate() {
+                let word = source.word(index);
+                let place = known.entry(&instance.address).or_insert((word, instance));
+                if word > place.0 || (word == place.0 && instance.supersedes(place.1)) {
+                    *place = (word, instance);
+                }
             }
         }
-        let taken = known.into_values().filter(|instance| self.filter.takes(instance));
+        let known = known.into_values().map(|(_, instance)| instance);
+        let taken = known.filter(|instance| self.filter.takes(instance));
         let mut taken: Vec<_> = taken.cloned().collect();
         let answered = self.sources.iter().any(|source| source.state == State::Up);
         let asked = self.sources.iter().any(|source| source.state == State::Asked);

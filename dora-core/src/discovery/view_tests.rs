@@ -117,6 +117,21 @@ fn of_two_runs_at_an_address_the_later_one_is_believed() {
 }
 
 #[test]
+fn a_run_that_a_registry_tells_of_is_believed_before_one_that_is_only_remembered() {
+    let now = Instant::now();
+    let mut view = view(2);
+    // The clock of its machine was wrong.
+    view.listed(0, Listing::from_iter([record("a:1", 9)]), now);
+    view.listed(1, listing([]), now);
+    view.failed(0);
+    view.listed(1, Listing::from_iter([record("a:1", 2)]), now);
+    assert_eq!(view.merged().expect("known")[0].started, 2);
+    // The first one is back, with nobody yet.
+    view.listed(0, listing([]), now);
+    assert_eq!(view.merged().expect("known")[0].started, 2);
+}
+
+#[test]
 fn an_address_that_another_group_has_taken_is_not_found_in_the_old_one() {
     let now = Instant::now();
     let filter = Filter { group: Some("shop".into()), service: None };

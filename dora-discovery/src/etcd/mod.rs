@@ -1,6 +1,6 @@
 //! Instances in etcd: a key under a lease for each.
 //!
-//! The key is `<prefix>/instances/<address>`, its value the record as JSON. Whoever reads
+//! The key is `<prefix>/instances/<address>`, its value the record as JSON, with its term. Whoever reads
 //! watches the prefix from the revision of its list, so that nothing falls between.
 
 mod cluster;
@@ -8,6 +8,7 @@ mod discover;
 mod mirror;
 mod register;
 mod target;
+mod term;
 mod value;
 
 pub use cluster::{Etcd, EtcdError};

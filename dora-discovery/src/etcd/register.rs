@@ -9,12 +9,13 @@ use dora_core::discovery::record::InstanceRecord;
 use dora_core::discovery::register::{Register, Standing};
 use etcd_client::{
     Client, Compare, CompareOp, Error, GetOptions, KeyValue, LeaseKeepAliveStream, LeaseKeeper, PutOptions,
-    Txn, TxnOp, TxnOpResponse,
+    ResponseHeader, Txn, TxnOp, TxnOpResponse,
 };
 
 use crate::json;
 
 use super::cluster::{Cluster, EtcdError};
+use super::term;
 
 /// The shortest lease that etcd keeps is about this, whatever it is asked for.
 const LEAST_LEASE: Duration = Duration::from_secs(2);
@@ -29,6 +30,9 @@ pub struct EtcdRegister {
     ttl: Duration,
     /// Outlives connections: the next member knows it, too.
     lease: Option<i64>,
+    /// The place of this run among all that had its address: of which generation, and the
+    /// revision at which it was first announced.
+    term: Option<(u64, i64)>,
     session: Option<Session>,
 }
 
@@ -40,7 +44,7 @@ struct Session {
 
 impl EtcdRegister {
     pub(super) fn new(cluster: Cluster, ttl: Duration) -> Self {
-        Self { cluster, ttl, lease: None, session: None }
+        Self { cluster, ttl, lease: None, term: None, session: None }
     }
 
     /// For how long an announcement holds that is not renewed, in whole seconds, 2 at
@@ -59,9 +63,11 @@ impl EtcdRegister {
             None => Session { client: self.cluster.connect().await?, renewals: None },
         };
         let lease = self.hold(&mut session).await?;
-        let standing = self.put(&mut session.client, lease, record, text).await?;
+        let term = self.put(&mut session.client, lease, record, text).await?;
         self.session = Some(session);
-        Ok(standing)
+        let Some(term) = term else { return Ok(Standing::Superseded) };
+        self.term = Some((record.generation, term));
+        Ok(Standing::Announced)
     }
 
     /// A lease that has all of its time before it: the one that there is, or a new one.
@@ -101,33 +107,39 @@ impl EtcdRegister {
         Ok(answer.await?.ttl() > 0)
     }
 
-    /// Has the key say `record`, unless a later run has it.
+    /// Has the key say `record`, unless a later run has it. The term that it then has.
     async fn put(
         &self,
         client: &mut Client,
         lease: i64,
         record: &InstanceRecord,
         text: &str,
-    ) -> Result<Standing, EtcdError> {
+    ) -> Result<Option<i64>, EtcdError> {
         let key = self.cluster.key(&record.address);
+        let held = self.term.filter(|(generation, _)| *generation == record.generation);
+        let held = held.map(|(_, term)| term);
         for _ in 0..TRIES {
             // What is under our lease, we have written; and a record does not change.
             let ours = Compare::lease(&*key, CompareOp::Equal, lease);
             let look = Txn::new().when([ours]).or_else([TxnOp::get(&*key, None::<GetOptions>)]);
             let found = self.cluster.ask(client.txn(look)).await?;
-            if found.succeeded() {
-                return Ok(Standing::Announced);
+            if let (true, Some(term)) = (found.succeeded(), held) {
+                return Ok(Some(term));
             }
+            let revision = found.header().map_or(0, ResponseHeader::revision);
             let known = found.op_responses().into_iter().find_map(first);
-            if known.as_ref().is_some_and(|known| is_later(known, record)) {
-                return Ok(Standing::Superseded);
+            let other = known.as_ref().map_or(0, |known| term::of_another(known.value(), record));
+            if held.is_some_and(|held| other >= held) {
+                return Ok(None);
             }
+            // A run that is new here is later than all that were.
+            let term = held.unwrap_or(revision.max(other.saturating_add(1)));
             let seen = known.map_or(0, |known| known.mod_revision());
             let same = Compare::mod_revision(&*key, CompareOp::Equal, seen);
             let under = PutOptions::new().with_lease(lease);
-            let put = TxnOp::put(&*key, text, Some(under));
+            let put = TxnOp::put(&*key, term::with_term(text, term), Some(under));
             if self.cluster.ask(client.txn(Txn::new().when([same]).and_then([put]))).await?.succeeded() {
-                return Ok(Standing::Announced);
+                return Ok(Some(term));
             }
         }
         let busy = Error::Internal(format!("others keep writing {key}"));
@@ -225,9 +237,4 @@ fn first(answer: TxnOpResponse) -> Option<KeyValue> {
         TxnOpResponse::Get(mut got) => got.take_kvs().into_iter().next(),
         _ => None,
     }
-}
-
-/// Whether what stands there is of a later run. What is not understood is of none.
-fn is_later(known: &KeyValue, record: &InstanceRecord) -> bool {
-    json::decode(known.value()).is_ok_and(|known| known.supersedes(record))
 }
