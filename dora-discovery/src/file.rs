@@ -42,7 +42,15 @@ pub(crate) enum Format {
 struct Watched {
     path: PathBuf,
     format: Format,
-    last: Option<(Vec<u8>, Listing)>,
+    last: Option<(Vec<u8>, Said)>,
+}
+
+/// What a file says.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    listing: Listing,
+    /// When its writer knew that it was so: what a monitor writes again and again.
+    updated: Option<SystemTime>,
 }
 
 pub(crate) fn open(url: &mut TargetUrl) -> Result<Arc<dyn Backend>, TargetError> {
@@ -72,7 +80,7 @@ impl Format {
     }
 
     /// What a file says. Records that are none are passed over and counted.
-    pub(crate) fn read(self, text: &[u8]) -> Result<Listing, BoxError> {
+    pub(crate) fn read(self, text: &[u8]) -> Result<Said, BoxError> {
         match self {
             Self::Json => read_json(text),
             Self::Toml => read_toml(text),
@@ -119,26 +127,39 @@ impl Discover for Watched {
 impl Watched {
     async fn look(&mut self) -> Result<Listing, BoxError> {
         let path = self.path.clone();
-        let bytes = tokio::task::spawn_blocking(move || read_whole(&path)).await??;
-        if let Some((before, listing)) = &self.last
-            && *before == bytes
-        {
-            return Ok(listing.clone());
-        }
-        let listing = self.format.read(&bytes)?;
-        self.last = Some((bytes, listing.clone()));
+        let (bytes, modified) = tokio::task::spawn_blocking(move || read_whole(&path)).await??;
+        let said = match self.last.take() {
+            Some((before, said)) if before == bytes => said,
+            _ => self.format.read(&bytes)?,
+        };
+        // As old as it says; else as old as the file is.
+        let since = said.updated.unwrap_or(modified);
+        let age = SystemTime::now().duration_since(since).unwrap_or_default();
+        let listing = said.listing.clone().with_age(age);
+        self.last = Some((bytes, said));
         Ok(listing)
     }
 }
 
-fn read_whole(path: &Path) -> Result<Vec<u8>, BoxError> {
+fn read_whole(path: &Path) -> Result<(Vec<u8>, SystemTime), BoxError> {
     use std::io::Read;
 
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    let file = std::fs::File::open(path)?;
+    let modified = file.metadata()?.modified()?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > MAX_FILE {
         true => Err(format!("it has over {MAX_FILE} bytes").into()),
-        false => Ok(bytes),
+        false => Ok((bytes, modified)),
+    }
+}
+
+impl Said {
+    fn new(records: impl Iterator<Item = Result<InstanceRecord, BoxError>>, updated: Option<u64>) -> Self {
+        let (good, bad): (Vec<_>, Vec<_>) = records.partition(Result::is_ok);
+        let listing: Listing = good.into_iter().flatten().collect();
+        let updated = updated.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+        Self { listing: listing.with_skipped(bad.len()), updated }
     }
 }
 
@@ -148,9 +169,10 @@ struct Written<'a> {
     instances: Vec<json::Written<'a>>,
 }
 
-fn read_toml(text: &[u8]) -> Result<Listing, BoxError> {
+fn read_toml(text: &[u8]) -> Result<Said, BoxError> {
     #[derive(Deserialize)]
     struct Instances {
+        updated: Option<u64>,
         #[serde(default)]
         instances: Vec<toml::Value>,
     }
@@ -160,23 +182,20 @@ fn read_toml(text: &[u8]) -> Result<Listing, BoxError> {
         let written = json::Written::deserialize(value).map_err(BoxError::from)?;
         InstanceRecord::try_from(written).map_err(BoxError::from)
     });
-    let (good, bad): (Vec<_>, Vec<_>) = records.partition(Result::is_ok);
-    let listing: Listing = good.into_iter().flatten().collect();
-    Ok(listing.with_skipped(bad.len()))
+    Ok(Said::new(records, list.updated))
 }
 
-fn read_json(text: &[u8]) -> Result<Listing, BoxError> {
+fn read_json(text: &[u8]) -> Result<Said, BoxError> {
     #[derive(Deserialize)]
     struct Instances<'a> {
+        updated: Option<u64>,
         #[serde(borrow)]
         instances: Vec<&'a RawValue>,
     }
 
     let list: Instances<'_> = serde_json::from_slice(text)?;
-    let records = list.instances.iter().map(|raw| json::decode(raw.get().as_bytes()));
-    let (good, bad): (Vec<_>, Vec<_>) = records.partition(Result::is_ok);
-    let listing: Listing = good.into_iter().flatten().collect();
-    Ok(listing.with_skipped(bad.len()))
+    let records = list.instances.iter().map(|raw| Ok(json::decode(raw.get().as_bytes())?));
+    Ok(Said::new(records, list.updated))
 }
 
 #[cfg(test)]
@@ -189,7 +208,7 @@ mod tests {
             {"v":1,"address":"a:1","generation":"1","groups":["shop"]},
             {"v":9,"address":"b:1","generation":"1"}, 7, {}
         ]}"#;
-        let listing = read_json(text).expect("a list");
+        let listing = read_json(text).expect("a list").listing;
         assert_eq!((listing.instances.len(), listing.skipped), (1, 3));
         assert!(read_json(b"{\"instances\": [").is_err(), "half a file is an error, and not an empty list");
     }
@@ -213,13 +232,14 @@ mod tests {
         {
             let text = format.write(&known, updated).expect("good records");
             assert!(String::from_utf8_lossy(&text).contains(said), "{}", String::from_utf8_lossy(&text));
-            let listing = format.read(&text).expect("what was written");
-            assert_eq!((&*listing.instances, listing.skipped), (&known[..], 0), "{format:?}");
+            let read = format.read(&text).expect("what was written");
+            assert_eq!((&*read.listing.instances, read.listing.skipped), (&known[..], 0), "{format:?}");
+            assert_eq!(read.updated, Some(updated));
             let nobody = format.write(&[], updated).expect("nothing wrong");
-            assert!(format.read(&nobody).expect("what was written").instances.is_empty());
+            assert!(format.read(&nobody).expect("what was written").listing.instances.is_empty());
         }
         let half = b"[[instances]]\nv = 1\naddress = \"a:1\"\ngeneration = \"1\"\n[[instances]]\nv = 9\n";
-        let listing = Format::Toml.read(half).expect("a list");
+        let listing = Format::Toml.read(half).expect("a list").listing;
         assert_eq!((listing.instances.len(), listing.skipped), (1, 1));
         assert!(Format::Toml.read(b"[[instances]]\nv = ").is_err());
     }

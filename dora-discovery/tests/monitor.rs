@@ -207,7 +207,7 @@ async fn an_outage_empties_no_file() {
     let (php_file, json) = (folder.file("servers.php"), folder.file("servers.json"));
     let (feed, directory) = feed();
     let monitor = Monitor::new(directory).file(&php_file).expect("a name").file(&json).expect("a name");
-    let monitor = Running::start(monitor.hold_empty(Duration::from_secs(20)));
+    let monitor = Running::start(monitor.hold(Duration::from_secs(20)));
     say(&feed, [InstanceRecord::unknown("a:1"), InstanceRecord::unknown("b:1")]).await;
     until("the files are there", || text(&json).contains("b:1")).await;
     let written = (text(&php_file), text(&json));
@@ -235,6 +235,77 @@ async fn an_outage_empties_no_file() {
     until("an empty list is believed in the end", || !text(&json).contains("b:1")).await;
     assert!(text(&php_file).ends_with("return array (\n);"), "{}", text(&php_file));
     monitor.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_stands_is_left_until_a_registry_has_answered_for_a_lease() {
+    let folder = Folder::new();
+    let (stands, fresh) = (folder.file("stands.json"), folder.file("fresh.json"));
+    let before = r#"{"updated":1,"instances":[]}"#;
+    fs::write(&stands, before).expect("it can be written");
+    let (feed, directory) = feed();
+    let monitor = Monitor::new(directory).file(&stands).expect("a name").file(&fresh).expect("a name");
+    let monitor = Running::start(monitor);
+    // The registry is just back: one of three has announced itself again.
+    let list = |count: usize| ["a:1", "b:1", "c:1"].into_iter().take(count).map(InstanceRecord::unknown);
+    say(&feed, list(1)).await;
+    until("what there was none of is written at once", || text(&fresh).contains("a:1")).await;
+    sleep(Duration::from_secs(6)).await;
+    // It fails once more, and the time begins anew.
+    feed.send(Err("away".into())).await.expect("it listens");
+    sleep(Duration::from_secs(1)).await;
+    say(&feed, list(2)).await;
+    sleep(Duration::from_secs(9)).await;
+    assert_eq!(text(&stands), before);
+    say(&feed, list(3)).await;
+    until("the whole list is written", || text(&stands) == text(&fresh)).await;
+    assert!(text(&stands).contains("c:1"), "{}", text(&stands));
+    // From then on it is written when something changes.
+    let four = InstanceRecord::unknown("d:1");
+    say(&feed, list(3).chain([four])).await;
+    until("who joins is there", || text(&stands).contains("d:1")).await;
+    monitor.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_of_several_registries_suffices_to_replace_a_file_that_stands() {
+    let folder = Folder::new();
+    let stands = folder.file("stands.json");
+    fs::write(&stands, "{}").expect("it can be written");
+    let ((works, first), (fails, second)) = (feed(), mpsc::channel(1));
+    let directory = first.and(Feed(second));
+    let monitor = Running::start(Monitor::new(directory).file(&stands).expect("a name"));
+    say(&works, [InstanceRecord::unknown("a:1")]).await;
+    fails.send(Err("away".into())).await.expect("it listens");
+    until("it is written", || text(&stands).contains("a:1")).await;
+    monitor.end().await;
+}
+
+#[tokio::test]
+async fn a_list_is_as_old_as_its_file_says_or_is() {
+    let folder = Folder::new();
+    let now = std::time::SystemTime::now();
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let stamp = now.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs() - hours(1).as_secs();
+    for (name, content, oldest) in [
+        ("a.json", format!(r#"{{"updated":{stamp},"instances":[]}}"#), hours(1)),
+        ("a.toml", format!("updated = {stamp}\n"), hours(1)),
+        ("b.json", r#"{"instances":[]}"#.to_owned(), hours(2)),
+        // No moment that there is, and one that is not yet.
+        ("c.json", format!(r#"{{"updated":{},"instances":[]}}"#, u64::MAX), hours(2)),
+        ("d.json", format!(r#"{{"updated":{},"instances":[]}}"#, stamp + 7200), hours(0)),
+    ] {
+        let file = folder.file(name);
+        fs::write(&file, content).expect("it can be written");
+        let opened = fs::File::options().write(true).open(&file).expect("it is there");
+        opened.set_modified(now - hours(2)).expect("it is ours");
+        let target = Target::new(&format!("file://{}", file.display())).expect("a target");
+        let mut watch = target.all_groups().watch();
+        timeout(PATIENCE, watch.changed()).await.expect("a list");
+        let age = watch.status().age.expect("it was read");
+        assert!(age >= oldest && age < oldest + hours(1), "{name}: {age:?}");
+        assert_eq!(watch.status().registries[0].age.map(|age| age.as_secs() / 60), Some(age.as_secs() / 60));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -304,7 +375,8 @@ async fn who_may_read_a_file_may_read_it_still() {
     fs::write(&json, "{}").expect("it can be written");
     fs::set_permissions(&json, fs::Permissions::from_mode(0o640)).expect("it is ours");
     let (feed, directory) = feed();
-    let monitor = Running::start(Monitor::new(directory).file(&json).expect("a name"));
+    let monitor = Monitor::new(directory).file(&json).expect("a name").hold(Duration::ZERO);
+    let monitor = Running::start(monitor);
     say(&feed, [InstanceRecord::unknown("a:1")]).await;
     until("it is written", || text(&json).contains("a:1")).await;
     monitor.end().await;

@@ -33,9 +33,10 @@ struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     refresh: u64,
 
-    /// Do not believe an empty list for so long, in seconds: at least the lease of the servers
+    /// Do not believe a list that may lack somebody for so long, in seconds, at least the lease
+    /// of the servers: an empty one, and at the start all, where a file stands already
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=86_400))]
-    hold_empty: u64,
+    hold: u64,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -49,7 +50,7 @@ async fn main() -> anyhow::Result<()> {
     let target = Target::new(&arguments.target)?;
     let mut monitor = Monitor::new(target.all_groups())
         .refresh(Duration::from_secs(arguments.refresh))
-        .hold_empty(Duration::from_secs(arguments.hold_empty));
+        .hold(Duration::from_secs(arguments.hold));
     for file in arguments.files {
         monitor = monitor.file(file)?;
     }

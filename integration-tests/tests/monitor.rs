@@ -102,7 +102,7 @@ fn it_says_what_it_wants() {
     let output = monitor().arg("--help").output().expect("it starts");
     let help = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{help}");
-    for word in ["redis://", "etcd://", "--file", "--refresh", "--hold-empty", "DORA_TARGET", ".php"] {
+    for word in ["redis://", "etcd://", "--file", "--refresh", "--hold", "DORA_TARGET", ".php"] {
         assert!(help.contains(word), "{word:?} is missing in:\n{help}");
     }
     let cases: [(&[&str], &str); 4] = [

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tower::BoxError;
 
@@ -36,7 +37,7 @@ use super::record::InstanceRecord;
 pub trait Discover: Send + 'static {
     /// The whole list, each time the registry has told it: first as soon as it can, then
     /// when it may have changed, and at best every few seconds, changed or not, for its
-    /// age counts from here.
+    /// age counts from here, unless it [says](Listing::age) that it is older.
     ///
     /// After an error, which changes nothing of what is known, it is called again within
     /// about a second: reconnect then. It must end on its own while the registry hangs;
@@ -64,12 +65,15 @@ pub struct Listing {
     /// and not all have announced themselves again. Then nobody is dropped for a while.
     /// The first list after an error is taken so in any case.
     pub recovering: bool,
+    /// How old it was when it was told: zero of a registry, which says what it knows now;
+    /// more of a file that somebody wrote a while ago, say.
+    pub age: Duration,
 }
 
 impl Listing {
     /// These instances.
     pub fn new(instances: impl Into<Arc<[Arc<InstanceRecord>]>>) -> Self {
-        Self { instances: instances.into(), skipped: 0, recovering: false }
+        Self { instances: instances.into(), ..Self::default() }
     }
 
     /// Passed over so many records.
@@ -82,6 +86,12 @@ impl Listing {
     #[must_use]
     pub fn with_recovering(self, recovering: bool) -> Self {
         Self { recovering, ..self }
+    }
+
+    /// See [`age`](Self::age).
+    #[must_use]
+    pub fn with_age(self, age: Duration) -> Self {
+        Self { age, ..self }
     }
 }
 

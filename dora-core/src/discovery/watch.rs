@@ -68,6 +68,8 @@ pub struct RegistryStatus {
     pub name: String,
     /// Why it cannot be asked, where it cannot.
     pub failure: Option<String>,
+    /// The age of its last list; `None` before the first one.
+    pub age: Option<Duration>,
 }
 
 /// The status, shared with whoever reports it.
@@ -75,8 +77,22 @@ pub struct RegistryStatus {
 pub(crate) struct StatusCell(Arc<Mutex<Status>>);
 
 struct Status {
-    confirmed: Option<Instant>,
+    /// Of each registry.
+    told: Vec<Option<Told>>,
     known: DirectoryStatus,
+}
+
+/// When a list was told, and how old it was by then.
+#[derive(Clone, Copy)]
+struct Told {
+    at: Instant,
+    age: Duration,
+}
+
+impl Told {
+    fn age(self) -> Duration {
+        self.at.elapsed().saturating_add(self.age)
+    }
 }
 
 impl Watch {
@@ -114,7 +130,12 @@ impl fmt::Debug for Watch {
 impl StatusCell {
     pub(crate) fn get(&self) -> DirectoryStatus {
         let status = self.0.lock();
-        DirectoryStatus { age: status.confirmed.map(|at| at.elapsed()), ..status.known.clone() }
+        let mut known = status.known.clone();
+        for (registry, told) in known.registries.iter_mut().zip(&status.told) {
+            registry.age = told.map(Told::age);
+        }
+        known.age = known.registries.iter().filter_map(|registry| registry.age).min();
+        known
     }
 }
 
@@ -146,12 +167,12 @@ impl fmt::Display for DirectoryStatus {
 }
 
 /// What a registry's task tells.
-type Told = (usize, Result<Listing, String>);
+type Answer = (usize, Result<Listing, String>);
 
 pub(super) fn start(directory: Directory) -> Watch {
     let Directory { sources, filter, lease } = directory;
     let status = StatusCell(Arc::new(Mutex::new(Status {
-        confirmed: None,
+        told: vec![None; sources.len()],
         known: DirectoryStatus {
             group: filter.group.clone(),
             age: None,
@@ -159,7 +180,7 @@ pub(super) fn start(directory: Directory) -> Watch {
             skipped: 0,
             registries: sources
                 .iter()
-                .map(|source| RegistryStatus { name: source.name(), failure: None })
+                .map(|source| RegistryStatus { name: source.name(), failure: None, age: None })
                 .collect(),
         },
     })));
@@ -219,8 +240,10 @@ fn take(view: &mut View, index: usize, result: Result<Listing, String>, status: 
     let mut status = status.0.lock();
     let failure = match result {
         Ok(listing) => {
+            if let Some(told) = status.told.get_mut(index) {
+                *told = Some(Told { at: now, age: listing.age });
+            }
             view.listed(index, listing, now);
-            status.confirmed = Some(now);
             let skipped = view.skipped();
             if skipped > status.known.skipped {
                 tracing::warn!(target: TARGET, skipped, "records of instances were not understood");
@@ -252,7 +275,7 @@ fn same(a: &[Arc<InstanceRecord>], b: &[Arc<InstanceRecord>]) -> bool {
 }
 
 /// Asks one registry for ever.
-async fn ask(index: usize, mut source: Box<dyn ErasedDiscover>, tell: mpsc::Sender<Told>) {
+async fn ask(index: usize, mut source: Box<dyn ErasedDiscover>, tell: mpsc::Sender<Answer>) {
     loop {
         let result = source.next().await.map_err(|error| error.to_string());
         let failed = result.is_err();
@@ -269,7 +292,7 @@ async fn ask(index: usize, mut source: Box<dyn ErasedDiscover>, tell: mpsc::Send
 struct Asking(tokio::task::JoinHandle<()>);
 
 impl Asking {
-    async fn died(mut self, index: usize, tell: mpsc::Sender<Told>) {
+    async fn died(mut self, index: usize, tell: mpsc::Sender<Answer>) {
         if let Err(error) = (&mut self.0).await {
             drop(tell.send((index, Err(format!("its task has died: {error}")))).await);
         }

@@ -1,5 +1,6 @@
 //! Files that are kept current, for clients that read nothing else.
 
+mod keeper;
 mod php;
 mod replace;
 
@@ -13,10 +14,11 @@ use std::time::{Duration, SystemTime};
 use dora_core::discovery::directory::Directory;
 use dora_core::discovery::record::InstanceRecord;
 use dora_core::discovery::register::DEFAULT_LEASE;
-use dora_core::discovery::watch::Watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::file::Format;
+
+use self::keeper::Keeper;
 
 /// What the logs are told by.
 const TARGET: &str = "dora::monitor";
@@ -36,8 +38,12 @@ const DEFAULT_REFRESH: Duration = Duration::from_secs(10);
 /// The latter two are what a target `file:///..` reads. Each is replaced as a whole: who
 /// reads it at any time finds all of one list. It is written when the list changes, and
 /// every 10 s while a registry confirms it, so that its age can be told from its
-/// `updated`. An outage of the registry changes nothing, and so does not a list that is
-/// empty for less than a lease, as one is after a registry has lost its data.
+/// `updated`.
+///
+/// An outage of the registry changes nothing. Nor does a list that is empty for less than a
+/// lease, as one is after a registry has lost its data. And a file that stands when the
+/// monitor starts is left until a registry has answered for a lease without a break: it
+/// may just have come back, and not all have announced themselves again.
 ///
 /// ```
 /// use dora::discovery::{Monitor, Target};
@@ -136,9 +142,10 @@ impl Monitor {
         Self { refresh: every, ..self }
     }
 
-    /// For how long an empty list is not believed: at least the lease of the servers, who
+    /// For how long a list that may lack somebody is not believed: one that is empty, and at
+    /// the start all, where a file stands already. At least the lease of the servers, who
     /// announce themselves within it after a registry has lost its data. Default: 10 s.
-    pub fn hold_empty(self, time: Duration) -> Self {
+    pub fn hold(self, time: Duration) -> Self {
         Self { hold: time, ..self }
     }
 
@@ -148,11 +155,7 @@ impl Monitor {
     /// # Errors
     /// [`MonitorError::Write`]: a file cannot be written at the start.
     pub async fn run(self, signal: impl Future<Output = ()>) -> Result<(), MonitorError> {
-        for (path, _) in &self.files {
-            let path = path.clone();
-            blocking(path, replace::check).await?;
-        }
-        let mut keeper = Keeper::new(self.files, self.hold);
+        let mut keeper = Keeper::new(self.files, self.hold).await?;
         let mut watch = self.directory.watch();
         let mut due = interval(self.refresh);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -180,76 +183,6 @@ impl fmt::Debug for Monitor {
     }
 }
 
-/// What is to be written, and what was.
-struct Keeper {
-    files: Vec<(PathBuf, Kind)>,
-    hold: Duration,
-    list: Option<Arc<[Arc<InstanceRecord>]>>,
-    /// Until then the list, which is empty, is not believed.
-    held_until: Option<Instant>,
-    /// When the registry had confirmed what was last written; `None`: not all was written.
-    written: Option<Instant>,
-    failed: bool,
-}
-
-impl Keeper {
-    fn new(files: Vec<(PathBuf, Kind)>, hold: Duration) -> Self {
-        Self { files, hold, list: None, held_until: None, written: None, failed: false }
-    }
-
-    fn listed(&mut self, list: Arc<[Arc<InstanceRecord>]>) {
-        self.held_until = list.is_empty().then(|| Instant::now() + self.hold);
-        self.list = Some(list);
-        self.written = None;
-    }
-
-    /// Ends when an empty list is believed.
-    async fn held(&self) {
-        match self.held_until {
-            Some(until) => sleep_until(until).await,
-            None => std::future::pending().await,
-        }
-    }
-
-    async fn write(&mut self, watch: &Watch) {
-        let (Some(list), Some(age)) = (&self.list, watch.status().age) else { return };
-        let now = Instant::now();
-        if self.held_until.is_some_and(|until| until > now) {
-            return;
-        }
-        self.held_until = None;
-        let confirmed = now.checked_sub(age).unwrap_or(now);
-        if self.written.is_some_and(|written| confirmed <= written) {
-            return;
-        }
-        let since = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
-        let mut failed = None;
-        for (path, kind) in &self.files {
-            let (list, kind) = (Arc::clone(list), *kind);
-            let write = move |path: &Path| replace::replace(path, &kind.render(&list, since)?);
-            if let Err(error) = blocking(path.clone(), write).await {
-                failed = Some(error);
-            }
-        }
-        match failed {
-            None => {
-                if self.written.is_none() || self.failed {
-                    tracing::info!(target: TARGET, instances = list.len(), files = self.files.len(), "written");
-                }
-                self.written = Some(confirmed);
-                self.failed = false;
-            }
-            Some(error) => {
-                if !self.failed {
-                    tracing::error!(target: TARGET, %error, "tried again until it succeeds");
-                }
-                self.written = None;
-                self.failed = true;
-            }
-        }
-    }
-}
-
 impl Kind {
     fn render(self, list: &[Arc<InstanceRecord>], confirmed: SystemTime) -> io::Result<Vec<u8>> {
         match self {
@@ -260,10 +193,10 @@ impl Kind {
 }
 
 /// Files are written where nobody waits for the disk.
-async fn blocking(
+async fn blocking<T: Send + 'static>(
     path: PathBuf,
-    work: impl FnOnce(&Path) -> io::Result<()> + Send + 'static,
-) -> Result<(), MonitorError> {
+    work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> Result<T, MonitorError> {
     let own = path.clone();
     let done = tokio::task::spawn_blocking(move || work(&own)).await;
     let done = done.unwrap_or_else(|panic| Err(io::Error::other(panic)));

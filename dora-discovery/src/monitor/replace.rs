@@ -31,14 +31,15 @@ fn write(beside: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     fs::rename(beside, path)
 }
 
-/// Whether [`replace`] will do.
+/// Whether there is something that [`replace`] would replace, which it can.
 ///
 /// # Errors
 /// Its folder cannot be written to, or there is none.
-pub(super) fn check(path: &Path) -> io::Result<()> {
+pub(super) fn check(path: &Path) -> io::Result<bool> {
     let beside = beside(path)?;
     drop(File::create(&beside)?);
-    fs::remove_file(&beside)
+    fs::remove_file(&beside)?;
+    Ok(fs::metadata(path).is_ok_and(|file| file.len() > 0))
 }
 
 /// A hidden file in the same folder: a rename must stay within a file system. Of nobody
