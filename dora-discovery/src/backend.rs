@@ -29,9 +29,9 @@ pub(crate) fn open(url: &mut TargetUrl) -> Result<Arc<dyn Backend>, TargetError>
         "dns" => dns::open(url),
         "etcd" => etcd::open(url),
         "file" => file::open(url),
-        "redis" | "rediss" => redis::open(url),
+        "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" => redis::open(url),
         other => Err(TargetError::new(format!(
-            "there is no backend {other:?}; write redis://, rediss://, etcd://, dns://, file:///path, or addresses"
+            "there is no backend {other:?}; write redis://, rediss://, redis+sentinel://, etcd://, dns://, file:///path, or addresses"
         ))),
     }
 }

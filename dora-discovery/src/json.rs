@@ -20,8 +20,11 @@ use serde::{Deserialize, Serialize};
 /// this number changes when older readers would be misled.
 pub const VERSION: u32 = 1;
 
-/// The most bytes of a record.
+/// The most bytes of a record, with what its registry adds: its term, say.
 pub const MAX_BYTES: usize = 64 << 10;
+
+/// The most bytes that a registry adds.
+const ADDED: usize = 32;
 
 /// What is wrong with a record.
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +75,9 @@ pub(crate) struct Written<'a> {
 pub fn encode(record: &InstanceRecord) -> Result<String, RecordJsonError> {
     record.check()?;
     let text = serde_json::to_string(&Written::from(record))?;
-    if text.len() > MAX_BYTES {
-        return Err(RecordJsonError::TooLong(text.len()));
+    let length = text.len() + ADDED;
+    if length > MAX_BYTES {
+        return Err(RecordJsonError::TooLong(length));
     }
     Ok(text)
 }

@@ -26,6 +26,15 @@ pub(crate) struct Authority {
     pub(crate) path: String,
 }
 
+/// Files for TLS, in PEM.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsFiles {
+    /// Whose signatures are trusted.
+    pub(crate) ca: Option<String>,
+    /// What is shown: a certificate, and its key.
+    pub(crate) identity: Option<(String, String)>,
+}
+
 /// One of several servers, and who is known there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host {
@@ -91,6 +100,20 @@ impl TargetUrl {
         Ok(Some(Duration::from_millis(millis)))
     }
 
+    /// Takes `ca`, `cert` and `cert_key`.
+    ///
+    /// # Errors
+    /// One of them is there without the other.
+    pub(crate) fn take_tls(&mut self) -> Result<TlsFiles, TargetError> {
+        let ca = self.take("ca")?;
+        let identity = match (self.take("cert")?, self.take("cert_key")?) {
+            (None, None) => None,
+            (Some(cert), Some(key)) => Some((cert, key)),
+            _ => return Err(TargetError::new("cert and cert_key go together")),
+        };
+        Ok(TlsFiles { ca, identity })
+    }
+
     /// # Errors
     /// A parameter is left that nobody knew.
     pub(crate) fn finish(self) -> Result<(), TargetError> {
@@ -135,6 +158,16 @@ impl TargetUrl {
         }
         let hosts: Vec<_> =
             hosts.split(',').map(|host| host.rsplit_once('@').map_or(host, |(_, host)| host)).collect();
+        let shown = |param: &str| match param.split_once('=') {
+            Some((key, _)) if key.ends_with("password") => format!("{key}=.."),
+            _ => param.to_owned(),
+        };
+        let tail = match tail.split_once('?') {
+            Some((path, query)) => {
+                format!("{path}?{}", query.split('&').map(shown).collect::<Vec<_>>().join("&"))
+            }
+            None => tail.to_owned(),
+        };
         format!("{scheme}{}{tail}", hosts.join(","))
     }
 }
@@ -241,6 +274,7 @@ mod tests {
     fn passwords_are_not_shown() {
         for (text, shown) in [
             ("redis://me:secret@a:1,:secret@b:2/1?group=x", "redis://a:1,b:2/1?group=x"),
+            ("a+b://a/m?sentinel_password=secret&group=x", "a+b://a/m?sentinel_password=..&group=x"),
             ("redis://me:sec/ret@a:1", "redis://.."),
             ("redis://me:sec?ret@a:1", "redis://.."),
             ("10.0.2.15:9567", "10.0.2.15:9567"),

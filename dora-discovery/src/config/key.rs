@@ -6,8 +6,8 @@ use std::str::FromStr;
 use dora_core::call::status::BoxError;
 
 use crate::error::TargetError;
-use crate::etcd;
 use crate::url::TargetUrl;
+use crate::{etcd, redis};
 
 use super::source::{BoxSource, Source};
 
@@ -16,7 +16,10 @@ use super::source::{BoxSource, Source};
 ///
 /// | line | what |
 /// | --- | --- |
-/// | `etcd://10.0.0.1,10.0.0.2?key=shop/limits` | watched (feature `etcd`); user, password and TLS as targets have them |
+/// | `etcd://10.0.0.1,10.0.0.2?key=shop/limits` | watched (feature `etcd`) |
+/// | `redis://10.0.0.1/2?key=shop/limits`, also `rediss://` and `redis+sentinel://` | a string of one server (feature `redis`), asked for every 2 s, and at once after a hint: a message on the channel `dora:config:shop/limits`, or a notification of Redis, if `notify-keyspace-events` has `K` and `A` |
+///
+/// Users, passwords and TLS are as in targets.
 ///
 /// ```
 /// use dora::config::ConfigKey;
@@ -47,7 +50,10 @@ fn open(text: &str) -> Result<BoxSource, TargetError> {
     let key = key.ok_or_else(|| TargetError::new("it names no key; write \"?key=shop/limits\", say"))?;
     let source = match &*url.scheme {
         "etcd" => etcd::key(&mut url, key),
-        other => Err(TargetError::new(format!("no configuration is read from {other:?}; write etcd://"))),
+        "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" => redis::key(&mut url, key),
+        other => Err(TargetError::new(format!(
+            "no configuration is read from {other:?}; write etcd:// or redis://"
+        ))),
     }?;
     url.finish()?;
     Ok(source)

@@ -5,8 +5,8 @@ use std::pin::Pin;
 
 use dora_core::call::status::BoxError;
 
-/// What a configuration is read from: a key of etcd, or whatever a user has. The
-/// same shape as [`Discover`](dora_core::discovery::discover::Discover).
+/// What a configuration is read from: a key of etcd or Redis, or whatever a user
+/// has. The same shape as [`Discover`](dora_core::discovery::discover::Discover).
 ///
 /// ```
 /// use dora::BoxError;

@@ -12,13 +12,11 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::MAX_VALUE;
 use super::source::Source;
 
 /// What the logs are told by.
 const TARGET: &str = "dora::config";
-
-/// The longest value in bytes.
-const MAX_VALUE: usize = 1 << 20;
 
 /// A configuration that is followed: a default until it was read, then the last good
 /// value. Cheap to clone and to read.
@@ -223,7 +221,7 @@ impl<T: DeserializeOwned> Follower<T> {
     fn judge(&self, bytes: Option<&[u8]>) -> Result<Option<T>, String> {
         let Some(bytes) = bytes else { return Ok(None) };
         if bytes.len() > MAX_VALUE {
-            return Err(format!("it has {} bytes, of which there may be {MAX_VALUE}", bytes.len()));
+            return Err(format!("it has over {MAX_VALUE} bytes"));
         }
         let mut json = serde_json::Deserializer::from_slice(bytes);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| error.to_string())?;

@@ -96,7 +96,7 @@ async fn what_is_not_good_is_not_used_and_named() {
         (r#"{"calls": {"per_second": "many"}}"#, "calls.per_second: invalid type: string \"many\""),
         (r#"{"calls": {"per_second": 7}} more"#, "trailing"),
         (r#"{"calls": {"per_second": 0}}"#, "at least one call per second"),
-        (&*long, "bytes, of which there may be 1048576"),
+        (&*long, "over 1048576 bytes"),
     ] {
         test.say(value).await;
         test.stays(50).await;

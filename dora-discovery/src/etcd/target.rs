@@ -47,14 +47,12 @@ fn cluster(url: &mut TargetUrl) -> Result<(Etcd, String), TargetError> {
     {
         etcd = etcd.user(user, first.password.as_deref().unwrap_or_default());
     }
-    let (ca, cert, key) = (url.take("ca")?, url.take("cert")?, url.take("cert_key")?);
-    if let Some(ca) = &ca {
-        etcd = etcd.ca(ca);
-    }
-    match (cert, key) {
+    let tls = url.take_tls()?;
+    match (tls.ca, tls.identity) {
         (None, None) => {}
-        (Some(cert), Some(key)) if ca.is_some() => etcd = etcd.identity(cert, key),
-        _ => return Err(TargetError::new("cert and cert_key go together, and with ca")),
+        (Some(ca), None) => etcd = etcd.ca(ca),
+        (Some(ca), Some((cert, key))) => etcd = etcd.ca(ca).identity(cert, key),
+        (None, Some(_)) => return Err(TargetError::new("cert and cert_key go with ca")),
     }
     etcd.check().map_err(|error| TargetError::new(error.to_string()))?;
     Ok((etcd, authority.path))

@@ -2,20 +2,33 @@
 //!
 //! | key | what |
 //! | --- | --- |
-//! | `dora:instance:<address>` | the record of who has the address, until its lease ends |
+//! | `dora:instance:<address>` | the record of who has the address, with its term, until its lease ends |
+//! | `dora:term` | the term that a run was given last |
 //! | `dora:group:<group>` | a sorted set of addresses, by the ends of their leases |
 //! | `dora:revision:<group>` | changes when a list does other than by the end of a lease |
 //! | `dora:changes:<group>` | a channel: a hint that it has |
 //! | `dora:php` | a hash: what we wrote into `dora.serverlist`, by address |
 //! | `dora.serverlist`, `dora.servertime.<ip>.<port>.time` | PHP's, see [`php`] |
 //!
-//! All times are the server's. Scripts make each step whole; they find the keys of groups in
-//! records, which a Redis Cluster does not allow.
+//! All times are the server's. A term says which of two runs is the later one: the server
+//! gives one to each run when it is first announced, and the run keeps it, so that neither
+//! the clock of a machine nor that of a server which takes over from another is believed.
+//! What has another type below `dora:` is replaced; PHP's keys are not ours, and left.
 
 mod connect;
 mod discover;
+mod group;
 mod php;
 mod register;
+mod script;
+mod sentinel;
+mod value;
+
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "../without/redis_tls.rs"]
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +39,9 @@ use dora_core::discovery::register::{DEFAULT_LEASE, Registries};
 use self::connect::Node;
 use self::discover::RedisDiscover;
 use self::register::RedisRegister;
+use self::value::RedisKey;
 use crate::backend::Backend;
+use crate::config::source::BoxSource;
 use crate::error::TargetError;
 use crate::url::TargetUrl;
 
@@ -63,6 +78,18 @@ pub(crate) fn open(url: &mut TargetUrl) -> Result<Arc<dyn Backend>, TargetError>
     let prefix = url.take("prefix")?.unwrap_or_else(|| "dora".to_owned());
     let nodes = connect::nodes(url)?.into_iter().map(Arc::new).collect();
     Ok(Arc::new(Redis { nodes, settings: Settings { prefix, lease, php } }))
+}
+
+/// A key that a configuration is read from.
+pub(crate) fn key(url: &mut TargetUrl, key: String) -> Result<BoxSource, TargetError> {
+    let mut nodes = connect::nodes(url)?;
+    match (nodes.pop(), nodes.is_empty()) {
+        (Some(node), true) => Ok(BoxSource::new(RedisKey::new(node, key))),
+        _ => Err(TargetError::new(
+            "several servers may have different values; name one, or the Sentinels of one: \
+             \"redis+sentinel://a,b,c/mymaster?key=..\"",
+        )),
+    }
 }
 
 impl Backend for Redis {

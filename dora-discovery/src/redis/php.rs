@@ -8,7 +8,7 @@
 //! not with the reader's; members that a Rust server wrote are removed when it ends; a member
 //! of an address that a Rust server has is not believed, for it may be of a predecessor.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, pipe};
 use serde_json::Value;
 
-const LIST: &str = "dora.serverlist";
+use super::script::MEMBERS;
 
 /// Who was silent for longer is gone.
 const MAX_AGE: i64 = 20;
@@ -28,6 +28,12 @@ const MAX_MEMBERS: usize = 20_000;
 
 /// The longest member in bytes.
 const MAX_BYTES: usize = 16 << 10;
+
+/// About how many are asked for at once.
+const PAGE: usize = 250;
+
+/// The longest time in bytes.
+const MAX_TIME: usize = 32;
 
 /// The member that a Rust server writes: `None` if no PHP client could call it.
 pub(super) fn member(record: &InstanceRecord) -> Option<String> {
@@ -71,6 +77,8 @@ pub(super) struct PhpServers {
     alive: Vec<Arc<InstanceRecord>>,
     /// Whether the key of the set is something else.
     is_no_set: bool,
+    /// Members whose key of the time is something else.
+    without_time: usize,
 }
 
 #[derive(Clone)]
@@ -86,68 +94,107 @@ impl PhpServers {
 
     /// Members that were not understood; a key that is no set is one.
     pub(super) fn skipped(&self) -> usize {
-        self.read.values().filter(|member| member.is_none()).count() + usize::from(self.is_no_set)
+        let bad = self.read.values().filter(|member| member.is_none()).count();
+        bad + usize::from(self.is_no_set) + self.without_time
     }
 
-    /// Asks for all of them; whether there are others than before.
+    /// Asks for all of them, in `group` or in all, whose addresses are none of `ours`;
+    /// whether there are others than before.
     pub(super) async fn ask(
         &mut self,
         connection: &mut MultiplexedConnection,
         prefix: &str,
         group: Option<&str>,
+        ours: &HashSet<&str>,
     ) -> RedisResult<bool> {
-        let listed: RedisResult<Vec<Vec<u8>>> =
-            redis::cmd("SMEMBERS").arg(LIST).query_async(connection).await;
-        // Whatever others made of their key, ours are found.
-        self.is_no_set = matches!(&listed, Err(error) if error.code() == Some("WRONGTYPE"));
-        let members = if self.is_no_set { Vec::new() } else { listed? };
-        let mut before = std::mem::take(&mut self.read);
-        for raw in members.into_iter().take(MAX_MEMBERS) {
-            let member = before.remove(&raw).unwrap_or_else(|| read(&raw));
-            self.read.insert(raw, member);
-        }
-        let wanted = |member: &&Member| group.is_none_or(|group| member.record.groups.contains(group));
+        let members = match self.members(connection).await {
+            // Whatever others made of their key, ours are found.
+            Err(error) if error.code() == Some("WRONGTYPE") => None,
+            members => Some(members?),
+        };
+        let skipped = self.skipped();
+        self.is_no_set = members.is_none();
+        self.read = members.unwrap_or_default();
+        let wanted = |member: &&Member| {
+            let record = &member.record;
+            !ours.contains(&*record.address) && group.is_none_or(|group| record.groups.contains(group))
+        };
         let members: Vec<&Member> = self.read.values().flatten().filter(wanted).collect();
-        let mut alive = Vec::new();
+        let (mut alive, mut without_time) = (Vec::new(), 0);
         for members in members.chunks(500) {
             let mut ask = pipe();
             ask.cmd("TIME");
             for member in members {
-                ask.cmd("GET").arg(&member.time_key);
+                ask.cmd("GETRANGE").arg(&member.time_key).arg(0).arg(MAX_TIME);
                 ask.cmd("EXISTS").arg(format!("{prefix}:instance:{}", member.record.address));
             }
-            let answers: Vec<redis::Value> = ask.query_async(connection).await?;
-            alive.extend(alive_of(members, answers)?);
+            let answers: Vec<Answer> = ask.ignore_errors().query_async(connection).await?;
+            without_time += alive_of(members, answers, &mut alive)?;
         }
+        self.without_time = without_time;
         alive.sort_unstable_by(|a, b| a.address.cmp(&b.address));
         let changed = alive.len() != self.alive.len()
+            || skipped != self.skipped()
             || alive.iter().zip(&self.alive).any(|(new, old)| !Arc::ptr_eq(new, old) && new != old);
         self.alive = alive;
         Ok(changed)
     }
+
+    /// The members of the set, a page at a time; those that did not change are not read again.
+    async fn members(
+        &self,
+        connection: &mut MultiplexedConnection,
+    ) -> RedisResult<HashMap<Vec<u8>, Option<Member>>> {
+        let mut members = HashMap::new();
+        let mut cursor = "0".to_owned();
+        loop {
+            let mut script = MEMBERS.prepare_invoke();
+            script.arg(&cursor).arg(PAGE).arg(MAX_BYTES);
+            let (next, page): (String, Vec<Vec<u8>>) = script.invoke_async(connection).await?;
+            for raw in page {
+                let member = self.read.get(&raw).cloned().unwrap_or_else(|| read(&raw));
+                members.insert(raw, member);
+            }
+            if next == "0" || members.len() >= MAX_MEMBERS {
+                return Ok(members);
+            }
+            cursor = next;
+        }
+    }
 }
 
-/// Those of `members` that are alive, and no Rust servers.
-fn alive_of(members: &[&Member], answers: Vec<redis::Value>) -> RedisResult<Vec<Arc<InstanceRecord>>> {
+/// What a command of several was answered: another one's failure is not its own.
+type Answer = RedisResult<redis::Value>;
+
+/// Adds those of `members` that are alive, and no Rust servers. How many have a time that
+/// cannot be read.
+fn alive_of(
+    members: &[&Member],
+    answers: Vec<Answer>,
+    alive: &mut Vec<Arc<InstanceRecord>>,
+) -> RedisResult<usize> {
     let mut answers = answers.into_iter();
-    let (now, _): (i64, i64) = redis::from_redis_value(answers.next().unwrap_or_default())?;
-    let mut alive = Vec::new();
+    let mut next = || answers.next().unwrap_or(Ok(redis::Value::Nil));
+    let (now, _): (i64, i64) = redis::from_redis_value(next()?)?;
+    let mut without_time = 0;
     for member in members {
-        let time: Option<Vec<u8>> = redis::from_redis_value(answers.next().unwrap_or_default())?;
-        let ours: bool = redis::from_redis_value(answers.next().unwrap_or_default())?;
-        let time = time.and_then(|time| String::from_utf8(time).ok()?.trim().parse::<i64>().ok());
+        let (time, ours) = (next(), next());
+        let ours: bool = redis::from_redis_value(ours?)?;
+        let Ok(time) = time else {
+            without_time += 1;
+            continue;
+        };
+        let time: Vec<u8> = redis::from_redis_value(time)?;
+        let time = String::from_utf8(time).ok().and_then(|time| time.trim().parse::<i64>().ok());
         if !ours && time.is_some_and(|time| now.saturating_sub(time) <= MAX_AGE) {
             alive.push(Arc::clone(&member.record));
         }
     }
-    Ok(alive)
+    Ok(without_time)
 }
 
 /// What a member says. Numbers may be strings, and an array may have keys, as PHP reads both.
 fn read(raw: &[u8]) -> Option<Member> {
-    if raw.len() > MAX_BYTES {
-        return None;
-    }
     let member: Value = serde_json::from_slice(raw).ok()?;
     let text = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),

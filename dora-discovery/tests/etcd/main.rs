@@ -1,5 +1,7 @@
 //! Discovery in real etcd, which is killed, stopped and restarted.
 
+#[path = "../shared/certificates.rs"]
+mod certificates;
 mod config;
 mod secured;
 mod server;
@@ -133,14 +135,15 @@ async fn a_run_that_was_away_does_not_displace_a_later_one() {
     let etcd = etcd(std::slice::from_ref(&member));
     let mut watch = Directory::new(etcd.discover()).watch();
     let (mut first, mut second) = (etcd.register().with_lease(LEASE), etcd.register());
-    let before = record("a:1");
+    let mut before = record("a:1");
+    // Its machine's clock is wrong by an hour.
+    before.started += 3_600_000;
     first.announce(&before).await.expect("it is there");
     until(&mut watch, &["a:1"]).await;
     // It is paused, and its lease ends.
     until(&mut watch, &[]).await;
 
     let after = record("a:1").with_group("admin");
-    assert!(after.supersedes(&before));
     second.announce(&after).await.expect("it is there");
     assert_eq!(first.announce(&before).await.expect("it is there"), Standing::Superseded);
     first.withdraw(&before).await.expect("it is there");
@@ -148,8 +151,15 @@ async fn a_run_that_was_away_does_not_displace_a_later_one() {
     assert_eq!(list[0].generation, after.generation);
     assert_eq!(second.announce(&after).await.expect("it is there"), Standing::Announced);
 
+    // Were the later one away, too, and the earlier one back first, it would have its place again.
+    second.withdraw(&after).await.expect("it is there");
+    assert_eq!(first.announce(&before).await.expect("it is there"), Standing::Announced);
+    assert_eq!(second.announce(&after).await.expect("it is there"), Standing::Announced);
+    assert_eq!(first.announce(&before).await.expect("it is there"), Standing::Superseded);
+
     // Nor does it matter who was announced first: the later run takes the place.
-    let third = record("a:1");
+    let mut third = record("a:1");
+    third.started = 0;
     assert_eq!(etcd.register().announce(&third).await.expect("it is there"), Standing::Announced);
     assert_eq!(second.announce(&after).await.expect("it is there"), Standing::Superseded);
 }

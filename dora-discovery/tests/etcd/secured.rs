@@ -6,28 +6,11 @@ use std::time::Duration;
 
 use dora::discovery::{Discover, Etcd, Register, Standing, Target};
 use etcd_client::{Certificate, Client, ConnectOptions, Identity, TlsOptions};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::certificates::certificates;
 use crate::record;
 use crate::server::{Member, PATIENCE};
-
-/// Writes `ca.pem`, and `name.pem` with `name.key` for each of those.
-fn certificates(folder: &Path) {
-    let mut ca = CertificateParams::default();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().expect("a key")).expect("a certificate");
-    let write = |name: &str, text: String| fs::write(folder.join(name), text).expect("it can be written");
-    write("ca.pem", ca.pem());
-    for name in ["server", "client"] {
-        let key = KeyPair::generate().expect("a key");
-        let mut own = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address");
-        own.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        write(&format!("{name}.pem"), own.signed_by(&key, &ca).expect("a certificate").pem());
-        write(&format!("{name}.key"), key.serialize_pem());
-    }
-}
 
 fn file(folder: &Path, name: &str) -> String {
     folder.join(name).display().to_string()

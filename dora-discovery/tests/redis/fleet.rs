@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use dora::discovery::{Directory, InstanceRecord, Target, json};
+use dora::discovery::{Directory, InstanceRecord, json};
 use dora::{Channel, dora_code};
-use redis::AsyncCommands;
 use tokio::time::{sleep, timeout};
 
 use crate::server::{Named, Redis, addresses, call, eventually, until};
@@ -77,64 +76,6 @@ async fn a_whole_fleet_is_seen_by_who_asks_for_all_groups() {
     assert!(seen.iter().all(|instance| instance.generation != 0 && instance.can.contains("protobuf")));
     shop.stop().await;
     admin.stop().await;
-}
-
-#[tokio::test]
-async fn bad_records_are_passed_over_and_counted() {
-    let redis = Redis::start().await;
-    let good = Named::start("good", redis.target("group=shop")).await;
-    let mut commands = redis.commands().await;
-    let () = commands.zadd("dora:group:shop", "bad:1", 1e15).await.expect("written");
-    let () = commands.set("dora:instance:bad:1", "{\"v\":1,").await.expect("written");
-    let () = commands.zadd("dora:group:shop", "huge:1", 1e15).await.expect("written");
-    let () = commands.set("dora:instance:huge:1", vec![b'x'; 1 << 20]).await.expect("written");
-    let () = commands.zadd("dora:group:shop", "missing:1", 1e15).await.expect("written");
-    let () = commands.sadd("dora.serverlist", "not json").await.expect("written");
-    let fleet = Channel::to(redis.target("group=shop"));
-    until(&fleet, &[&good.address]).await;
-    assert_eq!(fleet.directory().expect("it has one").skipped, 3);
-    assert_eq!(call(&fleet).await.expect("answered"), "good");
-    good.stop().await;
-}
-
-#[tokio::test]
-async fn a_record_that_redis_would_not_send_hides_nobody() {
-    let redis = Redis::start().await;
-    let good = Named::start("good", redis.target("group=shop")).await;
-    let mut commands = redis.commands().await;
-    // Redis closes subscribed connections with over 32 MB to be sent.
-    let () = commands.setrange("dora:instance:huge:1", 40 << 20, "x").await.expect("written");
-    let () = commands.lpush("dora:instance:list:1", "x").await.expect("written");
-    let () = commands.zadd("dora:group:shop", "huge:1", 1e15).await.expect("written");
-    let () = commands.zadd("dora:group:shop", "list:1", 1e15).await.expect("written");
-    let fleet = Channel::to(redis.target("group=shop"));
-    until(&fleet, &[&good.address]).await;
-    assert_eq!(fleet.directory().expect("it has one").skipped, 2);
-    good.stop().await;
-}
-
-#[tokio::test]
-async fn passwords_and_users_are_used_and_never_shown() {
-    let user = ["--user", "shop", "on", ">pa:ss", "~*", "&*", "+@all"];
-    let redis = Redis::start_with(&[&["--requirepass", "s3cret&@"], &user[..]].concat()).await;
-    let line = |user: &str| format!("redis://{user}127.0.0.1:{}?group=shop", redis.port);
-    let target = |user: &str| Target::new(&line(user)).expect("a target");
-    let server = Named::start("a", target(":s3cret%26%40@")).await;
-    let fleet = Channel::to(target("shop:pa%3Ass@"));
-    until(&fleet, &[&server.address]).await;
-
-    let refused = Channel::to(target("shop:wrong-one@"));
-    eventually("the password is refused", async || {
-        let status = refused.directory().expect("it has one");
-        status.registries[0].failure.is_some()
-    })
-    .await;
-    let status = refused.directory().expect("it has one").to_string();
-    assert!(
-        !status.contains("wrong-one") && status.contains(&format!("127.0.0.1:{}", redis.port)),
-        "{status}"
-    );
-    server.stop().await;
 }
 
 #[tokio::test]

@@ -155,14 +155,3 @@ async fn a_stale_member_of_an_address_that_we_have_is_not_believed() {
     server.stop().await;
     assert_eq!(members(&commands).await, [stale], "it is not ours to remove");
 }
-
-#[tokio::test]
-async fn a_key_of_phps_that_is_no_set_hides_nobody() {
-    let redis = Redis::start().await;
-    let () = redis.commands().await.set("dora.serverlist", "no set").await.expect("written");
-    let good = Named::start("good", redis.target("group=shop")).await;
-    let fleet = Channel::to(redis.target("group=shop"));
-    until(&fleet, &[&good.address]).await;
-    assert_eq!(fleet.directory().expect("it has one").skipped, 1);
-    good.stop().await;
-}

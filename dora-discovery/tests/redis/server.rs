@@ -2,23 +2,27 @@
 
 use std::future::Future;
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use dora::discovery::Target;
+use dora::discovery::{InstanceRecord, Target};
 use dora::{Channel, Fleet, Request, Response, Server, Status, Value};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 /// The bound of every wait: the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A redis-server on a free port, which ends with this.
+/// A redis-server on a free port, which ends with this. In its arguments `PORT` stands for
+/// the port.
 pub(crate) struct Redis {
     process: Child,
     pub(crate) port: u16,
     arguments: Vec<String>,
+    /// Its own: a replica writes what it is sent into the folder in which it runs.
+    folder: PathBuf,
 }
 
 impl Redis {
@@ -30,8 +34,10 @@ impl Redis {
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
         for _ in 0..5 {
             let port = free_port();
-            let process = spawn(port, &arguments);
-            let mut redis = Self { process, port, arguments: arguments.clone() };
+            let folder = std::env::temp_dir().join(format!("dora-redis-{}-{port}", std::process::id()));
+            std::fs::create_dir_all(&folder).expect("a folder");
+            let process = spawn(port, &arguments, &folder);
+            let mut redis = Self { process, port, arguments: arguments.clone(), folder };
             // Somebody else may have taken the port meanwhile.
             if redis.is_up().await {
                 return redis;
@@ -61,7 +67,7 @@ impl Redis {
 
     /// Starts it again, on the same port, empty.
     pub(crate) async fn restart(&mut self) {
-        self.process = spawn(self.port, &self.arguments);
+        self.process = spawn(self.port, &self.arguments, &self.folder);
         assert!(self.is_up().await, "it starts again on port {}", self.port);
     }
 
@@ -78,9 +84,16 @@ impl Redis {
     }
 
     pub(crate) async fn commands(&self) -> redis::aio::MultiplexedConnection {
-        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).expect("a url");
-        client.get_multiplexed_async_connection().await.expect("it is up")
+        connect(&format!("redis://127.0.0.1:{}", self.port)).await.expect("it is up")
     }
+}
+
+/// Past all that is tested; with patience.
+pub(crate) async fn connect(url: &str) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
+    let patient = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&patient).await
 }
 
 impl Drop for Redis {
@@ -88,20 +101,22 @@ impl Drop for Redis {
         // It may have ended already.
         drop(self.process.kill());
         drop(self.process.wait());
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it has one").port()
 }
 
-fn spawn(port: u16, arguments: &[String]) -> Child {
+fn spawn(port: u16, arguments: &[String], folder: &Path) -> Child {
     let port = port.to_string();
+    let arguments = arguments.iter().map(|argument| argument.replace("PORT", &port));
     let fixed = ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
     let mut command = Command::new("redis-server");
     command.args(fixed).args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
-    command.current_dir(std::env::temp_dir());
+    command.current_dir(folder);
     command.spawn().expect("redis-server runs; Debian and Ubuntu have it as redis-server")
 }
 
@@ -118,10 +133,23 @@ impl Named {
         Self::start_on(listener, name, target)
     }
 
+    /// Says something else of itself than it would.
+    pub(crate) async fn start_as(
+        name: &'static str,
+        target: Target,
+        says: impl FnOnce(InstanceRecord) -> InstanceRecord + Send + Sync + 'static,
+    ) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::serve(listener, server(name).register(target).instance(says))
+    }
+
     pub(crate) fn start_on(listener: tokio::net::TcpListener, name: &'static str, target: Target) -> Self {
+        Self::serve(listener, server(name).register(target))
+    }
+
+    fn serve(listener: tokio::net::TcpListener, server: Server) -> Self {
         let address = listener.local_addr().expect("it has one").to_string();
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = server(name).register(target);
         let serving = tokio::spawn(async move {
             server.serve_with_listener(listener, async { drop(stopped.await) }).await.expect("it serves");
         });
@@ -158,14 +186,24 @@ pub(crate) fn until<'a>(fleet: &'a Fleet<Channel>, wanted: &[&str]) -> impl Futu
     let mut wanted: Vec<String> = wanted.iter().map(|&address| address.to_owned()).collect();
     wanted.sort();
     let what = format!("the fleet is {wanted:?}");
-    eventually(what, async move || addresses(fleet) == wanted)
+    let status = || fleet.directory().map(|status| status.to_string()).unwrap_or_default();
+    eventually_or(what, status, async move || addresses(fleet) == wanted)
 }
 
 /// Waits until something holds; how long that took.
 pub(crate) async fn eventually(what: impl std::fmt::Display, holds: impl AsyncFn() -> bool) -> Duration {
+    eventually_or(what, String::new, holds).await
+}
+
+/// As [`eventually`]; if it does not come, this says more.
+async fn eventually_or(
+    what: impl std::fmt::Display,
+    status: impl Fn() -> String,
+    holds: impl AsyncFn() -> bool,
+) -> Duration {
     let began = Instant::now();
     while !holds().await {
-        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}; {}", status());
         sleep(Duration::from_millis(5)).await;
     }
     began.elapsed()
