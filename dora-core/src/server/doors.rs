@@ -60,17 +60,28 @@ impl<L> Server<L> {
 
     /// As [`door`](Self::door), on the port that Dora's own wire is on: a connection is
     /// told by its first bytes, once, and what no door [recognizes](Door::recognizes) is
-    /// Dora's. Of two doors that recognize the same, the one that was added first has it:
-    /// Swoft 1.x and 2.x begin alike. Under [`tls`](Self::tls) all of them are within it.
+    /// Dora's. Doors of HTTP are told apart by the path of each request. Of others that
+    /// recognize the same, the one that was added first has it: Swoft 1.x and 2.x begin
+    /// alike. Under [`tls`](Self::tls) all of them are within it, and those that clients
+    /// ask for by name (ALPN) are offered; plain ones are served beside it where
+    /// `ServerTls::beside_plain` says so.
     ///
     /// A connection that says nothing is closed after the
     /// [`idle_timeout`](Self::idle_timeout), one that does not say enough after the
     /// [`frame_timeout`](Self::frame_timeout). Packets are to be under 512 MiB, as they are
     /// by default.
     pub fn same_port(mut self, door: impl Door) -> Self {
-        self.doors.sharing.0.push(Arc::new(door));
+        self.doors.sharing.add(Arc::new(door));
         self
     }
+}
+
+/// Tells a door which services there are.
+///
+/// # Errors
+/// It cannot serve them.
+pub(super) fn open(door: &dyn Door, services: &[&'static ServiceDescriptor]) -> Result<(), ServeError> {
+    door.open(services).map_err(|source| ServeError::Door { door: door.name(), source })
 }
 
 /// Listens wherever a door is to be reached.
@@ -84,7 +95,7 @@ pub(super) async fn listen(
 ) -> Result<Vec<Entrance>, ServeError> {
     let mut entrances: Vec<Entrance> = Vec::with_capacity(openings.len());
     for Opening { at, door } in openings {
-        door.open(services).map_err(|source| ServeError::Door { door: door.name(), source })?;
+        open(&*door, services)?;
         let listener: Box<dyn AnyAccept> = match at {
             Place::Listener(listener) => listener,
             Place::Address(address) => Box::new(bind(&address?, shared).await?),

@@ -17,7 +17,7 @@ use crate::transport::server::incoming::Incoming;
 use crate::transport::server::observers::Observers;
 use crate::transport::server::signal::until;
 
-use super::doors::listen;
+use super::doors::{listen, open};
 use super::{ServeError, Server};
 
 impl<L> Server<L> {
@@ -78,6 +78,9 @@ impl<L> Server<L> {
         let announcements = registration.announcements(listener.address(), &self.session, tls, mounted)?;
         let signal = until(signal, self.control.clone());
         let (doors, shared) = (std::mem::take(&mut self.doors.apart), self.share_address);
+        for door in self.doors.sharing.doors() {
+            open(&**door, &services)?;
+        }
         let connections = self.connections()?;
         let entrances = listen(doors, &services, shared).await?;
         let mut announced = announcements.begin();

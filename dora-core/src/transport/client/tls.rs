@@ -16,11 +16,12 @@ use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
 
 use crate::transport::io::address::Address;
+use crate::transport::io::alpn::ALPN;
 use crate::transport::io::stream::Stream;
 use crate::transport::io::tls::error::TlsError;
 use crate::transport::io::tls::identity::Identity;
 use crate::transport::io::tls::trust::Trust;
-use crate::transport::io::tls::{ALPN, Cached, provider};
+use crate::transport::io::tls::{Cached, provider};
 
 use super::dial::Upgrade;
 use super::endpoint::Endpoint;

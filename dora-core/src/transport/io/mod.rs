@@ -2,6 +2,7 @@
 
 pub mod address;
 pub(super) mod alarm;
+pub mod alpn;
 pub(super) mod diagnose;
 pub(super) mod inbox;
 pub(super) mod outbox;

@@ -25,18 +25,14 @@ use super::cost::{Costs, Execution};
 use super::door::Door;
 use super::door::calls::Copied;
 use super::door::porch::{Porch, through};
-use super::door::sort::Sharing;
+use super::door::sort::{Sharing, told_by_first_bytes};
 use super::incoming::Incoming;
 use super::ledger::Ledger;
 use super::log::{self, Log};
 use super::observers::Observers;
 use super::shared::Shared;
-use super::shutdown::{Phase, Shutdown};
-
-/// Makes another stream of one that stands: TLS.
-pub type Upgrade = dyn Fn(Incoming) -> Upgrading + Send + Sync;
-
-type Upgrading = Pin<Box<dyn Future<Output = io::Result<Incoming>> + Send>>;
+use super::shutdown::{Phase, Shutdown, Watcher};
+use super::upgrade::{Port, Upgrade};
 
 /// What a server is held to, beside what each of its connections is.
 #[derive(Clone)]
@@ -60,7 +56,7 @@ pub struct ServerConfig {
     /// The same for the methods of these names, as they are called.
     pub forced: Vec<(String, Execution)>,
     /// What is spoken before the first frame. Default: nothing.
-    pub upgrade: Option<Arc<Upgrade>>,
+    pub upgrade: Option<Upgrade>,
 }
 
 impl Default for ServerConfig {
@@ -121,6 +117,8 @@ pub struct Connections<S> {
     pub(super) shared: Arc<Shared>,
     shutdown: Shutdown,
     pub(super) config: ServerConfig,
+    /// What is spoken on the port of Dora's own wire.
+    port: Port,
 }
 
 impl<S> Connections<S>
@@ -130,6 +128,7 @@ where
     /// Connections to `service`.
     pub fn new(settings: Settings, service: S) -> Self {
         let Settings { server, session, control, observers, services, takes_all_names, sharing } = settings;
+        let port = Port::own(sharing.doors());
         let shared = Shared {
             encoder: session.encoder(),
             config: session,
@@ -145,7 +144,7 @@ where
             takes_all_names,
             sharing,
         };
-        Self { service, shared: Arc::new(shared), shutdown: Shutdown::new(), config: server }
+        Self { service, shared: Arc::new(shared), shutdown: Shutdown::new(), config: server, port }
     }
 
     /// Serves one connection to its end. Spawn what this returns; dropped, it
@@ -159,7 +158,8 @@ where
         // A task has room for what it is given beside what it makes of it, and for
         // what it does first beside what it does then: in boxes, that is a pointer,
         // and what is done with is given back.
-        let opened = Box::pin(open(accepted, self.config.upgrade.clone()));
+        let upgrade = self.config.upgrade.clone().map(|upgrade| (upgrade, self.port.clone()));
+        let opened = Box::pin(open(accepted, upgrade));
         async move {
             match opened.await {
                 Some(Opened::Dora(accepted)) => connection::serve(accepted).await,
@@ -174,12 +174,13 @@ where
     pub(super) fn porch(&self, door: Arc<dyn Door>) -> Porch {
         let (service, shared) =
             (Arc::new(Copied(Mutex::new(self.service.clone()))), Arc::clone(&self.shared));
+        let protocols = door.alpn();
         Porch {
             door,
             service,
             shared,
             watcher: self.shutdown.watcher(),
-            upgrade: self.config.upgrade.clone(),
+            upgrade: self.config.upgrade.clone().map(|upgrade| (upgrade, Port::Door(protocols))),
         }
     }
 
@@ -242,12 +243,12 @@ enum Opened<S> {
     Door(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
-async fn open<S>(accepted: Box<Accepted<S>>, upgrade: Option<Arc<Upgrade>>) -> Option<Opened<S>>
+async fn open<S>(accepted: Box<Accepted<S>>, upgrade: Option<(Upgrade, Port)>) -> Option<Opened<S>>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
 {
     let Accepted { incoming, service, shared, watcher } = *accepted;
-    let incoming = prepare(incoming, upgrade, &shared).await?;
+    let incoming = prepare(incoming, upgrade, &shared, &watcher).await?;
     let peer = incoming.peer.clone();
     match shared.sharing.sort(incoming, &shared.config, &watcher).await {
         Ok((incoming, None)) => Some(Opened::Dora(Box::new(Accepted { incoming, service, shared, watcher }))),
@@ -272,11 +273,12 @@ fn not_begun(shared: &Shared, peer: &Peer, error: &io::Error) {
 /// told to whoever listens.
 pub(super) async fn prepare(
     incoming: Incoming,
-    upgrade: Option<Arc<Upgrade>>,
+    upgrade: Option<(Upgrade, Port)>,
     shared: &Shared,
+    watcher: &Watcher,
 ) -> Option<Incoming> {
     let peer = incoming.peer.clone();
-    match stand(incoming, upgrade, shared.config.frame_timeout).await {
+    match stand(incoming, upgrade, &shared.config, watcher).await {
         Ok(incoming) => Some(incoming),
         Err(error) => {
             not_begun(shared, &peer, &error);
@@ -287,13 +289,19 @@ pub(super) async fn prepare(
 
 async fn stand(
     mut incoming: Incoming,
-    upgrade: Option<Arc<Upgrade>>,
-    patience: Duration,
+    upgrade: Option<(Upgrade, Port)>,
+    config: &SessionConfig,
+    watcher: &Watcher,
 ) -> io::Result<Incoming> {
     incoming.stream = match incoming.stream {
         Stream::Tcp(stream) => Stream::tcp(stream)?,
         other => other,
     };
-    let Some(upgrade) = upgrade else { return Ok(incoming) };
-    tokio::time::timeout(patience, upgrade(incoming)).await?
+    let Some((upgrade, port)) = upgrade else { return Ok(incoming) };
+    let told;
+    (incoming, told) = told_by_first_bytes(incoming, config, watcher, |first| upgrade.is_for(first)).await?;
+    match told {
+        Some(true) => tokio::time::timeout(config.frame_timeout, upgrade.upgrade(incoming, port)).await?,
+        Some(false) | None => Ok(incoming),
+    }
 }

@@ -28,6 +28,8 @@ pub struct Incoming {
     pub(super) first: Bytes,
     pub(super) peer: Peer,
     pub(super) values: Extensions,
+    /// What its ends agreed to speak on it, within TLS.
+    pub(super) protocol: Option<Bytes>,
 }
 
 impl Incoming {
@@ -58,13 +60,13 @@ impl Incoming {
     }
 
     fn over(stream: Stream, peer: Peer) -> Self {
-        Self { stream, first: Bytes::new(), peer, values: Extensions::default() }
+        Self { stream, first: Bytes::new(), peer, values: Extensions::default(), protocol: None }
     }
 
     /// The stream, what comes before it, and what calls see of it that come through
     /// `door`.
     pub(super) fn into_parts(self, door: &'static str) -> (Stream, Bytes, Connection) {
-        let Self { stream, first, peer, values } = self;
+        let Self { stream, first, peer, values, .. } = self;
         (stream, first, Connection::new(door, peer).with_values(values))
     }
 }

@@ -32,4 +32,5 @@ pub mod tls;
 mod turn;
 #[cfg(unix)]
 mod unix;
+pub mod upgrade;
 mod wide;

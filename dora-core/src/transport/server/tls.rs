@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, join, split};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -16,14 +17,16 @@ use tokio_rustls::server::TlsStream;
 use webpki::EndEntityCert;
 
 use crate::call::extensions::Extensions;
+use crate::transport::io::alpn::ALPN;
 use crate::transport::io::stream::Stream;
 use crate::transport::io::tls::error::TlsError;
 use crate::transport::io::tls::identity::Identity;
 use crate::transport::io::tls::trust::Trust;
-use crate::transport::io::tls::{ALPN, Cached, provider};
+use crate::transport::io::tls::{Cached, provider};
 
-use super::connections::Upgrade;
+use super::door::Recognized;
 use super::incoming::Incoming;
+use super::upgrade::{Port, Upgrade};
 
 /// How a server speaks TLS.
 ///
@@ -49,14 +52,16 @@ pub struct ServerTls {
     identity: Identity,
     clients: Option<Trust>,
     optional: bool,
-    alpn: Vec<Vec<u8>>,
+    beside_plain: bool,
+    /// Default: what the port speaks.
+    alpn: Option<Vec<Vec<u8>>>,
 }
 
 impl ServerTls {
     /// TLS with this certificate, to clients of which none is asked for.
     #[must_use]
     pub fn new(identity: Identity) -> Self {
-        Self { identity, clients: None, optional: false, alpn: vec![ALPN.to_vec()] }
+        Self { identity, clients: None, optional: false, beside_plain: false, alpn: None }
     }
 
     /// Asks clients for a certificate that an authority of `trust` has signed, and
@@ -73,17 +78,30 @@ impl ServerTls {
         Self { clients: Some(trust), optional: true, ..self }
     }
 
-    /// The protocols that are spoken here (ALPN), in place of [`ALPN`]. A client
-    /// that offers others only is refused; one that offers none is not.
+    /// The protocols that are spoken here (ALPN). A client that offers others only is
+    /// refused; one that offers none is not. Default: those of the port, which are
+    /// [`ALPN`] and what the [doors](crate::server::Server::same_port) on it
+    /// [speak](super::door::Door::alpn).
     #[must_use]
     pub fn alpn(self, protocols: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
-        Self { alpn: protocols.into_iter().map(Into::into).collect(), ..self }
+        Self { alpn: Some(protocols.into_iter().map(Into::into).collect()), ..self }
+    }
+
+    /// Serves clients that do not begin with TLS too, on the same ports: one is told from
+    /// the other by its first two bytes, as no packet under 352 MiB begins so. For a port
+    /// whose callers change to TLS one by one. Whoever is to be kept out is kept out by
+    /// nothing but a layer: one that asks for a
+    /// [`ClientIdentity`], say. Default: all are to speak TLS.
+    #[must_use]
+    pub fn beside_plain(self) -> Self {
+        Self { beside_plain: true, ..self }
     }
 
     fn config(
         &self,
         roots: Option<Arc<RootCertStore>>,
         key: Option<Arc<CertifiedKey>>,
+        port: Port,
     ) -> Result<ServerConfig, TlsError> {
         let builder =
             ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
@@ -99,29 +117,58 @@ impl ServerTls {
         };
         let key = key.unwrap_or_else(|| self.identity.current());
         let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
-        config.alpn_protocols.clone_from(&self.alpn);
+        config.alpn_protocols = match &self.alpn {
+            Some(said) => said.clone(),
+            None => port.protocols(ALPN).map(<[u8]>::to_vec).collect(),
+        };
         Ok(config)
     }
 
     /// What makes a TLS connection of one that was accepted.
-    pub(crate) fn upgrade(self) -> Arc<Upgrade> {
-        let shared = Arc::new((self, Cached::default()));
-        Arc::new(move |incoming| {
+    pub(crate) fn upgrade(self) -> Upgrade {
+        let asks = self.beside_plain.then_some(begins as fn(&[u8]) -> Recognized);
+        let shared = Arc::new(Configured { tls: self, ports: Mutex::default() });
+        Upgrade::new(asks, move |incoming, port| {
             let shared = Arc::clone(&shared);
-            Box::pin(async move { handshake(&shared.0, &shared.1, incoming).await })
+            Box::pin(async move { handshake(&shared, incoming, port).await })
         })
     }
 }
 
-async fn handshake(
-    tls: &ServerTls,
-    config: &Cached<ServerConfig>,
-    incoming: Incoming,
-) -> io::Result<Incoming> {
-    let made = config.get(tls.clients.as_ref(), Some(&tls.identity), |roots, key| tls.config(roots, key));
+/// Whether a client speaks TLS that begins so: with a record of a handshake.
+fn begins(first: &[u8]) -> Recognized {
+    match first {
+        [22] => Recognized::Unclear,
+        [22, 3, ..] => Recognized::Yes,
+        _ => Recognized::No,
+    }
+}
+
+/// TLS, as each port of a server has it: few, and so a list.
+struct Configured {
+    tls: ServerTls,
+    ports: Mutex<Vec<(Port, Arc<Cached<ServerConfig>>)>>,
+}
+
+impl Configured {
+    fn of(&self, port: Port) -> Arc<Cached<ServerConfig>> {
+        let mut ports = self.ports.lock();
+        if let Some((_, config)) = ports.iter().find(|(known, _)| *known == port) {
+            return Arc::clone(config);
+        }
+        let config = Arc::default();
+        ports.push((port, Arc::clone(&config)));
+        config
+    }
+}
+
+async fn handshake(configured: &Configured, incoming: Incoming, port: Port) -> io::Result<Incoming> {
+    let (tls, config) = (&configured.tls, configured.of(port.clone()));
+    let made =
+        config.get(tls.clients.as_ref(), Some(&tls.identity), |roots, key| tls.config(roots, key, port));
     let acceptor = TlsAcceptor::from(made.map_err(io::Error::other)?);
-    let Incoming { stream, first, peer, mut values } = incoming;
-    let stream = match first.is_empty() {
+    let Incoming { stream, first, peer, mut values, .. } = incoming;
+    let (stream, protocol) = match first.is_empty() {
         true => boxed(accept(acceptor, stream).await?, &mut values),
         // The beginning of the handshake was read by whoever accepted.
         false => {
@@ -130,7 +177,7 @@ async fn handshake(
             boxed(accept(acceptor, whole).await?, &mut values)
         }
     };
-    Ok(Incoming { stream, first: Bytes::new(), peer, values })
+    Ok(Incoming { stream, first: Bytes::new(), peer, values, protocol })
 }
 
 /// How long a client that is refused may take to hear why.
@@ -157,15 +204,17 @@ async fn accept<T: AsyncRead + AsyncWrite + Unpin>(
     Err(explain(&error))
 }
 
-/// Adds what the client has proved to the connection's values.
-fn boxed<T>(stream: TlsStream<T>, values: &mut Extensions) -> Stream
+/// Adds what the client has proved to the connection's values; with the stream, what it
+/// is agreed to speak.
+fn boxed<T>(stream: TlsStream<T>, values: &mut Extensions) -> (Stream, Option<Bytes>)
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     if let Some(identity) = stream.get_ref().1.peer_certificates().and_then(ClientIdentity::of) {
         values.insert(identity);
     }
-    Stream::Other(Box::new(stream))
+    let protocol = stream.get_ref().1.alpn_protocol().map(Bytes::copy_from_slice);
+    (Stream::Other(Box::new(stream)), protocol)
 }
 
 /// Who a client has proved to be by its certificate: a value of its connection.

@@ -10,6 +10,7 @@ use crate::transport::io::address::Address;
 use super::config::SessionConfig;
 use super::connections::ServerConfig;
 use super::control::Control;
+use super::upgrade::Upgrade;
 
 /// From here on a bound on bytes or numbers bounds nothing: one peer may have what
 /// a machine has.
@@ -21,7 +22,7 @@ const FOREVER: Duration = Duration::from_secs(24 * 3600);
 /// What is open of a door's port, in words, beside what [`settings`] says of the
 /// server.
 pub(super) fn door(address: Option<&Address>, server: &ServerConfig) -> Option<&'static str> {
-    let open = address.is_some_and(is_public) && server.upgrade.is_none();
+    let open = address.is_some_and(is_public) && is_plain(server);
     open.then_some("whoever reaches it may call: TLS is not asked for")
 }
 
@@ -33,7 +34,7 @@ pub(super) fn settings(
     control: &Control,
 ) -> Vec<Cow<'static, str>> {
     let mut open = Vec::new();
-    if address.is_some_and(is_public) && server.upgrade.is_none() && config.salt.is_none() {
+    if address.is_some_and(is_public) && is_plain(server) && config.salt.is_none() {
         open.push("whoever reaches it may call: neither TLS nor a signature is asked for".into());
     }
     // Of what is no listener of the system, who reaches it is not known.
@@ -67,6 +68,11 @@ pub(super) fn settings(
         }
     }
     open
+}
+
+/// Whether nobody has to speak TLS.
+fn is_plain(server: &ServerConfig) -> bool {
+    server.upgrade.as_ref().is_none_or(Upgrade::is_optional)
 }
 
 /// Whether all networks that the machine is in, or the whole of the internet,

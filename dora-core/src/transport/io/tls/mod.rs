@@ -17,10 +17,6 @@ use std::sync::Arc;
 
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 
-/// The protocol that two Dora ends agree on (ALPN), so that one port can tell it
-/// from HTTP.
-pub const ALPN: &[u8] = b"dora/1";
-
 /// Named, and not left to the process: a program may hold several.
 pub(in crate::transport) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())

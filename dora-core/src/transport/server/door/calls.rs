@@ -26,12 +26,15 @@ use crate::transport::server::shared::Shared;
 use crate::transport::server::shutdown::{Phase, Watcher};
 use crate::transport::server::stats::{Counted, Weight};
 
+use super::held::{Held, Holdings};
+
 /// What a door asks of its server, for one connection: calls, within the limits that
 /// those of Dora's own wire have. Cheap to clone.
 #[derive(Clone)]
 pub struct DoorCalls {
     service: Arc<dyn Served>,
     shared: Arc<Shared>,
+    holdings: Arc<Holdings>,
     connection: Arc<Connection>,
     watcher: Watcher,
 }
@@ -67,17 +70,29 @@ fn held(body: &Body) -> usize {
 impl DoorCalls {
     pub(super) fn new(
         service: Arc<dyn Served>,
-        shared: Arc<Shared>,
+        (shared, holdings): (Arc<Shared>, Arc<Holdings>),
         connection: Arc<Connection>,
         watcher: Watcher,
     ) -> Self {
-        Self { service, shared, connection, watcher }
+        Self { service, shared, holdings, connection, watcher }
     }
 
     /// The connection, as its calls see it.
     #[must_use]
     pub const fn connection(&self) -> &Arc<Connection> {
         &self.connection
+    }
+
+    /// The same, whose calls say that they came through `door`: where one door serves what
+    /// several do.
+    #[must_use]
+    pub fn through(&self, door: &'static str) -> Self {
+        if door == self.connection.door() {
+            return self.clone();
+        }
+        let connection = Connection::new(door, self.connection.peer().clone());
+        let connection = Arc::new(connection.with_values(self.connection.values().clone()));
+        Self { connection, ..self.clone() }
     }
 
     /// Where a call says that it came from, that is taken up now.
@@ -178,6 +193,20 @@ impl DoorCalls {
             watcher.reached(Phase::Draining).await;
             tokio::time::sleep(linger).await;
         }
+    }
+
+    /// Whether the server drains: whoever is answered now is to hear that it asks no more
+    /// here.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.watcher.phase() >= Phase::Draining
+    }
+
+    /// Counts bytes that the door holds for the connection: what came of a request that is
+    /// not whole, or an answer that is not taken.
+    #[must_use]
+    pub fn hold(&self, bytes: usize) -> Held {
+        Held::new(Arc::clone(&self.holdings), bytes)
     }
 
     /// The services that are mounted.

@@ -1,12 +1,15 @@
 //! Other protocols into the same server.
 
 pub mod calls;
+pub mod held;
 pub(crate) mod porch;
 pub mod sort;
 pub mod stream;
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::call::method::ServiceDescriptor;
 use crate::call::observe::Closed;
@@ -74,6 +77,29 @@ pub trait Door: Send + Sync + 'static {
     /// as long as packets are under 512 MiB. Default: it is not.
     fn recognizes(&self, _first: &[u8]) -> Recognized {
         Recognized::No
+    }
+
+    /// What its clients may ask for within TLS (ALPN), the best first: offered by a server
+    /// that [speaks TLS](crate::server::Server::tls) and does not say otherwise. A client
+    /// that asks for none of them is refused, one that asks for nothing is not.
+    /// Default: nothing, and whatever is asked for will do.
+    fn alpn(&self) -> &'static [&'static [u8]] {
+        &[]
+    }
+
+    /// One door in place of this one and `other`, which is added to its port
+    /// ([`Server::same_port`](crate::server::Server::same_port)): for two that the first
+    /// bytes do not tell apart, as two of HTTP, and more does. Default: there is none, and
+    /// this one has what both recognize.
+    fn join(&self, other: &dyn Door) -> Option<Arc<dyn Door>> {
+        let _ = other;
+        None
+    }
+
+    /// What a door that is to [join](Self::join) with this one takes of it. Default:
+    /// nothing.
+    fn part(&self) -> Option<Box<dyn Any>> {
+        None
     }
 
     /// Told which services the server has, before it listens: a door that cannot

@@ -9,15 +9,17 @@ use crate::call::observe::Closed;
 use crate::call::origin::Connection;
 use crate::transport::io::address::Address;
 use crate::transport::server::accept::Accept;
-use crate::transport::server::connections::{ServerConfig, Upgrade, prepare};
+use crate::transport::server::connections::{ServerConfig, prepare};
 use crate::transport::server::incoming::Incoming;
 use crate::transport::server::listener::accept_all;
 use crate::transport::server::log;
 use crate::transport::server::shared::Shared;
 use crate::transport::server::shutdown::{Phase, Watcher};
+use crate::transport::server::upgrade::{Port, Upgrade};
 
 use super::Door;
 use super::calls::{DoorCalls, Served};
+use super::held::Holdings;
 use super::stream::DoorStream;
 
 /// A listener whose type is forgotten: a server has as many as it has doors.
@@ -64,7 +66,7 @@ pub(in crate::transport::server) struct Porch {
     pub(in crate::transport::server) service: Arc<dyn Served>,
     pub(in crate::transport::server) shared: Arc<Shared>,
     pub(in crate::transport::server) watcher: Watcher,
-    pub(in crate::transport::server) upgrade: Option<Arc<Upgrade>>,
+    pub(in crate::transport::server) upgrade: Option<(Upgrade, Port)>,
 }
 
 impl Porch {
@@ -87,7 +89,7 @@ impl Porch {
         let (shared, watcher) = (Arc::clone(&self.shared), self.watcher.clone());
         let upgrade = self.upgrade.clone();
         async move {
-            if let Some(incoming) = prepare(incoming, upgrade, &shared).await {
+            if let Some(incoming) = prepare(incoming, upgrade, &shared, &watcher).await {
                 through(door, service, (shared, watcher), incoming).await;
             }
         }
@@ -106,10 +108,12 @@ pub(in crate::transport::server) async fn through(
     shared.observers.tell(|observer| observer.connection_accepted(&connection));
     let mut end = End { shared: Arc::clone(&shared), connection: Arc::clone(&connection), why: None };
     let stream = DoorStream::new(stream, first, Arc::clone(&shared), Arc::clone(&connection));
-    let calls = DoorCalls::new(service, shared, connection, watcher.clone());
+    let holdings = Arc::new(Holdings::new(Arc::clone(&shared.ledger)));
+    let calls = DoorCalls::new(service, (shared, Arc::clone(&holdings)), connection, watcher.clone());
     end.why = Some(tokio::select! {
         biased;
         why = door.serve(stream, calls) => why,
+        () = holdings.too_much() => Closed::OverBudget,
         () = watcher.reached(Phase::Closing) => watcher.phase().why(),
     });
 }
