@@ -2,6 +2,7 @@
 
 mod choices;
 mod names;
+mod routes;
 mod services;
 mod types;
 
@@ -22,6 +23,7 @@ pub(crate) fn all(
     let mut problems = services::check(services);
     problems.extend(types::check(pool, includes, config));
     problems.extend(names::check(services, pool, includes, config));
+    problems.extend(routes::check(pool, includes, config));
     problems.extend(choices::check(pool, config));
     problems
 }
