@@ -479,7 +479,7 @@ async fn servers_of_other_protocols_are_named() {
 #[tokio::test]
 async fn clients_of_other_protocols_are_named() {
     let cases: [(&[u8], &[&str]); 5] = [
-        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", &["an HTTP client", "another port"]),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", &["an HTTP client", "same_port", "http::Forms"]),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &["an HTTP/2 (gRPC) client", "another port"]),
         (b"\x16\x03\x01\x02\0\x01\0\x01\xfc", &["a TLS client", "give the server `.tls(..)`"]),
         (b"*1\r\n$4\r\nPING\r\n", &["over this server's limit", "`Server::max_packet`"]),

@@ -30,9 +30,18 @@ impl fmt::Display for Refusal<'_> {
                 "a TLS client, and this port is plain: give the server `.tls(..)`, or take it off the client",
             ),
             (Some(who @ Stranger::Text(_)), _) => {
-                write!(f, "no Dora client, it begins with {who}: give it another port")
+                write!(
+                    f,
+                    "no Dora client, it begins with {who}: give the server a door for what it speaks \
+                     (`Server::same_port`), or it another port"
+                )
             }
-            (Some(who), _) => write!(f, "an {who} client: Dora is no HTTP, give it another port"),
+            (Some(who), _) => write!(
+                f,
+                "an {who} client, and Dora's own wire is no HTTP: give the server a door for it, \
+                 `.same_port(dora::connect::Connect::new())` (JSON, feature `connect`) or `dora::http::Forms` (the \
+                 original's, feature `http`), or it another port"
+            ),
             (None, FrameError::Signature { .. }) if is_unsigned(self.error) => f.write_str(
                 "the client does not sign its frames, and this port's are signed: give the client `.signed()` \
                  (PHP: SW_DATASIGEN_FLAG), or take `.signed()`, or `.salt(..)`, off the server",
