@@ -14,7 +14,8 @@ fn main() -> anyhow::Result<()> {
         .compile_fds(files)?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?).join("dora");
     std::fs::create_dir_all(&out)?;
-    dora_codegen::Config::new().out_dir(&out).compile("proto/echo.proto")?;
+    let config = dora_codegen::Config::new().out_dir(&out);
+    config.compile(["proto/echo.proto", "proto/swoft.proto"])?;
     let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
     std::fs::write(out.join("cert.pem"), own.cert.pem())?;
     std::fs::write(out.join("key.pem"), own.signing_key.serialize_pem())?;

@@ -46,6 +46,23 @@ fn peers_speak_tls_where_they_are_named() {
 }
 
 #[test]
+fn doors_answer_where_they_are_named() {
+    let table = bench(&[
+        "compare",
+        "--rounds=1",
+        "--seconds=0.2",
+        "--warmup=0.05",
+        "--peers=dora-json,axum-json,dora-forms,dora-swoft",
+        "--matrix=64:4/4,65536:2/2",
+    ]);
+    assert!(table.contains("64 B 4/4 | dora-json/axum-json |"), "{table}");
+    assert!(table.contains("64 KiB 2/2 | dora-json/dora-swoft |"), "{table}");
+    let peers = "--peers=dora-json-h2c,axum-json-h2c";
+    let table = bench(&["compare", "--rounds=1", "--seconds=0.2", "--warmup=0.05", peers, "--matrix=64:8/1"]);
+    assert!(table.contains("64 B 8/1 | dora-json-h2c/axum-json-h2c |"), "{table}");
+}
+
+#[test]
 fn handlers_compute_as_long_as_they_are_told() {
     let table = bench(&[
         "compare",

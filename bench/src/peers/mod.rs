@@ -4,8 +4,10 @@
 //! whose ratios to the others are told.
 
 pub(crate) mod dora;
+mod http;
 mod limit;
 mod raw;
+mod swoft;
 mod tarpc;
 mod tonic;
 
@@ -88,8 +90,14 @@ macro_rules! peers {
 }
 
 peers! {
+    AxumJson => http::AxumHttp1,
+    AxumJsonH2c => http::AxumHttp2,
     Dora => dora::Dora,
+    DoraForms => http::DoraForms,
+    DoraJson => http::DoraHttp1,
+    DoraJsonH2c => http::DoraHttp2,
     DoraStack => dora::DoraStack,
+    DoraSwoft => swoft::Swoft,
     DoraTls => dora::DoraTls,
     Limit => limit::Limit,
     Raw => raw::Raw,
