@@ -12,3 +12,5 @@ pub mod http;
 mod json;
 #[cfg(feature = "swoft")]
 pub mod swoft;
+#[cfg(any(feature = "connect", feature = "http"))]
+mod web;

@@ -32,6 +32,18 @@ const NEEDS: &[Need] = &[
         used_by: "the tests of the HTTP doors",
     },
     Need {
+        program: "python3",
+        probe: &["-c", "import requests"],
+        packages: &["python3", "python3-requests"],
+        used_by: "the tests of the HTTP doors",
+    },
+    Need {
+        program: "php",
+        probe: &["-r", "curl_version();"],
+        packages: &["php-cli", "php-curl"],
+        used_by: "the tests of the HTTP doors",
+    },
+    Need {
         program: "node",
         probe: VERSION,
         packages: &["nodejs"],

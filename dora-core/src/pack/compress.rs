@@ -1,7 +1,7 @@
 //! Gzip of whole bodies, as PHP's `gzencode` and `gzdecode`.
 
 use std::cell::RefCell;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use bytes::Bytes;
 use flate2::bufread::GzDecoder;
@@ -23,13 +23,48 @@ pub fn is_gzip(body: &[u8]) -> bool {
 /// Broken data, or more than `max` bytes inflated: known while inflating, so
 /// that a small body cannot take more memory than that.
 pub fn inflate(body: &[u8], max: usize) -> io::Result<Bytes> {
-    let mut inflated = Vec::with_capacity(body.len().saturating_mul(2).min(max));
-    let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-    GzDecoder::new(body).take(limit).read_to_end(&mut inflated)?;
-    if inflated.len() > max {
-        return Err(io::Error::other(format!("inflates to over {max} bytes (Limits::bytes)")));
+    let mut inflating = Inflating::new(body, body.len().saturating_mul(2), max);
+    inflating.step(usize::MAX)?;
+    Ok(inflating.into_bytes())
+}
+
+/// A gzip member that is inflated piece by piece, so that others get their turn in
+/// between.
+#[derive(Debug)]
+pub struct Inflating<R> {
+    decoder: GzDecoder<R>,
+    inflated: Vec<u8>,
+    max: usize,
+}
+
+impl<R: BufRead> Inflating<R> {
+    /// The first member of what `body` gives, to at most `max` bytes, of which `expected`
+    /// are made room for.
+    pub fn new(body: R, expected: usize, max: usize) -> Self {
+        Self { decoder: GzDecoder::new(body), inflated: Vec::with_capacity(expected.min(max)), max }
     }
-    Ok(inflated.into())
+
+    /// Inflates up to `bytes` more; whether that was all.
+    ///
+    /// # Errors
+    /// As [`inflate`].
+    pub fn step(&mut self, bytes: usize) -> io::Result<bool> {
+        // One more than there may be: that there are too many is known by it.
+        let left = self.max.saturating_sub(self.inflated.len()).saturating_add(1);
+        let most = u64::try_from(bytes.min(left)).unwrap_or(u64::MAX);
+        let read = self.decoder.by_ref().take(most).read_to_end(&mut self.inflated)?;
+        if self.inflated.len() > self.max {
+            let max = self.max;
+            return Err(io::Error::other(format!("inflates to over {max} bytes (Limits::bytes)")));
+        }
+        Ok(u64::try_from(read).unwrap_or(u64::MAX) < most)
+    }
+
+    /// What was inflated.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.inflated.into()
+    }
 }
 
 thread_local! {
@@ -86,6 +121,23 @@ mod tests {
         let error = inflate(&bomb, 1 << 20).expect_err("over the limit");
         assert_eq!(error.to_string(), "inflates to over 1048576 bytes (Limits::bytes)");
         assert!(inflate(bomb.get(..1000).expect("long"), 1 << 30).is_err());
+    }
+
+    #[test]
+    fn a_body_is_inflated_in_as_many_steps_as_its_pieces_are() {
+        let body = vec![b'D'; 1000];
+        let mut member = Vec::new();
+        deflate(&body, &mut member);
+        for (step, steps) in [(1, 1001), (300, 4), (999, 2), (1000, 2), (1001, 1), (usize::MAX, 1)] {
+            let (mut inflating, mut taken) = (Inflating::new(&*member, 0, 1000), 1);
+            while !inflating.step(step).expect("good") {
+                taken += 1;
+            }
+            assert_eq!((taken, inflating.into_bytes()), (steps, body.clone().into()), "in steps of {step}");
+        }
+        let mut over = Inflating::new(&*member, 0, 999);
+        assert!(!over.step(999).expect("as much as may be"));
+        assert!(over.step(1).is_err());
     }
 
     #[test]

@@ -24,10 +24,11 @@ use super::asked::Asked;
 use super::codec::{field_to_json, from_json, to_json, to_protobuf};
 use super::content::{Codec, compressed, takes_gzip};
 use super::fault::{DORA_CODE, Fault, own_code};
-use super::metadata::{
-    deadline, from_headers, prefers_async, speaks_connect, to_headers, to_headers_of_error,
-};
+use super::heavy::run;
+use super::protocol::{from_headers, prefers_async, speaks_connect, to_headers, to_headers_of_error};
 use super::schema::Schema;
+use crate::web::body::counted;
+use crate::web::head::deadline;
 
 /// Where the description of all services lies.
 pub(super) const OPENAPI: &str = "/openapi.json";
@@ -47,7 +48,6 @@ pub(super) async fn answer(
     calls: &DoorCalls,
     desk: &Desk,
 ) -> Response<Full<Bytes>> {
-    calls.count(1, 0);
     let (head, body) = request.into_parts();
     let guarded = Codec::of(&head.headers).is_ok();
     let page = desk.origins.check(&head.uri, &head.headers, guarded);
@@ -62,7 +62,6 @@ pub(super) async fn answer(
     allow(&page, response.headers_mut());
     let headers = response.headers_mut();
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    calls.count(0, 1);
     response
 }
 
@@ -81,7 +80,7 @@ async fn look(
     let path = head.uri.path();
     if let Some(document) = desk.openapi.as_ref().filter(|_| path == OPENAPI) {
         return match head.method {
-            Method::GET => Ok(written(document.to_vec(), Codec::Json, head, HeaderMap::new())),
+            Method::GET => Ok(written(document.to_vec(), Codec::Json, head, calls).await),
             _ => Err(Fault::verb("GET")),
         };
     }
@@ -96,19 +95,21 @@ async fn look(
         calls.begin(request)?;
         // A client of Connect's knows of no other success than a message.
         return Ok(match speaks_connect(&head.headers)? && !prefers_async(&head.headers) {
-            true => written(empty(codec), codec, head, HeaderMap::new()),
+            true => written(empty(codec), codec, head, calls).await,
             false => accepted(&head.headers),
         });
     }
     let (metadata, reply) = calls.call(request).await?.into_parts();
     let protobuf = packed(reply.into_result()?, &rpc.output)?;
-    let mut headers = HeaderMap::new();
-    to_headers(&metadata, &mut headers)?;
     let field = match &asked {
-        Asked::Rule { rule, .. } => rule.response_body.as_ref(),
+        Asked::Rule { rule, .. } => rule.response_body.clone(),
         Asked::Post(_) | Asked::Get(_) => None,
     };
-    Ok(written(body_of(protobuf, codec, &rpc.output, field)?, codec, head, headers))
+    let output = rpc.output.clone();
+    let body = run(protobuf.len(), move || body_of(protobuf, codec, &output, field.as_ref())).await?;
+    let mut response = written(body, codec, head, calls).await;
+    to_headers(&metadata, response.headers_mut())?;
+    Ok(response)
 }
 
 /// The call that is asked for.
@@ -189,11 +190,13 @@ fn response(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>>
     response
 }
 
-fn written(body: Vec<u8>, codec: Codec, head: &Parts, headers: HeaderMap) -> Response<Full<Bytes>> {
-    let (body, encoding) = compressed(body, takes_gzip(&head.headers));
-    let mut response = response(StatusCode::OK, body);
+async fn written(body: Vec<u8>, codec: Codec, head: &Parts, calls: &DoorCalls) -> Response<Full<Bytes>> {
+    let gzip = takes_gzip(&head.headers);
+    // Nothing is done with a body that stays as it is.
+    let much = if gzip { body.len() } else { 0 };
+    let (body, encoding) = run(much, move || compressed(body, gzip)).await;
+    let mut response = response(StatusCode::OK, counted(body, calls));
     let out = response.headers_mut();
-    *out = headers;
     out.insert(CONTENT_TYPE, codec.content_type());
     if head.method == Method::GET {
         out.append(VARY, HeaderValue::from_static("accept-encoding"));

@@ -1,22 +1,27 @@
 //! From a request of HTTP to what is asked for.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use dora_core::call::status::Status;
+use dora_core::pack::limits::Limits;
 use dora_core::transport::server::door::calls::DoorCalls;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
+use dora_core::transport::server::door::held::Held;
+use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
-use prost_reflect::{DynamicMessage, ReflectMessage as _};
+use prost_reflect::{DynamicMessage, MessageDescriptor, ReflectMessage as _};
 use serde::de::IgnoredAny;
 
-use super::codec::{from_json, to_protobuf};
+use super::codec::{read_json, to_protobuf};
 use super::content::{Codec, decoded, encoding};
 use super::fault::Fault;
 use super::fields::read_query;
+use super::heavy::run;
 use super::query::message;
 use super::rules::{Rule, RuleBody};
 use super::schema::{Rpc, Schema};
+use crate::web::body::{Unread, whole};
 
 /// What a path and a verb ask for.
 #[derive(Debug)]
@@ -26,7 +31,7 @@ pub(super) enum Asked<'a> {
     /// `GET /package.Service/Method?message=..`: the method changes nothing.
     Get(&'a Rpc),
     /// What `google.api.http` says.
-    Rule { rpc: &'a Rpc, rule: &'a Rule, values: Vec<String> },
+    Rule { rpc: &'a Rpc, rule: &'a Arc<Rule>, values: Vec<String> },
 }
 
 impl<'a> Asked<'a> {
@@ -78,31 +83,41 @@ impl<'a> Asked<'a> {
         body: Incoming,
         calls: &DoorCalls,
     ) -> Result<(Codec, Bytes), Fault> {
-        let max = calls.limits().bytes;
-        let query = head.uri.query().unwrap_or_default();
+        let (query, limits) = (head.uri.query().unwrap_or_default(), *calls.limits());
+        // Until it is a call, which counts by itself.
+        let mut held = calls.hold(0);
         let (codec, bytes) = match self {
-            Self::Get(_) => message(query, max)?,
+            Self::Get(_) => message(query, limits.bytes).await?,
             Self::Post(_) => {
                 let codec = Codec::of(&head.headers)?;
-                (codec, decoded(whole(body, calls).await?, encoding(&head.headers), max)?)
+                (codec, read_body(body, head, calls, &mut held).await?)
             }
             Self::Rule { rpc, rule, values } => {
                 let body = match rule.body {
                     RuleBody::None => Bytes::new(),
-                    _ => decoded(whole(body, calls).await?, encoding(&head.headers), max)?,
+                    _ => read_body(body, head, calls, &mut held).await?,
                 };
                 // Curl sends nothing as no type, and what has no body needs none.
                 if !body.is_empty() && Codec::of(&head.headers)? != Codec::Json {
                     let status = Status::unimplemented("the paths of google.api.http take JSON alone");
                     return Err(Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, status));
                 }
-                let message = ruled(rpc, rule, values, &body, query)?;
-                return Ok((Codec::Json, to_protobuf(&message)));
+                let (rule, input, query) = (Arc::clone(rule), rpc.input.clone(), query.to_owned());
+                let values = values.clone();
+                let made = run(body.len(), move || {
+                    ruled(&input, &rule, (&values, &query, &body), &limits)
+                        .map(|message| to_protobuf(&message))
+                });
+                return Ok((Codec::Json, made.await?));
             }
         };
         let bytes = match codec {
             Codec::Proto => bytes,
-            Codec::Json => to_protobuf(&from_json(&bytes, &self.rpc().input)?),
+            Codec::Json => {
+                let (input, length) = (self.rpc().input.clone(), bytes.len());
+                let made = move || read_json(&bytes, &input, &limits).map(|message| to_protobuf(&message));
+                run(length, made).await?
+            }
         };
         Ok((codec, bytes))
     }
@@ -110,23 +125,22 @@ impl<'a> Asked<'a> {
 
 /// A message out of path, query and body.
 fn ruled(
-    rpc: &Rpc,
+    input: &MessageDescriptor,
     rule: &Rule,
-    values: &[String],
-    body: &[u8],
-    query: &str,
+    (values, query, body): (&[String], &str, &[u8]),
+    limits: &Limits,
 ) -> Result<DynamicMessage, Fault> {
     let mut message = match &rule.body {
-        RuleBody::Whole if !body.is_empty() => from_json(body, &rpc.input)?,
+        RuleBody::Whole if !body.is_empty() => read_json(body, input, limits)?,
         RuleBody::Field(field) if !body.is_empty() => {
             // Nothing but one value may stand where the field's value is put.
             serde_json::from_slice::<IgnoredAny>(body).map_err(|error| {
                 Status::invalid_argument(format!("the body is not JSON: {error}")).with_source(error)
             })?;
             let json = [b"{\"", field.json_name().as_bytes(), b"\":", body, b"}"].concat();
-            from_json(&json, &rpc.input)?
+            read_json(&json, input, limits)?
         }
-        _ => DynamicMessage::new(rpc.input.clone()),
+        _ => DynamicMessage::new(input.clone()),
     };
     if !matches!(rule.body, RuleBody::Whole) {
         read_query(&mut message, query)?;
@@ -134,30 +148,24 @@ fn ruled(
     for (field, value) in rule.variables.iter().zip(values) {
         field.set(&mut message, value)?;
     }
-    debug_assert_eq!(message.descriptor(), rpc.input);
+    debug_assert_eq!(message.descriptor(), *input);
     Ok(message)
 }
 
 /// The body, when it has come.
-async fn whole(body: Incoming, calls: &DoorCalls) -> Result<Bytes, Fault> {
-    let most = calls.max_packet();
-    let too_large = || {
-        let status = Status::resource_exhausted(format!("the body is over {most} bytes (max_packet)"));
-        Fault::new(StatusCode::PAYLOAD_TOO_LARGE, status)
-    };
-    // What is said to be too large is not waited for.
-    if body.size_hint().lower() > most as u64 {
-        return Err(too_large());
-    }
-    match tokio::time::timeout(calls.frame_timeout(), Limited::new(body, most).collect()).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => {
-            Err(Status::invalid_argument(format!("the body does not come whole: {error}")).into())
+async fn read_body(body: Incoming, head: &Parts, calls: &DoorCalls, held: &mut Held) -> Result<Bytes, Fault> {
+    let body = whole(body, calls).await.map_err(|unread| {
+        let said = unread.to_string();
+        match unread {
+            Unread::TooLarge(_) => {
+                Fault::new(StatusCode::PAYLOAD_TOO_LARGE, Status::resource_exhausted(said))
+            }
+            Unread::Late => Fault::new(StatusCode::REQUEST_TIMEOUT, Status::deadline_exceeded(said)),
+            Unread::Broken(_) => Status::invalid_argument(said).into(),
         }
-        Err(_) => {
-            let status = Status::deadline_exceeded("the body does not come (frame_timeout)");
-            Err(Fault::new(StatusCode::REQUEST_TIMEOUT, status))
-        }
-    }
+    })?;
+    held.set(body.len());
+    let body = decoded(body, encoding(&head.headers), calls.limits().bytes).await?;
+    held.set(body.len());
+    Ok(body)
 }

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use dora_core::call::status::Status;
+use dora_core::pack::envelope::check_json;
+use dora_core::pack::limits::Limits;
 use prost_reflect::prost::Message as _;
 use prost_reflect::{
     DeserializeOptions, DynamicMessage, FieldDescriptor, MessageDescriptor, SerializeOptions,
@@ -13,6 +15,21 @@ use serde_json::Deserializer;
 const READING: DeserializeOptions = DeserializeOptions::new().deny_unknown_fields(false);
 /// Names in lowerCamelCase, int64 as strings, enums by name, no defaults.
 const WRITING: SerializeOptions = SerializeOptions::new();
+
+/// A message from the JSON of a caller, held to the limits before anything is made of it: a
+/// value of two bytes can be a message of a hundred.
+///
+/// # Errors
+/// `Code::InvalidArgument`: it is over a limit; and as [`from_json`].
+pub(super) fn read_json(
+    json: &[u8],
+    message: &MessageDescriptor,
+    limits: &Limits,
+) -> Result<DynamicMessage, Status> {
+    let over = |why| Status::invalid_argument(format!("{} in JSON: {why}", message.full_name()));
+    check_json(json, limits).map_err(over)?;
+    from_json(json, message)
+}
 
 /// A message from its JSON.
 ///

@@ -1,13 +1,16 @@
 //! What a body is written in.
 
-use bytes::Bytes;
+use std::io;
+
+use bytes::{Buf as _, Bytes};
 use dora_core::call::code::Code;
 use dora_core::call::status::Status;
-use dora_core::pack::compress::{deflate, inflate};
+use dora_core::pack::compress::{Inflating, deflate};
 use hyper::StatusCode;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use super::fault::Fault;
+use super::heavy::{MUCH, run};
 
 /// What a message is packed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,11 +89,13 @@ fn is_utf8(params: &[u8]) -> bool {
 /// # Errors
 /// `Code::Unimplemented` for another compression than gzip, as the protocol has it;
 /// `Code::InvalidArgument` for what does not inflate.
-pub(super) fn decoded(body: Bytes, encoding: &[u8], max: usize) -> Result<Bytes, Fault> {
+///
+/// What it inflates to is not known before: what is much is inflated beside the workers.
+pub(super) async fn decoded(body: Bytes, encoding: &[u8], max: usize) -> Result<Bytes, Fault> {
     match encoding.trim_ascii() {
         b"" | b"identity" => Ok(body),
         b"gzip" if body.is_empty() => Ok(body),
-        b"gzip" => inflate(&body, max).map_err(|error| {
+        b"gzip" => inflated(body, max).await.map_err(|error| {
             Status::invalid_argument(format!("the body as gzip: {error}")).with_source(error).into()
         }),
         other => {
@@ -99,6 +104,15 @@ pub(super) fn decoded(body: Bytes, encoding: &[u8], max: usize) -> Result<Bytes,
             Err(Fault::from(Status::unimplemented(status)).with_header(ACCEPT_ENCODING, ENCODINGS))
         }
     }
+}
+
+async fn inflated(body: Bytes, max: usize) -> io::Result<Bytes> {
+    let expected = body.len().saturating_mul(2);
+    let mut inflating = Inflating::new(body.reader(), expected, max);
+    if inflating.step(MUCH)? {
+        return Ok(inflating.into_bytes());
+    }
+    run(MUCH, move || inflating.step(usize::MAX).map(|_| inflating.into_bytes())).await
 }
 
 /// What `Content-Encoding` says.
@@ -180,15 +194,31 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_body_that_inflates_over_the_limit_is_refused() {
+    /// On the one worker of this runtime, somebody else gets a turn while a body inflates.
+    #[tokio::test]
+    async fn others_get_their_turn_while_a_body_inflates() {
+        let mut body = Vec::new();
+        deflate(&vec![b' '; 8 << 20], &mut body);
+        let turns = std::sync::atomic::AtomicUsize::new(0);
+        let neighbour = async { turns.fetch_add(1, std::sync::atomic::Ordering::Relaxed) };
+        let decoded = async {
+            let body = decoded(body.into(), b"gzip", 8 << 20).await.expect("within the limit");
+            (body.len(), turns.load(std::sync::atomic::Ordering::Relaxed))
+        };
+        // Polled in this order, each as often as it is woken.
+        let (inflated, _) = tokio::join!(biased; decoded, neighbour);
+        assert_eq!(inflated, (8 << 20, 1));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_inflates_over_the_limit_is_refused() {
         let mut body = Vec::new();
         deflate(&vec![b' '; 1 << 20], &mut body);
         assert!(body.len() < 8192);
-        let status = decoded(body.into(), b"gzip", 1 << 16).expect_err("it is larger").status;
+        let status = decoded(body.into(), b"gzip", 1 << 16).await.expect_err("it is larger").status;
         assert_eq!(status.code(), Code::InvalidArgument);
         assert!(status.message().contains("65536"), "{status}");
-        let status = decoded(Bytes::from_static(b"x"), b"br", 10).expect_err("not known").status;
+        let status = decoded(Bytes::from_static(b"x"), b"br", 10).await.expect_err("not known").status;
         assert_eq!(status.code(), Code::Unimplemented);
     }
 }

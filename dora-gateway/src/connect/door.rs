@@ -1,19 +1,24 @@
 //! HTTP with JSON or protobuf.
 
+use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
 use dora_core::call::method::ServiceDescriptor;
-use dora_core::call::observe::Closed;
 use dora_core::call::status::BoxError;
 use dora_core::transport::server::door::calls::DoorCalls;
 use dora_core::transport::server::door::stream::DoorStream;
 use dora_core::transport::server::door::{Door, DoorFuture, Recognized};
+use hyper::Request;
+use hyper::body::Incoming;
 
 use super::access::Origins;
-use super::answer::Desk;
+use super::answer::{Desk, answer};
 use super::openapi;
 use super::schema::{Schema, SchemaError};
-use super::serve::serve;
+use crate::web::site::{ALPN, Answering, Answers, Site, Sites, recognizes};
+
+/// What calls that come through it say.
+const NAME: &str = "connect";
 
 /// Generated services over HTTP/1.1 and HTTP/2, for whoever has no Dora: curl, browsers,
 /// every HTTP library, and the clients of [Connect](https://connectrpc.com).
@@ -62,11 +67,13 @@ use super::serve::serve;
 /// `frame_timeout` for a head or body that began, `idle_timeout` for a connection that
 /// asks nothing, `stall_timeout` for one that takes nothing. A head has at most 64 KiB, a
 /// connection of HTTP/2 200 requests at a time, JSON 127 levels.
+///
+/// On one port with `dora::http::Forms`, that one has its three paths, and this one all
+/// others.
 #[derive(Debug, Default)]
 pub struct Connect {
-    origins: Vec<String>,
-    without_openapi: bool,
-    desk: OnceLock<Result<Arc<Desk>, Arc<SchemaError>>>,
+    settings: Settings,
+    shared: OnceLock<Arc<Shared>>,
 }
 
 impl Connect {
@@ -81,22 +88,44 @@ impl Connect {
     /// more than once. Default: pages of this host alone.
     #[must_use]
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
-        self.origins.push(origin.into());
+        self.settings.origins.push(origin.into());
         self
     }
 
     /// Tells nobody what there is to call. Default: `GET /openapi.json` does.
     #[must_use]
     pub const fn without_openapi(mut self) -> Self {
-        self.without_openapi = true;
+        self.settings.without_openapi = true;
         self
     }
 
+    fn sites(&self) -> Sites {
+        let shared = || Arc::new(Shared { settings: self.settings.clone(), desk: OnceLock::new() });
+        Sites::of(self.shared.get_or_init(shared).clone())
+    }
+}
+
+/// How a door is set.
+#[derive(Clone, Debug, Default)]
+struct Settings {
+    origins: Vec<String>,
+    without_openapi: bool,
+}
+
+/// What the connections of a door share: the schema is read once.
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    desk: OnceLock<Result<Arc<Desk>, Arc<SchemaError>>>,
+}
+
+impl Shared {
     fn desk(&self, services: &[&'static ServiceDescriptor]) -> Result<Arc<Desk>, Arc<SchemaError>> {
         let made = self.desk.get_or_init(|| {
             let schema = Schema::new(services).map_err(Arc::new)?;
-            let openapi = (!self.without_openapi).then(|| openapi::document(&schema).to_string().into());
-            Ok(Arc::new(Desk { schema, origins: Origins(self.origins.clone()), openapi }))
+            let Settings { origins, without_openapi } = self.settings.clone();
+            let openapi = (!without_openapi).then(|| openapi::document(&schema).to_string().into());
+            Ok(Arc::new(Desk { schema, origins: Origins(origins), openapi }))
         });
         made.clone()
     }
@@ -104,33 +133,55 @@ impl Connect {
 
 impl Door for Connect {
     fn name(&self) -> &'static str {
-        "connect"
+        NAME
     }
 
-    /// The methods of HTTP/1, and the preface of HTTP/2.
+    /// The verbs of HTTP/1, and the preface of HTTP/2.
     fn recognizes(&self, first: &[u8]) -> Recognized {
-        const BEGINNINGS: [&[u8]; 7] =
-            [b"GET ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"PRI * HTTP/2.0\r\n"];
-        if BEGINNINGS.iter().any(|beginning| first.starts_with(beginning)) {
-            Recognized::Yes
-        } else if BEGINNINGS.iter().any(|beginning| beginning.starts_with(first)) {
-            Recognized::Unclear
-        } else {
-            Recognized::No
-        }
+        recognizes(first)
+    }
+
+    fn alpn(&self) -> &'static [&'static [u8]] {
+        ALPN
+    }
+
+    fn join(&self, other: &dyn Door) -> Option<Arc<dyn Door>> {
+        self.sites().join(other)
+    }
+
+    fn part(&self) -> Option<Box<dyn Any>> {
+        self.sites().part()
     }
 
     /// # Errors
     /// [`SchemaError`]: what `google.api.http` says cannot be meant, or descriptors are
     /// broken.
     fn open(&self, services: &[&'static ServiceDescriptor]) -> Result<(), BoxError> {
-        self.desk(services).map(drop).map_err(Into::into)
+        self.sites().open(services).map(drop)
     }
 
     fn serve(&self, stream: DoorStream, calls: DoorCalls) -> DoorFuture {
-        match self.desk(calls.services()) {
-            Ok(desk) => Box::pin(serve(stream, calls, desk)),
-            Err(error) => Box::pin(async move { Closed::Lost(error.to_string()) }),
-        }
+        self.sites().serve(stream, calls)
+    }
+}
+
+impl Site for Shared {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    /// All that no other door of the port has.
+    fn has(&self, _: &str) -> bool {
+        true
+    }
+
+    fn open(self: Arc<Self>, services: &[&'static ServiceDescriptor]) -> Result<Arc<dyn Answers>, BoxError> {
+        Ok(self.desk(services)?)
+    }
+}
+
+impl Answers for Desk {
+    fn answer<'a>(&'a self, request: Request<Incoming>, calls: &'a DoorCalls) -> Answering<'a> {
+        Box::pin(answer(request, calls, self))
     }
 }

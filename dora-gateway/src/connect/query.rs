@@ -38,7 +38,7 @@ fn decode(part: &str) -> Cow<'_, [u8]> {
 /// # Errors
 /// `Code::InvalidArgument`: `message` or `encoding` is missing, or is not what it is
 /// said to be. `Code::Unimplemented`: a compression other than gzip.
-pub(super) fn message(query: &str, max: usize) -> Result<(Codec, Bytes), Fault> {
+pub(super) async fn message(query: &str, max: usize) -> Result<(Codec, Bytes), Fault> {
     let (mut codec, mut message, mut base64, mut compression) = (None, None, false, Vec::new());
     for (name, value) in pairs(query) {
         match &*name {
@@ -60,15 +60,15 @@ pub(super) fn message(query: &str, max: usize) -> Result<(Codec, Bytes), Fault> 
         })?,
         false => message,
     };
-    Ok((codec, decoded(message.into(), &compression, max)?))
+    Ok((codec, decoded(message.into(), &compression, max).await?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_message_in_a_query_is_decoded() {
+    #[tokio::test]
+    async fn a_message_in_a_query_is_decoded() {
         for (query, codec, bytes) in [
             ("connect=v1&encoding=json&message=%7B%22a%22%3A1%7D", Codec::Json, &b"{\"a\":1}"[..]),
             ("encoding=json&message=a+b%2B", Codec::Json, b"a b+"),
@@ -77,7 +77,7 @@ mod tests {
             ("encoding=proto&base64=1&message=__8", Codec::Proto, b"\xff\xff"),
             ("encoding=proto&message=", Codec::Proto, b""),
         ] {
-            let (read, message) = message(query, 100).expect(query);
+            let (read, message) = message(query, 100).await.expect(query);
             assert_eq!((read, &*message), (codec, bytes), "{query}");
         }
         for query in [
@@ -90,7 +90,7 @@ mod tests {
             "encoding=json&compression=br&message=x",
             "encoding=json&compression=gzip&message=x",
         ] {
-            assert!(message(query, 100).is_err(), "{query}");
+            assert!(message(query, 100).await.is_err(), "{query}");
         }
     }
 }

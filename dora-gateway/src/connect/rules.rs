@@ -1,5 +1,7 @@
 //! `google.api.http`: the paths and verbs that a `.proto` gives its methods.
 
+use std::sync::Arc;
+
 use hyper::Method;
 use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, MethodDescriptor, Value};
 use thiserror::Error;
@@ -12,7 +14,7 @@ const EXTENSION: &str = "google.api.http";
 
 /// What `google.api.http` says of all methods.
 #[derive(Debug, Default)]
-pub(super) struct Rules(Vec<Rule>);
+pub(super) struct Rules(Vec<Arc<Rule>>);
 
 /// A verb and a path that a method is called by.
 #[derive(Debug)]
@@ -86,10 +88,10 @@ impl Rules {
         }
         let said = options.get_extension(&extension);
         let Some(said) = said.as_message() else { return Ok(()) };
-        self.0.push(Rule::read(rpc, method, said)?);
+        self.0.push(Arc::new(Rule::read(rpc, method, said)?));
         let more = said.get_field_by_name("additional_bindings");
         for said in more.iter().filter_map(|more| more.as_list()).flatten().filter_map(Value::as_message) {
-            self.0.push(Rule::read(rpc, method, said)?);
+            self.0.push(Arc::new(Rule::read(rpc, method, said)?));
         }
         Ok(())
     }
@@ -100,7 +102,7 @@ impl Rules {
     }
 
     /// All of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Rule> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> {
         self.0.iter()
     }
 
@@ -109,7 +111,7 @@ impl Rules {
     /// # Errors
     /// The verbs that the path has, of which `verb` is none; no verbs if no rule has
     /// the path.
-    pub(super) fn find(&self, verb: &Method, path: &str) -> Result<(&Rule, Vec<String>), Vec<&Method>> {
+    pub(super) fn find(&self, verb: &Method, path: &str) -> Result<(&Arc<Rule>, Vec<String>), Vec<&Method>> {
         let mut others = Vec::new();
         for rule in &self.0 {
             let Some(values) = rule.template.matches(path) else { continue };

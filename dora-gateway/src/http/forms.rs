@@ -1,5 +1,6 @@
 //! HTTP as the original has it.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use dora_core::generation::Generation;
@@ -9,7 +10,8 @@ use dora_core::transport::server::door::{Door, DoorFuture, Recognized};
 
 use super::access::Commands;
 use super::packet::Era;
-use super::serve::{Settings, serve};
+use super::site::Settings;
+use crate::web::site::{ALPN, Sites, recognizes};
 
 /// HTTP as PHP's Dora-RPC has it on its port 9566: forms in, packets as JSON out, so
 /// that its callers cannot tell.
@@ -57,8 +59,15 @@ use super::serve::{Settings, serve};
 /// [`max_packet`](dora_core::server::Server::max_packet) bytes (413), headers 64 KiB
 /// (431), and a request that began must be whole within the
 /// [`frame_timeout`](dora_core::server::Server::frame_timeout) (408); a connection that
-/// is silent for as long is closed. Within TLS, clients that say by ALPN what they speak
-/// need `http/1.1` among `ServerTls::alpn`.
+/// is silent for as long is closed. HTTP/1 is spoken, and HTTP/2.
+///
+/// Beside the form, headers that are not HTTP's own are metadata of all its calls
+/// (`authorization`, `traceparent`), and `Connect-Timeout-Ms` is how long their caller waits.
+/// What a handler says beside its result, or its failure, stands in the packet of that call
+/// behind what the original has: `meta` (of equal keys the last), and `details` of a failure.
+///
+/// On one port with `dora::connect::Connect` the three paths are this door's, and all
+/// others that one's.
 ///
 /// # Who may call
 ///
@@ -69,7 +78,7 @@ use super::serve::{Settings, serve};
 /// 2020 sends neither too: where such are near, ask for a token.
 #[derive(Clone, Debug, Default)]
 pub struct Forms {
-    settings: Settings,
+    settings: Arc<Settings>,
 }
 
 impl Forms {
@@ -83,8 +92,8 @@ impl Forms {
     /// in `params` alone, and in the outermost packet of an answer, last; what is wrong
     /// with `params` is 100003. Default: as of 2017 and later ([`Generation::Guid`]).
     #[must_use]
-    pub const fn generation(mut self, generation: Generation) -> Self {
-        self.settings.era = match generation {
+    pub fn generation(mut self, generation: Generation) -> Self {
+        self.set().era = match generation {
             Generation::Guid => Era::Guid,
             _ => Era::Plain,
         };
@@ -95,7 +104,7 @@ impl Forms {
     /// 401. Default: no token is asked for, as the original asks for none.
     #[must_use]
     pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.settings.access.token = Some(token.into());
+        self.set().access.token = Some(token.into());
         self
     }
 
@@ -105,7 +114,7 @@ impl Forms {
     /// unknown here, whatever the server's own wire answers.
     #[must_use]
     pub fn control_token(mut self, token: impl Into<String>) -> Self {
-        self.settings.access.commands = Commands::With(token.into());
+        self.set().access.commands = Commands::With(token.into());
         self
     }
 
@@ -113,15 +122,23 @@ impl Forms {
     /// nobody reaches who may not.
     #[must_use]
     pub fn open_control(mut self) -> Self {
-        self.settings.access.commands = Commands::ToAll;
+        self.set().access.commands = Commands::ToAll;
         self
     }
 
     /// Takes forms that browsers send from pages of other sites, too.
     #[must_use]
-    pub const fn any_origin(mut self) -> Self {
-        self.settings.access.any_origin = true;
+    pub fn any_origin(mut self) -> Self {
+        self.set().access.any_origin = true;
         self
+    }
+
+    fn set(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
+    }
+
+    fn sites(&self) -> Sites {
+        Sites::of(self.settings.clone())
     }
 }
 
@@ -130,29 +147,24 @@ impl Door for Forms {
         "http"
     }
 
-    /// The methods of HTTP/1.
+    /// The verbs of HTTP/1, and the preface of HTTP/2.
     fn recognizes(&self, first: &[u8]) -> Recognized {
-        const METHODS: [&[u8]; 9] = [
-            b"GET ",
-            b"POST ",
-            b"PUT ",
-            b"HEAD ",
-            b"DELETE ",
-            b"OPTIONS ",
-            b"PATCH ",
-            b"CONNECT ",
-            b"TRACE ",
-        ];
-        if METHODS.iter().any(|method| first.starts_with(method)) {
-            Recognized::Yes
-        } else if METHODS.iter().any(|method| method.starts_with(first)) {
-            Recognized::Unclear
-        } else {
-            Recognized::No
-        }
+        recognizes(first)
+    }
+
+    fn alpn(&self) -> &'static [&'static [u8]] {
+        ALPN
+    }
+
+    fn join(&self, other: &dyn Door) -> Option<Arc<dyn Door>> {
+        self.sites().join(other)
+    }
+
+    fn part(&self) -> Option<Box<dyn Any>> {
+        self.sites().part()
     }
 
     fn serve(&self, stream: DoorStream, calls: DoorCalls) -> DoorFuture {
-        Box::pin(serve(stream, calls, Arc::new(self.settings.clone())))
+        self.sites().serve(stream, calls)
     }
 }

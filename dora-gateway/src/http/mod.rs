@@ -4,4 +4,4 @@ mod access;
 mod fields;
 pub mod forms;
 pub mod packet;
-mod serve;
+mod site;

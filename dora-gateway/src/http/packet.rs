@@ -5,6 +5,7 @@ use dora_core::call::batch::CallKey;
 use dora_core::call::body::{BatchCall, Body};
 use dora_core::call::dora_code;
 use dora_core::call::head::RequestHead;
+use dora_core::call::metadata::Metadata;
 use dora_core::call::mode::{Mode, PacketKind};
 use dora_core::call::name::MethodName;
 use dora_core::call::origin::{PacketOrigin, RequestOrigin};
@@ -196,7 +197,9 @@ impl Asked {
         let start = out.len();
         let put = result.and_then(|response| {
             self.part().begin(dora_code::OK, dora_code::OK_MESSAGE, out);
-            put_body(response.into_body().into_result()?, out)?;
+            let (metadata, reply) = response.into_parts();
+            put_body(reply.into_result()?, out)?;
+            put_metadata(&metadata, out);
             self.part().end(out);
             Ok(())
         });
@@ -287,8 +290,26 @@ impl Packet<'_> {
     fn put_error(self, status: &Status, out: &mut Vec<u8>) {
         self.begin(status.raw_code(), status.message(), out);
         out.extend_from_slice(b"[]");
+        if !status.details().is_empty() {
+            out.extend_from_slice(b",\"details\":");
+            put_str(&String::from_utf8_lossy(status.details()), out);
+        }
+        put_metadata(status.metadata(), out);
         self.end(out);
     }
+}
+
+/// What a handler said beside the result, under the name that Dora's own wire has for it.
+fn put_metadata(metadata: &Metadata, out: &mut Vec<u8>) {
+    if metadata.is_empty() {
+        return;
+    }
+    // An object has each key once: of equal ones the last stands.
+    let pairs: serde_json::Map<_, _> =
+        metadata.iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+    out.extend_from_slice(b",\"meta\":");
+    // Text into memory: it cannot fail.
+    serde_json::to_writer(out, &pairs).unwrap_or(());
 }
 
 fn put_key(key: &CallKey, out: &mut Vec<u8>) {

@@ -128,3 +128,25 @@ impl Door for Swoft {
         Box::pin(serve(stream, calls, self.dialect.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_recognized_and_white_space_before_it_says_nothing() {
+        for (first, expected) in [
+            (&b"{"[..], Recognized::Yes),
+            (b" \t\r\n{\"jsonrpc\"", Recognized::Yes),
+            (b" ", Recognized::Unclear),
+            (b"\r\n\r\n", Recognized::Unclear),
+            (b"[", Recognized::No),
+            (b" POST", Recognized::No),
+            (b"\0\0\0{", Recognized::No),
+        ] {
+            for door in [Swoft::v1(), Swoft::v2()] {
+                assert_eq!(door.recognizes(first), expected, "{}", first.escape_ascii());
+            }
+        }
+    }
+}

@@ -27,6 +27,11 @@ impl Frames {
         &mut self.came
     }
 
+    /// Bytes that wait.
+    pub(super) fn len(&self) -> usize {
+        self.came.len()
+    }
+
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.came.is_empty()

@@ -13,6 +13,7 @@ use dora_core::call::response::Response;
 use dora_core::pack::envelope::json_pairs;
 use dora_core::pack::limits::Limits;
 use dora_core::transport::server::door::calls::DoorCalls;
+use dora_core::transport::server::door::held::Held;
 use dora_core::transport::server::door::stream::DoorStream;
 use serde::de::IgnoredAny;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -56,10 +57,11 @@ const ROOM: usize = 8 << 10;
 pub(super) async fn serve(mut stream: DoorStream, calls: DoorCalls, dialect: Dialect) -> Closed {
     let mut frames = Frames::new(dialect.end.clone(), calls.max_packet());
     let mut draining = pin!(calls.draining());
+    let mut held = calls.hold(0);
     loop {
         let next = tokio::select! {
             biased;
-            next = next(&mut stream, &mut frames, &calls) => next,
+            next = next(&mut stream, (&mut frames, &mut held), &calls) => next,
             () = draining.as_mut() => Err(Closed::Drained),
         };
         let (answer, last) = match next {
@@ -83,12 +85,14 @@ pub(super) async fn serve(mut stream: DoorStream, calls: DoorCalls, dialect: Dia
 /// The next frame, or why there is none.
 async fn next(
     stream: &mut DoorStream,
-    frames: &mut Frames,
+    (frames, held): (&mut Frames, &mut Held),
     calls: &DoorCalls,
 ) -> Result<Result<Bytes, TooLong>, Closed> {
     let mut begun = None;
     loop {
-        match frames.next() {
+        let next = frames.next();
+        held.set(frames.len());
+        match next {
             Ok(None) => {}
             Ok(Some(frame)) => return Ok(Ok(frame)),
             Err(TooLong) => return Ok(Err(TooLong)),

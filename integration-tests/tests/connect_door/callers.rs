@@ -69,6 +69,67 @@ fn python_calls() {
     assert_eq!((&said[1][0], &said[1][1]["code"]), (&json!(400), &json!("invalid_argument")));
 }
 
+#[test]
+fn requests_of_python_call() {
+    let host = Host::start();
+    let script = "import json, sys, requests\n\
+        session = requests.Session()\n\
+        session.trust_env = False\n\
+        def call(body, headers={}):\n\
+        \x20   answer = session.post(sys.argv[1] + '/GetBook', json=body, headers=headers, timeout=60)\n\
+        \x20   return [answer.status_code, answer.json()]\n\
+        got = session.get(sys.argv[2], timeout=60)\n\
+        long = session.post(sys.argv[1] + '/GetBook', json={'id': 8}, timeout=60)\n\
+        answers = [call({'id': '7'}), call({'id': 9}), call({'id': 'x'}), [got.status_code, got.json()]]\n\
+        answers.append([long.headers['content-encoding'], len(long.json()['bookTitle'])])\n\
+        print(json.dumps(answers))";
+    let (service, book) = (host.url("/library.v1.Library"), host.url("/v1/books/7"));
+    let said = said(Command::new("python3").args(["-c", script, &service, &book]));
+    let said: Value = serde_json::from_str(&said).expect("JSON");
+    let book = json!([200, { "id": "7", "bookTitle": "Notes" }]);
+    assert_eq!((&said[0], &said[3]), (&book, &book));
+    assert_eq!(said[1], json!([404, { "code": "not_found", "message": "no book 9" }]));
+    assert_eq!((&said[2][0], &said[2][1]["code"]), (&json!(400), &json!("invalid_argument")));
+    assert_eq!(said[4], json!(["gzip", 10_000]));
+}
+
+#[test]
+fn php_calls() {
+    let host = Host::start();
+    let script = r#"
+        function streamed($url, $message) {
+            $http = ['method' => 'POST', 'timeout' => 60, 'ignore_errors' => true,
+                'header' => 'Content-Type: application/json', 'content' => json_encode($message)];
+            $body = file_get_contents($url, false, stream_context_create(['http' => $http]));
+            return [(int) explode(' ', $http_response_header[0])[1], json_decode($body, true)];
+        }
+        function curled($curl, $url, $message) {
+            curl_setopt_array($curl, [CURLOPT_URL => $url, CURLOPT_RETURNTRANSFER => true,
+                CURLOPT_TIMEOUT => 60, CURLOPT_PROXY => '', CURLOPT_ENCODING => '',
+                CURLOPT_HTTPHEADER => ['Content-Type: application/json'],
+                CURLOPT_POSTFIELDS => json_encode($message)]);
+            $body = curl_exec($curl);
+            return [curl_getinfo($curl, CURLINFO_RESPONSE_CODE), json_decode($body, true)];
+        }
+        $curl = curl_init();
+        $answers = [];
+        foreach ([7, 9] as $id) {
+            $answers[] = streamed($argv[1], ['id' => $id]);
+            $answers[] = curled($curl, $argv[1], ['id' => $id]);
+        }
+        // The same connection again, and an answer that is compressed.
+        $long = curled($curl, $argv[1], ['id' => 8]);
+        $answers[] = [$long[0], strlen($long[1]['bookTitle']), curl_getinfo($curl, CURLINFO_NUM_CONNECTS)];
+        echo json_encode($answers);
+    "#;
+    let url = host.url("/library.v1.Library/GetBook");
+    let said = said(Command::new("php").args(["-r", script, "--", &url]));
+    let book = json!([200, { "id": "7", "bookTitle": "Notes" }]);
+    let none = json!([404, { "code": "not_found", "message": "no book 9" }]);
+    let expected = json!([book, book, none, none, [200, 10_000, 0]]);
+    assert_eq!(serde_json::from_str::<Value>(&said).expect("JSON"), expected);
+}
+
 /// Connect's own client for Node, with what it depends on, as its lock file says.
 fn connect_client() -> PathBuf {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("connect");

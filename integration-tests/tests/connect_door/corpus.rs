@@ -113,6 +113,19 @@ fn what_is_too_large_is_refused() {
 }
 
 #[test]
+fn values_are_counted_before_they_are_made() {
+    let limits = dora::Limits::default().with_nodes(1000);
+    let host = Host::with(|server| server.limits(limits), Connect::new());
+    let books = |count: usize| format!(r#"{{"books":[{}]}}"#, vec!["{}"; count].join(","));
+    let answer = send(&host, "POST", &path("Echo"), JSON, books(900).as_bytes());
+    assert_eq!(answer.status, 200);
+    let answer = send(&host, "POST", &path("Echo"), JSON, books(1000).as_bytes());
+    assert!(failed(&answer, 400, "invalid_argument").contains("Limits::nodes"));
+    let answer = send(&host, "PUT", "/v1/books", JSON, books(1000).as_bytes());
+    assert!(failed(&answer, 400, "invalid_argument").contains("Limits::nodes"));
+}
+
+#[test]
 fn who_is_slow_is_not_waited_for() {
     let patience = Duration::from_millis(200);
     let host = Host::with(|server| server.frame_timeout(patience).idle_timeout(patience), Connect::new());
@@ -172,4 +185,23 @@ fn a_request_that_ends_early_is_nobodys() {
         failed(&answer, 400, "invalid_argument");
     }
     assert!(host.shelves.noted.lock().expect("no panic").is_empty());
+}
+
+#[test]
+fn requests_that_are_not_whole_count_among_what_waits() {
+    let host = Host::with(|server| server.max_packet(8 << 20).max_buffered(1 << 20), Connect::new());
+    let begin = |length: usize, now: usize| {
+        let mut peer = Peer::connect(host.address);
+        let head =
+            format!("POST {} HTTP/1.1\r\nHost: here\r\n{JSON}Content-Length: {length}\r\n\r\n", path("Note"));
+        peer.send(&[head.as_bytes(), &vec![b' '; now]].concat());
+        peer
+    };
+    // Each alone is within all limits.
+    let mut greedy = begin(2 << 20, 900 << 10);
+    let mut modest = begin((400 << 10) + 2, 400 << 10);
+    greedy.expect_close();
+    modest.send(b"{}");
+    assert_eq!(modest.answer().status, 202);
+    assert_eq!(call(&host, "Echo", &json!({})).status, 200, "it serves on");
 }

@@ -132,8 +132,11 @@ fn nesting_ends_somewhere() {
         failed(&answer, 400, "invalid_argument");
     }
     // What nobody knows is passed without a level of the stack.
-    let passed = format!(r#"{{"nobody knows": {}}}"#, deep(100_000, "[", "", "]"));
+    let passed = format!(r#"{{"nobody knows": {}}}"#, deep(500, "[", "", "]"));
     assert_eq!(send(&host, "POST", &path("Echo"), JSON, passed.as_bytes()).status, 200);
+    let passed = format!(r#"{{"nobody knows": {}}}"#, deep(100_000, "[", "", "]"));
+    let answer = send(&host, "POST", &path("Echo"), JSON, passed.as_bytes());
+    assert!(failed(&answer, 400, "invalid_argument").contains("Limits::depth"));
     let protobuf = (0..1000).fold(Vec::new(), |inner: Vec<u8>, _| {
         let mut outer = vec![0xaa, 0x01];
         prost::encoding::encode_varint(inner.len() as u64, &mut outer);

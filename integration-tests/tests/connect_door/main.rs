@@ -13,6 +13,7 @@ mod json;
 mod metadata;
 mod origins;
 mod ruled;
+mod shelves;
 mod unary;
 
 pub(crate) mod library {

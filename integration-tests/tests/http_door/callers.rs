@@ -58,6 +58,22 @@ fn python_calls() {
 }
 
 #[test]
+fn requests_of_python_call() {
+    let server = LegacyServer::start();
+    let script = "import sys, requests\n\
+        session = requests.Session()\n\
+        session.trust_env = False\n\
+        fields = {'guid': '1', 'params': sys.argv[2]}\n\
+        form = session.post(sys.argv[1], data=fields, timeout=30)\n\
+        parts = session.post(sys.argv[1], files={k: (None, v) for k, v in fields.items()}, timeout=30)\n\
+        assert form.headers['content-type'] == 'application/json; charset=utf-8', form.headers\n\
+        assert form.json() == parts.json(), [form.json(), parts.json()]\n\
+        sys.stdout.write(form.text)";
+    let url = format!("http://{}/api/multisync", server.http);
+    check(&said(Command::new("python3").args(["-c", script, &url, &params().to_string()])));
+}
+
+#[test]
 fn php_calls() {
     let server = LegacyServer::start();
     let script = "$form = ['method' => 'POST', 'timeout' => 30, 'ignore_errors' => true,\n\

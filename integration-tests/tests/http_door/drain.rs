@@ -38,6 +38,29 @@ fn calls_that_run_are_answered_and_then_it_is_closed() {
 }
 
 #[test]
+fn who_has_asked_again_behind_a_call_that_runs_hears_that_this_was_not_taken() {
+    let mut server = LegacyServer::start();
+    let asks = |us: u64| {
+        let call = json!({ "name": "/t/sleep", "param": { "us": us } });
+        post("/api/multisync", &json!({ "guid": us, "api": { "a": call } }), "")
+    };
+    let mut kept = Peer::connect(server.http);
+    kept.send(&asks(1));
+    assert!(!kept.answer().headers.contains_key("connection"), "it stays open");
+    let mut peer = Peer::connect(server.http);
+    peer.send(&[asks(400_000), asks(2)].concat());
+    thread::sleep(Duration::from_millis(100));
+    server.process.terminate().expect("it runs");
+    let answer = peer.answer();
+    assert_eq!(answer.json()["data"]["a"]["data"]["slept"], 400_000);
+    // RFC 9112, 9.6: what was sent behind it is to be sent anew, elsewhere.
+    assert_eq!(answer.headers.get("connection").map(String::as_str), Some("close"));
+    peer.expect_close();
+    kept.expect_close();
+    assert!(server.process.wait(PATIENCE).expect("it ends").success());
+}
+
+#[test]
 fn a_call_that_nobody_waits_for_runs_to_its_end() {
     let mut server = LegacyServer::start();
     let mut peer = Peer::connect(server.http);

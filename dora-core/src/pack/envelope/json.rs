@@ -86,7 +86,7 @@ impl ArrayFormat for Json {
 
 /// Holds nesting and number of values to the limits, before anything is kept.
 /// What is no JSON is left to the parser.
-fn check(json: &[u8], limits: &Limits) -> Result<(), String> {
+pub(super) fn check(json: &[u8], limits: &Limits) -> Result<(), String> {
     let (mut depth, mut nodes) = (0usize, 1usize);
     let (mut quoted, mut escaped, mut opened) = (false, false, false);
     for byte in json {

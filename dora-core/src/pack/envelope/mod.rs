@@ -175,6 +175,15 @@ pub fn json_pairs(value: &Bytes, limits: &Limits) -> Result<Option<Vec<(CallKey,
     <Json as ArrayFormat>::pairs(value, limits)
 }
 
+/// Holds JSON of another shape than packets have to the limits of depth and number, before
+/// a parser makes anything of it. What is no JSON is left to that parser.
+///
+/// # Errors
+/// It is over one of them: in words.
+pub fn check_json(json: &[u8], limits: &Limits) -> Result<(), String> {
+    json::check(json, limits)
+}
+
 /// The answer to a packet that does not decode: the code and text of the
 /// original, and the reason behind it.
 fn undecodable(reason: impl Display) -> Refused {

@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1, or HTTP/2 whose preface it begins with.
+//! One connection: HTTP/1, or HTTP/2 whose preface it begins with.
 
 use std::convert::Infallible;
 use std::io;
@@ -6,17 +6,22 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use dora_core::call::observe::Closed;
 use dora_core::call::status::BoxError;
 use dora_core::transport::server::door::calls::DoorCalls;
 use dora_core::transport::server::door::stream::DoorStream;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::answer::{Desk, answer};
+use super::site::{Opened, Sites};
 
 /// Bytes that the head of a request may have.
 const MAX_HEAD: usize = 64 << 10;
@@ -26,14 +31,18 @@ const MAX_STREAMS: u32 = 200;
 const LEAVE: Duration = Duration::from_secs(5);
 
 /// Serves one connection to its end.
-pub(super) async fn serve(stream: DoorStream, calls: DoorCalls, desk: Arc<Desk>) -> Closed {
+pub(super) async fn serve(stream: DoorStream, calls: DoorCalls, sites: Sites) -> Closed {
     let (draining, patience) = (calls.draining(), calls.frame_timeout().min(calls.idle_timeout()));
     let (activity, idle) = (Arc::new(Activity::new()), calls.idle_timeout());
+    let desk = match Desk::new(calls, &sites) {
+        Ok(desk) => Arc::new(desk),
+        Err(error) => return Closed::Lost(error.to_string()),
+    };
     let running = Arc::clone(&activity);
     let service = service_fn(move |request| {
-        let (calls, desk, running) = (calls.clone(), Arc::clone(&desk), Activity::begin(&running));
+        let (desk, running) = (Arc::clone(&desk), Activity::begin(&running));
         async move {
-            let response = answer(request, &calls, &desk).await;
+            let response = desk.answer(request).await;
             drop(running);
             Ok::<_, Infallible>(response)
         }
@@ -59,6 +68,48 @@ pub(super) async fn serve(stream: DoorStream, calls: DoorCalls, desk: Arc<Desk>)
         }
     };
     ended.map_or_else(|error| why(&error), |()| Closed::ByPeer)
+}
+
+/// Where the requests of a connection are answered.
+struct Desk {
+    calls: DoorCalls,
+    /// Each with what its calls say that they came through.
+    sites: Vec<(Opened, DoorCalls)>,
+}
+
+impl Desk {
+    fn new(calls: DoorCalls, sites: &Sites) -> Result<Self, BoxError> {
+        let named = |opened: Opened| {
+            let calls = calls.through(opened.site.name());
+            (opened, calls)
+        };
+        let sites = sites.open(calls.services())?.into_iter().map(named).collect();
+        Ok(Self { calls, sites })
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        self.calls.count(1, 0);
+        let version = request.version();
+        let path = request.uri().path();
+        let site = self.sites.iter().find(|(opened, _)| opened.site.has(path)).or(self.sites.last());
+        let mut response = match site {
+            Some((opened, calls)) => opened.answers.answer(request, calls).await,
+            None => nobody(),
+        };
+        // So that whoever has sent another request behind it knows that it was not taken
+        // (RFC 9112, 9.6). HTTP/2 says it in a frame of its own.
+        if self.calls.is_draining() && version < Version::HTTP_2 {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        self.calls.count(0, 1);
+        response
+    }
+}
+
+fn nobody() -> Response<Full<Bytes>> {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
 }
 
 /// Why a connection ended that failed.

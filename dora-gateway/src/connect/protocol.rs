@@ -1,58 +1,26 @@
-//! Headers as metadata, and metadata as headers.
+//! Headers as metadata, metadata as headers, and what callers say in those of the
+//! protocol's own.
 
-use std::time::Duration;
-
-use dora_core::call::deadline::Deadline;
 use dora_core::call::metadata::Metadata;
 use dora_core::call::status::Status;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// Headers that are HTTP's own, or this protocol's, and say nothing to a handler.
-const OF_HTTP: [&str; 19] = [
-    "accept",
-    "accept-encoding",
-    "accept-post",
-    "allow",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "date",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "prefer",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+use crate::web::head::{beside, is_of_http};
 
-fn is_of_http(name: &str) -> bool {
-    OF_HTTP.binary_search(&name).is_ok() || name.starts_with("connect-") || name.starts_with("sec-")
-}
-
-/// What a caller said beside the call: `authorization`, `traceparent`, cookies, and
-/// whatever else is not HTTP's own.
+/// What a caller said beside the call.
 ///
 /// # Errors
 /// `Code::InvalidArgument`: a header is not UTF-8, or there are more than a call of
 /// Dora's may carry.
 pub(super) fn from_headers(headers: &HeaderMap) -> Result<Metadata, Status> {
     let mut metadata = Metadata::new();
-    for (name, value) in headers {
-        if is_of_http(name.as_str()) {
-            continue;
-        }
+    for (name, value) in beside(headers) {
         if metadata.len() == Metadata::MAX_PAIRS {
             let most = Metadata::MAX_PAIRS;
             return Err(Status::invalid_argument(format!("more than {most} headers that are metadata")));
         }
-        let value = str::from_utf8(value.as_bytes())
-            .map_err(|_| Status::invalid_argument(format!("the header {name} is not UTF-8")))?;
-        metadata.append(name.as_str(), value);
+        let not_utf8 = || Status::invalid_argument(format!("the header {name} is not UTF-8"));
+        metadata.append(name.as_str(), value.ok_or_else(not_utf8)?);
     }
     Ok(metadata)
 }
@@ -88,21 +56,6 @@ pub(super) fn to_headers_of_error(metadata: &Metadata, headers: &mut HeaderMap) 
     }
 }
 
-/// `Connect-Timeout-Ms`: how long the caller waits.
-///
-/// # Errors
-/// `Code::InvalidArgument`: it is not a number of at most ten digits.
-pub(super) fn deadline(headers: &HeaderMap) -> Result<Option<Deadline>, Status> {
-    let Some(said) = headers.get("connect-timeout-ms") else { return Ok(None) };
-    let said = said.as_bytes();
-    let is_number = (1..=10).contains(&said.len()) && said.iter().all(u8::is_ascii_digit);
-    let ms = str::from_utf8(said).ok().filter(|_| is_number).and_then(|said| said.parse().ok());
-    match ms {
-        Some(ms) => Ok(Some(Deadline::after(Duration::from_millis(ms)))),
-        None => Err(Status::invalid_argument("Connect-Timeout-Ms is a number of at most 10 digits")),
-    }
-}
-
 /// Whether the caller speaks Connect: `Connect-Protocol-Version`.
 ///
 /// # Errors
@@ -127,11 +80,6 @@ pub(super) fn prefers_async(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_list_can_be_searched() {
-        assert!(OF_HTTP.is_sorted());
-    }
 
     #[test]
     fn headers_of_http_are_no_metadata() {
@@ -170,21 +118,5 @@ mod tests {
         }
         to_headers_of_error(&Metadata::from_iter([("a b", "x"), ("c", "d")]), &mut headers);
         assert_eq!(headers.len(), 1);
-    }
-
-    #[test]
-    fn timeouts_have_ten_digits() {
-        let of = |said: &'static str| {
-            deadline(
-                &[(HeaderName::from_static("connect-timeout-ms"), HeaderValue::from_static(said))]
-                    .into_iter()
-                    .collect(),
-            )
-        };
-        assert!(of("9999999999").expect("ten digits").is_some());
-        for bad in ["", "-1", "1.5", "+1", "12345678901", "5s"] {
-            assert!(of(bad).is_err(), "{bad}");
-        }
-        assert!(deadline(&HeaderMap::new()).expect("nothing said").is_none());
     }
 }
