@@ -28,7 +28,7 @@ const ARROWS: &Arrows = &[
     ("carry", &["pack", "call", "guid", "generation"]),
     ("transport", &["wire", "carry", "pack", "call", "guid", "generation", "sync"]),
     ("middleware", &["call", "pack", "discovery", "guid", "sync"]),
-    ("stub", &["call", "pack", "middleware", "guid"]),
+    ("stub", &["call", "pack", "middleware", "transport", "guid"]),
     ("client", EVERYTHING),
     ("server", EVERYTHING),
     ("codegen", EVERYTHING),

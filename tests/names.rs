@@ -26,7 +26,7 @@ struct Program<S: Caller> {
     client: DynamicClient<S>,
     channel: (Channel, ChannelState, Endpoint, Address),
     calls: (Call<S, Value, Value>, Call<S, Value, (), NoResult>, Call<S, (), Value, Deferred>),
-    running: (CallFuture<S, Value, Wait>, BatchFuture<S, (Result<Value, Status>,)>),
+    running: (CallFuture<S, Value, Value, Wait>, BatchFuture<S, (Result<Value, Status>,)>),
     later: (Pending<Value>, DeferredResponse, BoxFuture<Response>),
     batches: (Batch<S>, Batch<S, Vec<Result<Value, Status>>>, Multi<S>, MultiResults),
     parts: (Box<RequestHead>, Body, Packed, BatchCall, BatchEntry, BatchPart, CallKey, MethodName),

@@ -311,11 +311,27 @@ impl<T> fmt::Debug for Request<T> {
 pub trait IntoRequest<T> {
     /// The request.
     fn into_request(self) -> Request<T>;
+
+    /// The message, and what is said beside it, if anything is: a message alone needs
+    /// no head before it is known who asks for one.
+    #[doc(hidden)]
+    fn into_message(self) -> (Option<Box<RequestHead>>, T)
+    where
+        Self: Sized,
+    {
+        let (head, message) = self.into_request().into_parts();
+        (Some(head), message)
+    }
 }
 
 impl<T> IntoRequest<T> for T {
     fn into_request(self) -> Request<T> {
         Request::new(self)
+    }
+
+    #[inline]
+    fn into_message(self) -> (Option<Box<RequestHead>>, T) {
+        (None, self)
     }
 }
 

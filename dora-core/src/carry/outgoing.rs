@@ -19,7 +19,7 @@ use crate::call::status::Status;
 use crate::generation::Generation;
 use crate::guid::Guid;
 use crate::pack::compress;
-use crate::pack::envelope::{Format, encode_request, encode_single};
+use crate::pack::envelope::{Format, Parameter, encode_request, encode_single};
 use crate::pack::packet::{Call, Calls, RequestPacket, SingleRequest};
 
 /// A request that is about to be sent.
@@ -115,9 +115,9 @@ impl Outgoing {
         let (kind, timeout, Said { guid, can }) = (*kind, *timeout, said);
         match content {
             Content::Single(head, param) if format.packer == Packer::Protobuf => {
-                let (name, metadata) = (head.method(), head.metadata());
+                let (name, metadata) = (head.method().as_bytes(), head.metadata());
                 let request = SingleRequest { kind, name, param, timeout, metadata, can };
-                packed(gzip, out, |out| encode_single(&request, out))
+                write_single(&request, gzip, out)
             }
             Content::Single(head, param) => {
                 let name = match head.descriptor() {
@@ -184,6 +184,20 @@ pub(crate) fn write(
     packed(gzip, out, |out| encode_request(format, packet, out))
 }
 
+/// As [`write`], of a packet of one call in protobuf packing.
+///
+/// # Errors
+/// As there.
+#[inline]
+pub(crate) fn write_single<P: Parameter>(
+    request: &SingleRequest<'_, P>,
+    gzip: Option<usize>,
+    out: &mut Vec<u8>,
+) -> Result<(), Status> {
+    packed(gzip, out, |out| encode_single(request, out))
+}
+
+#[inline]
 fn packed(
     gzip: Option<usize>,
     out: &mut Vec<u8>,

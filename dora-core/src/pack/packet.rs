@@ -70,10 +70,10 @@ pub(crate) struct PlainRequest {
 
 /// A request packet of one call, in parts that stand wherever they are.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SingleRequest<'a> {
+pub(crate) struct SingleRequest<'a, P> {
     pub(crate) kind: PacketKind,
-    pub(crate) name: &'a MethodName,
-    pub(crate) param: &'a Body,
+    pub(crate) name: &'a [u8],
+    pub(crate) param: &'a P,
     pub(crate) timeout: Option<Duration>,
     pub(crate) metadata: &'a Metadata,
     pub(crate) can: Option<Capabilities>,

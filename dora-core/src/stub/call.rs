@@ -5,14 +5,11 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pin_project_lite::pin_project;
 use tokio::task::JoinHandle;
-use tower::Service;
 
-use crate::call::body::Body;
 use crate::call::deadline::Deadline;
 use crate::call::method::Method;
 use crate::call::name::MethodName;
@@ -26,6 +23,8 @@ use super::awaited::{Awaited, Deferred, NoResult, Wait, result};
 use super::batch::Batch;
 use super::called::Called;
 use super::caller::Caller;
+use super::draft::Draft;
+use super::future::CallFuture;
 
 /// A call that is being put together; awaiting it makes it.
 ///
@@ -54,24 +53,22 @@ use super::caller::Caller;
 #[must_use = "a call is made when it is awaited"]
 pub struct Call<S, Req, Resp, M = Wait> {
     service: S,
-    timeout: Option<Duration>,
-    request: Request,
-    types: PhantomData<fn(Req) -> (Resp, M)>,
+    draft: Draft<Req>,
+    types: PhantomData<fn() -> (Resp, M)>,
 }
 
 impl<S, Req: PackMessage, Resp, M> Call<S, Req, Resp, M> {
     /// A call of a method of a `.proto`.
+    #[inline]
     pub fn new(service: S, method: &'static Method, request: impl IntoRequest<Req>) -> Self {
-        let mut request = request.into_request().map(Body::message);
-        request.head_mut().call(method);
-        Self { service, timeout: method.timeout(), request, types: PhantomData }
+        let (head, message) = request.into_message();
+        Self { service, draft: Draft::new(method, head, message), types: PhantomData }
     }
 
     /// A call of whatever is behind `name`.
     pub fn named(service: S, name: impl Into<MethodName>, request: impl IntoRequest<Req>) -> Self {
-        let mut request = request.into_request().map(Body::message);
-        request.head_mut().set_method(name);
-        Self { service, timeout: None, request, types: PhantomData }
+        let (head, message) = request.into_message();
+        Self { service, draft: Draft::named(name.into(), head, message), types: PhantomData }
     }
 }
 
@@ -79,27 +76,27 @@ impl<S, Req, Resp, M> Call<S, Req, Resp, M> {
     /// How long the caller waits, in place of the method's own timeout and the
     /// channel's. Counted from when the call is awaited.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.draft.set_timeout(timeout);
         self
     }
 
     /// The moment at which the caller gives up: for a call on behalf of another
     /// one, that one's [`Request::deadline`].
     pub fn deadline(mut self, deadline: Deadline) -> Self {
-        self.request.head_mut().set_deadline(Some(deadline));
+        self.draft.set_deadline(deadline);
         self
     }
 
     /// Adds a metadata pair.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.request.metadata_mut().append(key, value);
+        self.draft.head_mut().metadata_mut().append(key, value);
         self
     }
 
     /// Says whether calling twice is the same as calling once, in place of what
     /// the method's options say.
     pub fn idempotent(mut self, idempotent: bool) -> Self {
-        self.request.head_mut().set_idempotent(idempotent);
+        self.draft.head_mut().set_idempotent(idempotent);
         self
     }
 
@@ -120,24 +117,15 @@ impl<S, Req, Resp, M> Call<S, Req, Resp, M> {
     }
 
     fn awaiting<N>(self) -> Call<S, Req, Resp, N> {
-        let Self { service, timeout, request, types: _ } = self;
-        Call { service, timeout, request, types: PhantomData }
+        let Self { service, draft, types: _ } = self;
+        Call { service, draft, types: PhantomData }
     }
 }
 
 impl<S, Req: Message, Resp, M: Awaited<Resp>> Call<S, Req, Resp, M> {
     /// The service and the request for it.
     pub(super) fn into_request(self) -> (S, Request) {
-        let Self { service, timeout, mut request, .. } = self;
-        let head = request.head_mut();
-        head.set_mode(M::MODE);
-        // Whichever is earlier: a deadline that is passed on does not stretch the
-        // method's own timeout.
-        if let Some(timeout) = timeout {
-            let deadline = Deadline::after(timeout);
-            head.set_deadline(Some(head.deadline().map_or(deadline, |passed| passed.min(deadline))));
-        }
-        (service, request)
+        (self.service, self.draft.into_request(M::MODE))
     }
 }
 
@@ -170,7 +158,7 @@ impl<S: Caller, Req: Message, Resp: Message> Call<S, Req, Resp, Wait> {
     /// # Errors
     /// As awaiting the call itself.
     pub async fn response(self) -> Result<Response<Resp>, Status> {
-        let method = self.request.method().clone();
+        let method = self.draft.name();
         let (service, request) = self.into_request();
         result(Called::new(service, request).await?, &method)
     }
@@ -195,38 +183,17 @@ where
 
 impl<S: Caller, Req: Message, Resp: Message, M: Awaited<Resp>> IntoFuture for Call<S, Req, Resp, M> {
     type Output = Result<M::Output, Status>;
-    type IntoFuture = CallFuture<S, Resp, M>;
+    type IntoFuture = CallFuture<S, Req, Resp, M>;
 
+    #[inline]
     fn into_future(self) -> Self::IntoFuture {
-        let method = self.request.method().clone();
-        let (service, request) = self.into_request();
-        CallFuture { response: Called::new(service, request), method, result: PhantomData }
+        CallFuture::new(self.service, self.draft)
     }
 }
 
 impl<S, Req, Resp, M> fmt::Debug for Call<S, Req, Resp, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Call({})", self.request.method())
-    }
-}
-
-pin_project! {
-    /// The future of a [`Call`].
-    pub struct CallFuture<S: Service<Request>, Resp, M> {
-        #[pin]
-        response: Called<S>,
-        method: MethodName,
-        result: PhantomData<fn() -> (Resp, M)>,
-    }
-}
-
-impl<S: Caller, Resp, M: Awaited<Resp>> Future for CallFuture<S, Resp, M> {
-    type Output = Result<M::Output, Status>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let response = ready!(this.response.poll(cx));
-        Poll::Ready(response.and_then(|response| M::output(response, this.method)))
+        write!(f, "Call({})", self.draft.name())
     }
 }
 

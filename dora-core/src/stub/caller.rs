@@ -37,16 +37,17 @@ use crate::call::status::BoxError;
 /// }
 /// ```
 ///
-/// It is implemented for every [`tower::Service`] of requests that can be cloned.
+/// It is implemented for every [`tower::Service`] of requests that can be cloned and
+/// borrows nothing, as calls may be made in tasks of their own.
 #[diagnostic::on_unimplemented(
     message = "calls cannot be made through `{Self}`",
-    note = "a caller is a `tower::Service<dora::Request, Response = dora::Response>` that is `Clone`, with an \
-            error that turns into a boxed one: a `dora::Channel`, layers over one, or a generated server",
+    note = "a caller is a `tower::Service<dora::Request, Response = dora::Response>` that is `Clone` and `'static`, \
+            with an error that turns into a boxed one: a `dora::Channel`, layers over one, or a generated server",
     note = "an `Endpoint` gives a channel by `.connect().await?` or `.connect_lazy()?`",
     note = "layers that are not `Clone`, such as a `RateLimit`, become so within a `tower::buffer::BufferLayer`, \
             added before them"
 )]
-pub trait Caller: Service<Request, Response = Response, Error: Into<BoxError>> + Clone {}
+pub trait Caller: Service<Request, Response = Response, Error: Into<BoxError>> + Clone + 'static {}
 
 #[diagnostic::do_not_recommend]
-impl<S> Caller for S where S: Service<Request, Response = Response, Error: Into<BoxError>> + Clone {}
+impl<S> Caller for S where S: Service<Request, Response = Response, Error: Into<BoxError>> + Clone + 'static {}

@@ -13,7 +13,7 @@ use crate::call::batch::CallKey;
 use crate::call::body::Body;
 use crate::call::dora_code;
 use crate::call::mode::PacketKind;
-use crate::call::packed::PackError;
+use crate::call::packed::{PackError, PackMessage};
 use crate::call::packer::Packer;
 use crate::call::status::{Origin, Status};
 use crate::generation::Generation;
@@ -134,7 +134,10 @@ pub fn encode_request(
 /// # Errors
 /// As [`encode_request`].
 #[inline]
-pub(crate) fn encode_single(request: &SingleRequest<'_>, out: &mut Vec<u8>) -> Result<(), PackError> {
+pub(crate) fn encode_single<P: Parameter>(
+    request: &SingleRequest<'_, P>,
+    out: &mut Vec<u8>,
+) -> Result<(), PackError> {
     protobuf::encode_single(request, out)
 }
 
@@ -201,6 +204,39 @@ fn too_many_calls(limits: &Limits) -> Refused {
 /// The status of an answer that does not decode.
 fn unreadable(reason: impl Display) -> Status {
     Status::data_loss(format!("the answer does not decode: {reason}"))
+}
+
+/// What a call is made with: a message, or the body that was made of one.
+pub(crate) trait Parameter {
+    /// Appends it, packed.
+    fn put(&self, packer: Packer, out: &mut Vec<u8>) -> Result<(), PackError>;
+
+    /// The bytes that [`put`](Self::put) appends: exact for Protobuf, else an estimate.
+    fn len(&self, packer: Packer) -> usize;
+}
+
+impl<M: PackMessage> Parameter for M {
+    #[inline]
+    fn put(&self, packer: Packer, out: &mut Vec<u8>) -> Result<(), PackError> {
+        self.pack(packer, out)
+    }
+
+    #[inline]
+    fn len(&self, packer: Packer) -> usize {
+        self.packed_len(packer)
+    }
+}
+
+impl Parameter for Body {
+    #[inline]
+    fn put(&self, packer: Packer, out: &mut Vec<u8>) -> Result<(), PackError> {
+        pack_body(self, packer, out)
+    }
+
+    #[inline]
+    fn len(&self, packer: Packer) -> usize {
+        body_len(self, packer)
+    }
 }
 
 /// Appends the packed body to `out`.

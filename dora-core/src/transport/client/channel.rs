@@ -144,6 +144,15 @@ impl Channel {
         self.handle.link.connected().await
     }
 
+    pub(super) fn link(&self) -> &Link {
+        &self.handle.link
+    }
+
+    /// Whether one call is made at a time.
+    pub(super) fn takes_turns(&self) -> bool {
+        self.handle.turn.is_some()
+    }
+
     /// The server's address, as it was given.
     #[must_use]
     pub fn peer(&self) -> &str {

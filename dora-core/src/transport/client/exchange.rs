@@ -10,6 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::call::code::Code;
 use crate::call::dora_code;
 use crate::call::mode::{Mode, PacketKind};
+use crate::call::name::MethodName;
 use crate::call::response::{Deferred, Reply, Response};
 use crate::call::status::{Origin, Status};
 use crate::carry::answer::{self, Expected, acceptable, response, shape};
@@ -120,6 +121,28 @@ impl Drop for Exchange {
             let link = &self.handle.link;
             link.close(&self.ticket, self.progress == Progress::Sent && link.endpoint.is_serial());
         }
+    }
+}
+
+/// What the first answer to the calls of `ticket` holds.
+pub(super) fn open_first(
+    link: &Link,
+    ticket: &Ticket,
+    body: Bytes,
+    kind: PacketKind,
+) -> Result<ResponseData, Status> {
+    open(link, ticket, body, shape(kind), acceptable(kind.mode()))
+}
+
+/// How a call of `method` has failed: an answer that cannot be read does not say itself
+/// what it answers.
+pub(super) fn named(method: &MethodName, status: Status) -> Status {
+    match (status.code(), status.origin()) {
+        (Code::DataLoss, Origin::Connection) => {
+            let message = format!("{method}: {}", status.message());
+            status.with_message(message)
+        }
+        _ => status,
     }
 }
 

@@ -6,18 +6,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::call::BoxFuture;
-use crate::call::code::Code;
 use crate::call::kept::{self, Kept};
 use crate::call::mode::{Mode, PacketKind};
 use crate::call::name::MethodName;
 use crate::call::request::Request;
 use crate::call::response::Response;
-use crate::call::status::{Origin, Status};
+use crate::call::status::Status;
 use crate::call::trace::Making;
 use crate::call::tries::Try;
 
 use super::channel::Handle;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, named};
 use super::outgoing::outgoing;
 
 /// The future of one call through a [`Channel`](super::channel::Channel).
@@ -81,14 +80,7 @@ impl About {
     /// How the call ended after it was sent.
     fn ended(&self, result: Result<Response, Status>) -> Result<Response, Status> {
         result.map_err(|status| {
-            // An answer that cannot be read does not say itself what it answers.
-            let status = match (status.code(), status.origin()) {
-                (Code::DataLoss, Origin::Connection) => {
-                    let message = format!("{}: {}", self.method, status.message());
-                    status.with_message(message)
-                }
-                _ => status,
-            };
+            let status = named(&self.method, status);
             match &self.attempt {
                 Some(attempt) => attempt.failed(status),
                 None => status,

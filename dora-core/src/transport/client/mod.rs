@@ -25,6 +25,7 @@ mod race;
 mod readiness;
 mod speech;
 pub mod state;
+pub(crate) mod straight;
 mod submit;
 mod table;
 #[cfg(feature = "tls")]

@@ -1,6 +1,6 @@
 //! Requests into frames.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::task::Waker;
 
 use bytes::Bytes;
@@ -65,8 +65,7 @@ impl Outgoing {
         let mode = self.kind.mode();
         let deadline = self.deadline.unwrap_or_else(|| default_deadline(link, now));
         if deadline.has_passed(now) {
-            let status = Status::raw(dora_code::TIMEOUT, "the deadline passed before the call was sent");
-            return Err(link.unsent(status));
+            return Err(passed(link));
         }
         self.expires(deadline, now);
         let expected = Expected {
@@ -75,20 +74,7 @@ impl Outgoing {
             claims: self.timeout.map(|_| deadline.instant()),
             now,
         };
-        thread_local! {
-            static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-        }
-        // Taken, not borrowed: packing runs code of the message.
-        let mut frame = FRAME.take();
-        let sent = self.put(link, &expected, &mut frame, waker);
-        if sent.as_ref().is_err_and(|status| status.code() == Code::ResourceExhausted) {
-            link.observed.shed();
-        }
-        if frame.capacity() <= KEPT {
-            frame.clear();
-            FRAME.set(frame);
-        }
-        sent
+        tell_shed(link, with_frame(|frame| self.put(link, &expected, frame, waker)))
     }
 
     fn put(
@@ -154,13 +140,44 @@ impl Drop for Place<'_> {
 /// A larger buffer is not kept for the thread's next frame.
 const KEPT: usize = 64 << 10;
 
+/// Lends the buffer in which this thread packs one frame after the other; it holds bytes
+/// of no meaning.
+#[inline]
+pub(super) fn with_frame<T>(pack: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    thread_local! {
+        static FRAME: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    // Taken, not borrowed: packing runs code of the message.
+    let mut frame = FRAME.take();
+    let packed = pack(&mut frame);
+    if frame.capacity() <= KEPT {
+        FRAME.with(|kept| kept.set(frame));
+    }
+    packed
+}
+
+/// Tells the observer of a call that was refused because too many bytes wait.
+#[inline]
+pub(super) fn tell_shed<T>(link: &Link, sent: Result<T, Status>) -> Result<T, Status> {
+    if sent.as_ref().is_err_and(|status| status.code() == Code::ResourceExhausted) {
+        link.observed.shed();
+    }
+    sent
+}
+
+/// The status of a call that came too late to be sent.
+#[cold]
+pub(super) fn passed(link: &Link) -> Status {
+    link.unsent(Status::raw(dora_code::TIMEOUT, "the deadline passed before the call was sent"))
+}
+
 fn format_of(link: &Link, speech: Speech) -> Format {
     Format { packer: speech.packer, generation: link.endpoint.generation }
 }
 
 /// Appends a frame whose body is what `body` writes.
 #[inline]
-fn framed(
+pub(super) fn framed(
     link: &Link,
     guid: &Guid,
     out: &mut Vec<u8>,

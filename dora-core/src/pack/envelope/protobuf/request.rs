@@ -15,7 +15,7 @@ use crate::call::name::MethodName;
 use crate::call::packed::{PackError, Packed};
 use crate::call::packer::Packer;
 use crate::call::status::Status;
-use crate::pack::envelope::{body_len, pack_body, too_many_calls, undecodable};
+use crate::pack::envelope::{Parameter, body_len, pack_body, too_many_calls, undecodable};
 use crate::pack::limits::Limits;
 use crate::pack::packet::{Call, Calls, PlainRequest, Refused, RequestPacket, SingleRequest};
 
@@ -186,7 +186,8 @@ fn timeout(ms: u64) -> Option<Duration> {
 
 /// At least 1, for 0 would say that there is no deadline.
 fn timeout_ms(timeout: Duration) -> u64 {
-    u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1)
+    let whole = timeout.as_secs().saturating_mul(1000);
+    whole.saturating_add(timeout.subsec_millis().into()).max(1)
 }
 
 pub(in crate::pack::envelope) fn encode_request(
@@ -208,19 +209,19 @@ pub(in crate::pack::envelope) fn encode_request(
 
 /// As [`encode_request`], of a packet of one call.
 #[inline]
-pub(in crate::pack::envelope) fn encode_single(
-    request: &SingleRequest<'_>,
+pub(in crate::pack::envelope) fn encode_single<P: Parameter>(
+    request: &SingleRequest<'_, P>,
     out: &mut Vec<u8>,
 ) -> Result<(), PackError> {
     let SingleRequest { kind, name, param, timeout, metadata, can } = *request;
-    let (name, len) = (name.as_bytes(), body_len(param, Packer::Protobuf));
+    let len = param.len(Packer::Protobuf);
     let call = bytes_len(CALL_NAME, name.len()).saturating_add(bytes_len(CALL_PARAM, len));
     out.reserve(call.saturating_add(MARGIN));
     put_varint(REQUEST_KIND, number(kind), out);
     put_len(REQUEST_CALLS, call, out);
     put_bytes(CALL_NAME, name, out);
     put_len(CALL_PARAM, len, out);
-    pack_body(param, Packer::Protobuf, out)?;
+    param.put(Packer::Protobuf, out)?;
     put_rest(timeout, metadata, can, out);
     Ok(())
 }
