@@ -164,7 +164,7 @@ impl Table {
 
     /// What becomes of the request with this guid.
     pub(super) fn fate(&self, guid: &Guid) -> Fate {
-        let slot = index_of(guid).and_then(|index| self.slots.get(index));
+        let slot = self.slots.get(index_of(guid));
         match slot.filter(|slot| slot.guid == *guid && slot.progress.answers() > 0) {
             Some(slot) => Fate::Awaited { claims: slot.claims },
             None => Fate::GivenUp,
@@ -183,10 +183,7 @@ impl Table {
 
     /// Hands the answer to its call; the task to wake, if one waits.
     pub(super) fn deliver(&mut self, guid: &Guid, answer: Answer) -> Option<Waker> {
-        let Some(index) = index_of(guid) else {
-            self.unknown += 1;
-            return None;
-        };
+        let index = index_of(guid);
         let generation = match self.slots.get_mut(index) {
             Some(slot) if slot.guid == *guid && slot.progress != Progress::Free => {
                 if slot.progress.answers() > 0 {
@@ -247,8 +244,8 @@ impl Table {
         };
         let last = slot.progress == Progress::Ended && slot.answers[1].is_none();
         if last {
-            // Collected to the last: nothing is left in it.
-            let _ = self.give_back(ticket.index);
+            // Collected to the last: nothing is left in it, and its deadline is off.
+            self.vacate(ticket.index);
         }
         Poll::Ready((answer, last))
     }
@@ -290,7 +287,7 @@ impl Table {
     pub(super) fn fail(&mut self, status: &Status, unsent: &[Guid], wakers: &mut Vec<Waker>) {
         let never = status.clone().unsent();
         for guid in unsent {
-            let index = index_of(guid).unwrap_or(usize::MAX);
+            let index = index_of(guid);
             if self.slots.get(index).is_some_and(|slot| slot.guid == *guid) {
                 self.end(index as u32, Err(never.clone()), wakers);
             }
@@ -331,9 +328,17 @@ impl Table {
     fn give_back(&mut self, index: u32) -> Leftover {
         self.wheel.clear(index);
         let slot = &mut self.slots[index as usize];
+        let leftover = (slot.waker.take(), std::mem::take(&mut slot.answers));
+        self.vacate(index);
+        leftover
+    }
+
+    /// Lets others have a place that holds nothing.
+    fn vacate(&mut self, index: u32) {
+        let slot = &mut self.slots[index as usize];
+        debug_assert!(slot.waker.is_none());
         slot.generation = slot.generation.wrapping_add(1);
         slot.progress = Progress::Free;
-        let leftover = (slot.waker.take(), std::mem::take(&mut slot.answers));
         match &mut self.shrinking {
             Some(shrinking) if index as usize >= shrinking.len => {
                 shrinking.beyond -= 1;
@@ -345,7 +350,6 @@ impl Table {
                 self.begin_shrinking();
             }
         }
-        leftover
     }
 
     /// Where most places are free, the upper half is not used any more, and given
@@ -421,18 +425,18 @@ fn compose(index: u32, generation: u32) -> Guid {
     Guid::from_u128(u128::from(fastrand::u64(..)) << 64 | place)
 }
 
-/// The place that a guid of this table names.
-fn index_of(guid: &Guid) -> Option<usize> {
-    let mut index = 0;
-    for &digit in guid.as_bytes().last_chunk::<8>()? {
-        let digit = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        index = index << 4 | usize::from(digit);
-    }
-    Some(index)
+/// The place that a guid names, if it is one of this table: whoever looks there compares
+/// the whole guid.
+#[inline]
+fn index_of(guid: &Guid) -> usize {
+    let Some(digits) = guid.as_bytes().last_chunk::<8>() else { return usize::MAX };
+    // All eight at once: of a letter the low half is the value less nine.
+    let digits = u64::from_be_bytes(*digits);
+    let letters = digits >> 6 & 0x0101_0101_0101_0101;
+    let halves = (digits & 0x0f0f_0f0f_0f0f_0f0f) + letters * 9;
+    let bytes = (halves | halves >> 4) & 0x00ff_00ff_00ff_00ff;
+    let pairs = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
+    (pairs | pairs >> 16) as u32 as usize
 }
 
 /// Whether a guid names an earlier use of a place that is now in `generation`.
