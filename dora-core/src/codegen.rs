@@ -1,7 +1,6 @@
 //! All names that generated code uses. Not for anyone else.
 
 pub use bytes;
-pub use prost;
 pub use prost_types;
 pub use serde;
 pub use tower;
@@ -22,3 +21,20 @@ pub use crate::stub::layered::{Layered, Methods};
 pub use crate::stub::mock::{Expectations, IntoAnswer, Mock};
 pub use crate::stub::serve::{dispatch, unary, unimplemented, unknown_method};
 pub use crate::transport::client::channel::Channel;
+
+/// prost, as generated messages call it: with Dora's way of reading and writing strings.
+pub mod prost {
+    pub use ::prost::*;
+
+    /// How fields are read and written.
+    pub mod encoding {
+        pub use ::prost::encoding::*;
+
+        /// Fields that are strings.
+        pub mod string {
+            pub use ::prost::encoding::string::{encode_repeated, encoded_len, encoded_len_repeated};
+
+            pub use crate::pack::text::{encode, merge, merge_repeated};
+        }
+    }
+}

@@ -12,5 +12,6 @@ pub mod mapped;
 pub mod message;
 pub mod packet;
 pub mod php;
+pub(crate) mod text;
 mod unreadable;
 pub mod value;

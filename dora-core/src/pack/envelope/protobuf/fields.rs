@@ -146,13 +146,17 @@ pub(super) fn split_length(mut bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     bytes.split_at_checked(usize::try_from(len).ok()?)
 }
 
-/// A number off the front. Nearly all have one byte.
+/// A number off the front. Nearly all have one byte or two.
 #[inline]
 pub(super) fn take_number(bytes: &mut &[u8]) -> Option<u64> {
     match *bytes {
         [byte @ ..0x80, rest @ ..] => {
             *bytes = rest;
             Some(u64::from(*byte))
+        }
+        [low, high @ ..0x80, rest @ ..] => {
+            *bytes = rest;
+            Some(u64::from(*low & 0x7f) | u64::from(*high) << 7)
         }
         _ => encoding::decode_varint(bytes).ok(),
     }
@@ -170,11 +174,12 @@ fn key(tag: u32, wire_type: WireType) -> u64 {
     u64::from(tag << 3 | wire_type as u32)
 }
 
-/// Nearly all keys, lengths and codes have one byte.
+/// Nearly all keys, lengths, codes and timeouts have one byte or two.
 #[inline]
 fn put_number(value: u64, out: &mut Vec<u8>) {
-    match u8::try_from(value) {
-        Ok(byte @ ..0x80) => out.push(byte),
+    match value {
+        ..0x80 => out.push(value as u8),
+        0x80..0x4000 => out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]),
         _ => encode_varint(value, out),
     }
 }
