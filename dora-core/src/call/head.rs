@@ -15,7 +15,7 @@ use super::origin::{Peer, RequestOrigin};
 use super::tries::Tries;
 
 /// All of a request but its body: what a layer decides by.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct RequestHead {
     method: MethodName,
     called_as: Option<MethodName>,
@@ -213,6 +213,25 @@ impl RequestHead {
         }
     }
 
+    /// A copy that is sent in place of this, by who answers for all copies that it makes: it
+    /// is no other try, as a clone is.
+    pub(crate) fn in_place(&self) -> Self {
+        Self {
+            method: self.method.clone(),
+            called_as: self.called_as.clone(),
+            descriptor: self.descriptor,
+            route: self.route,
+            metadata: self.metadata.clone(),
+            deadline: self.deadline,
+            mode: self.mode,
+            idempotent: self.idempotent,
+            origin: self.origin.clone(),
+            batch: self.batch.clone(),
+            extensions: self.extensions.clone(),
+            tries: self.tries.carried_on(),
+        }
+    }
+
     /// The other tries of the call: the clones of this.
     pub(crate) const fn tries(&self) -> &Tries {
         &self.tries
@@ -227,6 +246,14 @@ impl RequestHead {
     /// Values of layers in this process, to change.
     pub const fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.extensions
+    }
+}
+
+/// Each clone is another try of the call.
+impl Clone for RequestHead {
+    fn clone(&self) -> Self {
+        let tries = self.tries.clone();
+        Self { tries, ..self.in_place() }
     }
 }
 

@@ -98,6 +98,16 @@ impl<T> Request<T> {
         (self.head, self.body)
     }
 
+    /// A copy that is sent in place of this, by who answers for all copies that it makes.
+    /// What became of them is known by how they end; clones, each of which is another try,
+    /// tell each other.
+    pub(crate) fn in_place(&self) -> Self
+    where
+        T: Clone,
+    {
+        Self { head: Box::new(self.head.in_place()), body: self.body.clone() }
+    }
+
     /// All of it but the body.
     pub fn head(&self) -> &RequestHead {
         &self.head

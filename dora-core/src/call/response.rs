@@ -77,6 +77,17 @@ impl Reply {
         Self::Result(Body::message(message))
     }
 
+    /// Puts another future in the place of a result that comes later, around it.
+    pub(crate) fn wrap_later<F>(&mut self, wrap: impl FnOnce(Deferred) -> F)
+    where
+        F: Future<Output = Result<Response, Status>> + Send + 'static,
+    {
+        *self = match std::mem::replace(self, Self::Accepted) {
+            Self::Deferred(later) => Self::Deferred(Deferred::new(wrap(later))),
+            other => other,
+        };
+    }
+
     /// The result.
     ///
     /// # Errors

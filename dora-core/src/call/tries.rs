@@ -37,6 +37,15 @@ impl Tries {
         }
     }
 
+    /// Those of a copy that is sent in place of the request: it shares what the request
+    /// shares with others already, and nothing with the request.
+    pub(crate) fn carried_on(&self) -> Self {
+        match self.0.get() {
+            Some(sent) => Self(OnceLock::from(Arc::clone(sent))),
+            None => Self::default(),
+        }
+    }
+
     /// Those of a call that was taken out of a batch are the batch's.
     pub(crate) fn inherit(&mut self, batch: &Self) {
         if batch.0.get().is_some() {
@@ -87,6 +96,18 @@ mod tests {
         assert!(request.head().tries().begin().is_none());
         let clone = request.clone();
         assert!(request.head().tries().begin().is_some() && clone.head().tries().begin().is_some());
+    }
+
+    #[test]
+    fn a_copy_in_place_of_a_request_shares_what_that_one_shares() {
+        let request = Request::new(());
+        let copy = request.in_place();
+        assert!(request.head().tries().begin().is_none() && copy.head().tries().begin().is_none());
+        let other = request.clone();
+        let copy = request.in_place();
+        other.head().tries().may_have_run();
+        let refused = copy.head().tries().ended(Status::unavailable("refused").unsent());
+        assert!(!refused.is_unsent(), "the other one may have run");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll, Waker};
 
 use arc_swap::ArcSwapOption;
@@ -25,7 +25,7 @@ use super::instance::Instance;
 use super::node::Node;
 
 /// Gives each call to one instance. What of it may have run is not made again.
-pub struct Balancer<S>(Arc<Shared<S>>);
+pub(super) struct Balancer<S>(Arc<Shared<S>>);
 
 pub(super) struct Shared<S> {
     /// `None` before anything was heard.
@@ -76,12 +76,15 @@ impl<S> Balancer<S> {
         let nodes = self.0.nodes.load();
         let nodes = nodes.iter().flat_map(|nodes| nodes.iter());
         nodes
-            .map(|node| Instance {
-                name: Arc::clone(&node.name),
-                weight: node.weight,
-                in_flight: node.in_flight.load(Ordering::Relaxed),
-                latency: node.latency(now),
-                breaker: node.breaker.as_ref().map(CircuitBreaker::state),
+            .map(|node| {
+                let (in_flight, latency) = node.load(now);
+                Instance {
+                    name: Arc::clone(&node.name),
+                    weight: node.weight,
+                    in_flight,
+                    latency,
+                    breaker: node.breaker.as_ref().map(CircuitBreaker::state),
+                }
             })
             .collect()
     }

@@ -101,6 +101,9 @@ impl Chooser {
 
     /// The first choice, of at least one instance.
     pub(super) fn first<S>(&self, nodes: &[Arc<Node<S>>], request: &Request, now: Instant) -> usize {
+        if nodes.len() == 1 {
+            return 0;
+        }
         match &self.balance {
             Balance::PowerOfTwo => power_of_two(nodes, now),
             Balance::RoundRobin => self.in_turn(nodes, now),
@@ -150,11 +153,9 @@ impl Chooser {
     }
 }
 
+/// The cheaper of two, of at least two.
 fn power_of_two<S>(nodes: &[Arc<Node<S>>], now: Instant) -> usize {
     let first = fastrand::usize(..nodes.len());
-    if nodes.len() == 1 {
-        return first;
-    }
     let other = fastrand::usize(..nodes.len() - 1);
     let second = if other >= first { other + 1 } else { other };
     match nodes[second].cost(now) < nodes[first].cost(now) {

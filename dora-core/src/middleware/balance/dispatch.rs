@@ -116,10 +116,10 @@ where
         guarded: bool,
     ) -> Result<Dispatched<S>, NotNow> {
         let cover = match &node.breaker {
-            Some(breaker) if guarded => Some(Cover::of(breaker, request).map_err(|_| NotNow::HeldBack)?),
+            Some(breaker) if guarded => Some(Cover::of(breaker, request, now).map_err(|_| NotNow::HeldBack)?),
             _ => None,
         };
-        let future = node.start(&self.ready, || request.clone())?;
+        let future = node.start(&self.ready, request)?;
         if let Some(hosts) = request.extensions().get::<Hosts>() {
             hosts.add(&node.name);
         }

@@ -1,23 +1,29 @@
 //! Many instances of the same services, called as one.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use pin_project_lite::pin_project;
 use tower::Service;
 
+use crate::call::BoxFuture;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
 use crate::discovery::watch::DirectoryStatus;
 use crate::middleware::hedge::policy::HedgePolicy;
-use crate::middleware::hedge::service::Hedge;
+use crate::middleware::hedge::service::{Hedge, may_be_hedged};
 use crate::middleware::retry::policy::RetryPolicy;
-use crate::middleware::retry::service::{Retry, RetryFuture};
+use crate::middleware::retry::series::{Series, went_well};
+use crate::middleware::retry::service::Retry;
 
 use super::balancer::Balancer;
 use super::builder::FleetBuilder;
 use super::followed::Followed;
+use super::future::Choice;
 use super::instance::Instance;
 
 /// Many instances of the same services, called as one, with all that keeps calls going
@@ -72,7 +78,14 @@ use super::instance::Instance;
 /// # Ok(())
 /// # }
 /// ```
-pub struct Fleet<S>(Retry<Hedge<Balancer<S>>>);
+pub struct Fleet<S>(Arc<Stack<S>>);
+
+/// What a fleet is made of.
+struct Stack<S> {
+    balancer: Balancer<S>,
+    hedge: Option<Arc<HedgePolicy>>,
+    retry: Option<Arc<RetryPolicy>>,
+}
 
 impl Fleet<()> {
     /// How a fleet treats its instances and calls; its last step makes the fleet.
@@ -92,47 +105,47 @@ impl<S> Fleet<S> {
     fn with(balancer: Balancer<S>, retry: Option<Arc<RetryPolicy>>, hedge: Option<HedgePolicy>) -> Self {
         let budget = retry.as_ref().and_then(|retry| retry.budget.clone());
         let hedge = hedge.map(|hedge| Arc::new(hedge.within(budget)));
-        Self(Retry::new(Hedge::new(balancer, hedge), retry))
+        Self(Arc::new(Stack { balancer, hedge, retry }))
     }
 
     /// The same instances with other retries: what is called through this clone, and those
     /// made of it, is tried again by `policy`; `None`: not at all.
     #[must_use]
     pub fn retry(self, policy: impl Into<Option<RetryPolicy>>) -> Self {
-        let Hedge { inner, policy: hedge } = self.0.inner;
-        Self::with(inner, policy.into().map(Arc::new), hedge.as_deref().cloned())
+        let Stack { balancer, hedge, .. } = &*self.0;
+        Self::with(balancer.clone(), policy.into().map(Arc::new), hedge.as_deref().cloned())
     }
 
     /// The same instances with other hedges: what is called through this clone, and those
     /// made of it, is hedged by `policy`; `None`: not at all.
     #[must_use]
     pub fn hedge(self, policy: impl Into<Option<HedgePolicy>>) -> Self {
-        Self::with(self.0.inner.inner, self.0.policy, policy.into())
+        Self::with(self.0.balancer.clone(), self.0.retry.clone(), policy.into())
     }
 
     /// The instances of this moment.
     #[must_use]
     pub fn instances(&self) -> Vec<Instance> {
-        self.0.inner.inner.instances()
+        self.0.balancer.instances()
     }
 
     /// How it stands with the list of instances, where they are looked for: its age, and
     /// which registries cannot be asked.
     #[must_use]
     pub fn directory(&self) -> Option<DirectoryStatus> {
-        self.0.inner.inner.shared().followed.as_ref().map(Followed::status)
+        self.0.balancer.shared().followed.as_ref().map(Followed::status)
     }
 }
 
 impl<S> Clone for Fleet<S> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self(Arc::clone(&self.0))
     }
 }
 
 impl<S> fmt::Debug for Fleet<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Fleet").field(&self.0.inner.inner).finish()
+        f.debug_tuple("Fleet").field(&self.0.balancer).finish()
     }
 }
 
@@ -142,13 +155,94 @@ where
 {
     type Response = Response;
     type Error = Status;
-    type Future = RetryFuture<Hedge<Balancer<S>>>;
+    type Future = FleetFuture<S>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.0.poll_ready(cx)
+    /// Always ready: which instance must be is known with the call.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
-        self.0.call(request)
+    fn call(&mut self, request: Request) -> FleetFuture<S> {
+        let stack = Arc::clone(&self.0);
+        let state = match stack.is_one_try_at_a_time(&request) {
+            true => {
+                if let Some(retry) = &stack.retry {
+                    retry.made(&request);
+                }
+                State::First { choice: Choice::new(stack.balancer.shared(), request) }
+            }
+            false => State::Layered { future: stack.layered(request) },
+        };
+        FleetFuture { stack, state }
+    }
+}
+
+impl<S> Stack<S> {
+    /// Whether nothing is done beside the first try of `request`, and nothing to it.
+    fn is_one_try_at_a_time(&self, request: &Request) -> bool {
+        let limits_tries = self.retry.as_ref().is_some_and(|retry| retry.attempt_timeout.is_some());
+        !limits_tries && (self.hedge.is_none() || !may_be_hedged(request))
+    }
+
+    /// What stands within the retries.
+    fn hedged(&self) -> Hedge<Balancer<S>> {
+        Hedge::new(self.balancer.clone(), self.hedge.clone())
+    }
+}
+
+impl<S> Stack<S>
+where
+    S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Send + 'static,
+{
+    /// The call through all layers.
+    fn layered(&self, request: Request) -> BoxFuture<Response> {
+        Box::pin(Retry::new(self.hedged(), self.retry.clone()).call(request))
+    }
+}
+
+pin_project! {
+    /// The future of [`Fleet`].
+    ///
+    /// Most calls are one try: the request is kept here for the choice and the retries
+    /// alike, and neither retries nor hedges have a future of their own.
+    pub struct FleetFuture<S: Service<Request>> {
+        stack: Arc<Stack<S>>,
+        #[pin]
+        state: State<S>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S: Service<Request>> {
+        First { #[pin] choice: Choice<S> },
+        Layered { future: BoxFuture<Response> },
+    }
+}
+
+impl<S> Future for FleetFuture<S>
+where
+    S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Send + 'static,
+{
+    type Output = Result<Response, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let future: BoxFuture<Response> = match this.state.as_mut().project() {
+                StateProjection::Layered { future } => return future.as_mut().poll(cx),
+                StateProjection::First { mut choice } => {
+                    let result = ready!(choice.as_mut().poll(this.stack.balancer.shared(), cx));
+                    if went_well(&result) {
+                        return Poll::Ready(result);
+                    }
+                    let (Some(retry), Some(request)) = (&this.stack.retry, choice.take_request()) else {
+                        return Poll::Ready(result);
+                    };
+                    Box::pin(Series::new(this.stack.hedged(), Arc::clone(retry), request).go_on(result))
+                }
+            };
+            this.state.set(State::Layered { future });
+        }
     }
 }

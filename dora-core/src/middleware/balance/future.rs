@@ -18,11 +18,11 @@ use crate::call::deadline::Deadline;
 use crate::call::dora_code;
 use crate::call::kept;
 use crate::call::request::Request;
-use crate::call::response::{Deferred, Reply, Response};
+use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
 
 use super::balancer::Shared;
-use super::dispatch::Undelivered;
+use super::dispatch::{Dispatched, Undelivered};
 use super::instance::Pinned;
 use super::node::{InFlight, Node};
 
@@ -30,12 +30,21 @@ pin_project! {
     /// The future of [`Balancer`](super::balancer::Balancer).
     pub struct BalancerFuture<S: Service<Request>> {
         shared: Arc<Shared<S>>,
-        request: Request,
-        // Instances that the call came to without having been sent.
-        visited: Vec<Arc<str>>,
-        last: Option<Status>,
+        #[pin]
+        choice: Choice<S>,
+    }
+}
+
+pin_project! {
+    /// A call that an instance is chosen for. Whoever keeps it has the request again when
+    /// it has ended.
+    pub(super) struct Choice<S: Service<Request>> {
+        // Until it is taken.
+        request: Option<Request>,
         // Calls of the fleet that could not be sent before this one began.
         unsent_before: u64,
+        // Most calls have none.
+        detour: Option<Box<Detour>>,
         #[pin]
         state: State<S>,
     }
@@ -46,9 +55,18 @@ pin_project! {
     enum State<S: Service<Request>> {
         // Before the first instance was asked for.
         Begun,
-        Calling { #[pin] future: S::Future, in_flight: Option<InFlight<S>> },
+        Calling { #[pin] future: S::Future, in_flight: InFlight<S> },
         Waiting { wait: Pin<Box<Wait>> },
+        Ended,
     }
+}
+
+/// Instances that a call came to without having been sent.
+#[derive(Default)]
+struct Detour {
+    visited: Vec<Arc<str>>,
+    /// Why it was not sent to the last one.
+    last: Option<Status>,
 }
 
 /// Until an instance is ready, or the call's time is over.
@@ -62,8 +80,8 @@ struct Elapsed;
 
 impl<S: Service<Request>> BalancerFuture<S> {
     pub(super) fn new(shared: Arc<Shared<S>>, request: Request) -> Self {
-        let unsent_before = shared.unsent.load(Ordering::Relaxed);
-        Self { shared, request, visited: Vec::new(), last: None, unsent_before, state: State::Begun }
+        let choice = Choice::new(&shared, request);
+        Self { shared, choice }
     }
 }
 
@@ -74,81 +92,134 @@ where
     type Output = Result<Response, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        this.choice.poll(this.shared, cx)
+    }
+}
+
+impl<S: Service<Request>> Choice<S> {
+    #[inline]
+    pub(super) fn new(shared: &Shared<S>, request: Request) -> Self {
+        let unsent_before = shared.unsent.load(Ordering::Relaxed);
+        Self { request: Some(request), unsent_before, detour: None, state: State::Begun }
+    }
+
+    /// The request, for another try.
+    pub(super) fn take_request(self: Pin<&mut Self>) -> Option<Request> {
+        self.project().request.take()
+    }
+}
+
+impl<S> Choice<S>
+where
+    S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Send + 'static,
+{
+    pub(super) fn poll(
+        self: Pin<&mut Self>,
+        shared: &Shared<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response, Status>> {
         let mut this = self.project();
+        let polled_again = || Status::internal("a future was polled after it had ended");
+        let Some(request) = this.request.as_ref() else { return Poll::Ready(Err(polled_again())) };
         loop {
-            let next = match this.state.as_mut().project() {
-                StateProjection::Begun => {
-                    choose(this.shared, this.request, this.visited, this.last, *this.unsent_before)?
-                }
+            match this.state.as_mut().project() {
+                StateProjection::Begun => {}
                 StateProjection::Waiting { wait } => {
                     if ready!(wait.poll(cx)).is_err() {
-                        return Poll::Ready(Err(this.shared.waited_in_vain()));
+                        this.state.set(State::Ended);
+                        return Poll::Ready(Err(shared.waited_in_vain()));
                     }
-                    choose(this.shared, this.request, this.visited, this.last, *this.unsent_before)?
                 }
                 StateProjection::Calling { future, in_flight } => {
-                    let result = ready!(future.poll(cx)).map_err(|error| Status::from_error(error.into()));
-                    let Some(mut in_flight) = in_flight.take() else {
-                        return Poll::Ready(Err(Status::internal("a future was polled after it had ended")));
-                    };
-                    // Named first: what is said of an instance is held against it.
-                    let result = result.map_err(|status| of_instance(status, &in_flight));
-                    match in_flight.ended(result) {
-                        Err(status) if goes_elsewhere(&status, this.request) => {
-                            this.visited.push(Arc::clone(&in_flight.node().name));
-                            this.shared.note_unsent(in_flight.node(), &status);
-                            *this.last = Some(status);
-                            choose(this.shared, this.request, this.visited, this.last, *this.unsent_before)?
+                    let mut result = ready!(future.poll(cx)).map_err(|error| of_instance(error, in_flight));
+                    in_flight.ended(&mut result);
+                    match result {
+                        Err(status) if goes_elsewhere(&status, request) => {
+                            let detour = this.detour.get_or_insert_default();
+                            detour.visited.push(Arc::clone(&in_flight.node().name));
+                            shared.note_unsent(in_flight.node(), &status);
+                            detour.last = Some(status);
                         }
                         result => {
-                            in_flight.node().unsent.store(0, Ordering::Relaxed);
-                            return Poll::Ready(result.map(|response| until_later(response, in_flight)));
+                            in_flight.node().was_reached();
+                            return Poll::Ready(result);
                         }
                     }
                 }
-            };
-            this.state.set(next);
+                StateProjection::Ended => return Poll::Ready(Err(polled_again())),
+            }
+            if let Err(status) =
+                choose(shared, request, this.detour.as_deref(), *this.unsent_before, this.state.as_mut())
+            {
+                this.state.set(State::Ended);
+                return Poll::Ready(Err(status));
+            }
         }
     }
 }
 
-/// The instance that takes the call, or what it waits for.
+/// Finds the instance that takes the call, or what it waits for.
+#[inline]
 fn choose<S>(
-    shared: &Arc<Shared<S>>,
+    shared: &Shared<S>,
+    request: &Request,
+    detour: Option<&Detour>,
+    unsent_before: u64,
+    mut state: Pin<&mut State<S>>,
+) -> Result<(), Status>
+where
+    S: Service<Request, Response = Response, Error: Into<BoxError>>,
+{
+    let visited = detour.map_or(&[][..], |detour| &detour.visited);
+    match shared.dispatch(request, visited) {
+        Ok(Dispatched { future, in_flight }) => {
+            state.set(State::Calling { future, in_flight });
+            Ok(())
+        }
+        Err(undelivered) => {
+            let last = detour.and_then(|detour| detour.last.as_ref());
+            let next = wait(shared, request, visited, last, unsent_before, undelivered)?;
+            state.set(next);
+            Ok(())
+        }
+    }
+}
+
+/// What a call waits for that no instance has taken; or one has, that became ready meanwhile.
+#[cold]
+fn wait<S>(
+    shared: &Shared<S>,
     request: &Request,
     visited: &[Arc<str>],
-    last: &Option<Status>,
+    last: Option<&Status>,
     unsent_before: u64,
+    undelivered: Undelivered,
 ) -> Result<State<S>, Status>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>>,
 {
-    // Before it looks, so that no change is missed.
-    let mut changed = None;
-    loop {
-        let (dispatched, said) = kept::asking(|| shared.dispatch(request, visited));
-        match dispatched {
-            Ok(taken) => {
-                return Ok(State::Calling { future: taken.future, in_flight: Some(taken.in_flight) });
-            }
-            // What the last instance said is more than that there is no other one.
-            Err(Undelivered::Impossible(status)) => return Err(last.clone().unwrap_or(status)),
-            Err(Undelivered::Waiting { all_unsent }) => {
-                // The attempts that others made meanwhile were made for this call too.
-                if all_unsent > unsent_before
-                    && let Some(status) = last.clone().or_else(|| shared.last_unsent.lock().clone())
-                {
-                    return Err(status);
-                }
-                if let Some(changed) = changed.take() {
-                    let deadline = shared.deadline(request, said);
-                    let deadline = deadline.map(|at| Box::pin(sleep_until(at.instant())));
-                    return Ok(State::Waiting { wait: Box::pin(Wait { changed, deadline }) });
-                }
-                let mut listener = Box::pin(Arc::clone(&shared.changed).notified_owned());
-                listener.as_mut().enable();
-                changed = Some(listener);
-            }
+    let may_wait = |undelivered| match undelivered {
+        // What the last instance said is more than that there is no other one.
+        Undelivered::Impossible(status) => Err(last.cloned().unwrap_or(status)),
+        // The attempts that others made meanwhile were made for this call too.
+        Undelivered::Waiting { all_unsent } if all_unsent > unsent_before => {
+            last.cloned().or_else(|| shared.last_unsent.lock().clone()).map_or(Ok(()), Err)
+        }
+        Undelivered::Waiting { .. } => Ok(()),
+    };
+    may_wait(undelivered)?;
+    let mut changed = Box::pin(Arc::clone(&shared.changed).notified_owned());
+    changed.as_mut().enable();
+    // Looked at again, so that no change is missed.
+    let (dispatched, said) = kept::asking(|| shared.dispatch(request, visited));
+    match dispatched {
+        Ok(Dispatched { future, in_flight }) => Ok(State::Calling { future, in_flight }),
+        Err(undelivered) => {
+            may_wait(undelivered)?;
+            let deadline = shared.deadline(request, said);
+            let deadline = deadline.map(|at| Box::pin(sleep_until(at.instant())));
+            Ok(State::Waiting { wait: Box::pin(Wait { changed, deadline }) })
         }
     }
 }
@@ -210,8 +281,10 @@ fn goes_elsewhere(status: &Status, request: &Request) -> bool {
         && request.extensions().get::<Pinned>().is_none()
 }
 
-/// An error that names its instance.
-fn of_instance<S>(status: Status, in_flight: &InFlight<S>) -> Status {
+/// An error that names its instance: what is said of one is held against it.
+#[cold]
+fn of_instance<S>(error: impl Into<BoxError>, in_flight: &InFlight<S>) -> Status {
+    let status = Status::from_error(error.into());
     match status.peer() {
         Some(peer) => {
             in_flight.node().is_called(peer);
@@ -219,18 +292,6 @@ fn of_instance<S>(status: Status, in_flight: &InFlight<S>) -> Status {
         }
         None => status.with_peer(Arc::clone(&in_flight.node().name)),
     }
-}
-
-/// A result that comes later keeps its call in flight.
-fn until_later<S: Send + 'static>(response: Response, in_flight: InFlight<S>) -> Response {
-    response.map(|reply| match reply {
-        Reply::Deferred(later) => Reply::Deferred(Deferred::new(async move {
-            let result = later.await;
-            drop(in_flight);
-            result
-        })),
-        reply => reply,
-    })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tower::Service;
 
 use crate::call::code::Code;
 use crate::call::request::Request;
-use crate::call::response::Response;
+use crate::call::response::{Reply, Response};
 use crate::call::status::{BoxError, Origin, Status};
 use crate::call::tried_peers::TriedPeers;
 use crate::middleware::breaker::circuit::CircuitBreaker;
@@ -45,7 +45,6 @@ pub(super) struct Node<S> {
     /// How its errors call it, where that is not its name.
     alias: Mutex<Option<Arc<str>>>,
     pub(super) breaker: Option<CircuitBreaker>,
-    pub(super) in_flight: AtomicUsize,
     /// The number, among those of the fleet, of the last call that could not be sent here;
     /// 0 if one was since.
     pub(super) unsent: AtomicU64,
@@ -54,8 +53,10 @@ pub(super) struct Node<S> {
     slow_start: Duration,
 }
 
-/// How it answers.
+/// How it answers. One lock for all that each call changes.
 struct Record {
+    /// Calls on their way, those that were accepted and have a later result included.
+    in_flight: usize,
     latency: Latency,
     silence: Silence,
 }
@@ -76,9 +77,12 @@ impl<S> Node<S> {
             turn: AtomicUsize::new(0),
             alias: Mutex::default(),
             breaker,
-            in_flight: AtomicUsize::new(0),
             unsent: AtomicU64::new(0),
-            record: Mutex::new(Record { latency: Latency::new(now), silence: Silence::default() }),
+            record: Mutex::new(Record {
+                in_flight: 0,
+                latency: Latency::new(now),
+                silence: Silence::default(),
+            }),
             begun: now,
             slow_start,
         }
@@ -94,13 +98,12 @@ impl<S> Node<S> {
 
     /// What one more call costs here: less is better.
     pub(super) fn cost(&self, now: Instant) -> f64 {
-        let in_flight = self.in_flight.load(Ordering::Relaxed) as f64;
-        let (expected, silent) = {
-            let Record { latency, silence } = &*self.record.lock();
-            (latency.expected(now), silence.of_waiting(now).as_nanos() as f64)
+        let (in_flight, expected, silent) = {
+            let Record { in_flight, latency, silence } = &*self.record.lock();
+            (*in_flight, latency.expected(now), silence.of_waiting(now).as_nanos() as f64)
         };
         // A nanosecond, so that of two of which nothing is known the idle one wins.
-        expected.max(silent).max(1.0) * (in_flight + 1.0) / self.share(now)
+        expected.max(silent).max(1.0) * (in_flight as f64 + 1.0) / self.share(now)
     }
 
     /// Its weight; of one that has just come only a part, which grows.
@@ -113,34 +116,41 @@ impl<S> Node<S> {
         weight * (age.as_secs_f64() / self.slow_start.as_secs_f64()).max(FIRST_SHARE)
     }
 
+    /// One of its calls was sent.
+    pub(super) fn was_reached(&self) {
+        // Looked at first: what all cores write they wait for.
+        if self.unsent.load(Ordering::Relaxed) != 0 {
+            self.unsent.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Whether its breaker lets calls through.
     pub(super) fn is_admitted(&self) -> bool {
         self.breaker.as_ref().is_none_or(CircuitBreaker::admits)
     }
 
-    /// The future, of the first of its services that is ready, for the call that `request`
-    /// gives. `waker` is woken when one becomes so.
-    pub(super) fn start(
-        &self,
-        waker: &Waker,
-        mut request: impl FnMut() -> Request,
-    ) -> Result<S::Future, NotNow>
+    /// The future, of the first of its services that is ready, for a copy of `request`.
+    /// `waker` is woken when one becomes so.
+    #[inline]
+    pub(super) fn start(&self, waker: &Waker, request: &Request) -> Result<S::Future, NotNow>
     where
         S: Service<Request, Error: Into<BoxError>>,
     {
-        let first = match self.lanes.len() {
+        let mut left = self.lanes.len();
+        let mut next = match left {
             1 => 0,
-            _ => self.turn.fetch_add(1, Ordering::Relaxed),
+            lanes => self.turn.fetch_add(1, Ordering::Relaxed) % lanes.max(1),
         };
-        let mut broken = None;
-        let mut waiting = false;
-        for lane in self.lanes.iter().cycle().skip(first % self.lanes.len().max(1)).take(self.lanes.len()) {
+        let (mut broken, mut waiting) = (None, false);
+        while let Some(lane) = self.lanes.get(next).filter(|_| left > 0) {
             let mut service = lane.lock();
             match service.poll_ready(&mut Context::from_waker(waker)) {
-                Poll::Ready(Ok(())) => return Ok(service.call(request())),
+                Poll::Ready(Ok(())) => return Ok(service.call(request.in_place())),
                 Poll::Ready(Err(error)) => broken = Some(Status::from_error(error.into())),
                 Poll::Pending => waiting = true,
             }
+            left -= 1;
+            next = if next + 1 == self.lanes.len() { 0 } else { next + 1 };
         }
         match broken {
             Some(status) if !waiting => Err(NotNow::Broken(status)),
@@ -164,9 +174,10 @@ impl<S> Node<S> {
         }
     }
 
-    /// What a call is expected to take.
-    pub(super) fn latency(&self, now: Instant) -> Duration {
-        Duration::from_nanos(self.record.lock().latency.expected(now) as u64)
+    /// Calls on their way, and what one is expected to take.
+    pub(super) fn load(&self, now: Instant) -> (usize, Duration) {
+        let Record { in_flight, latency, .. } = &*self.record.lock();
+        (*in_flight, Duration::from_nanos(latency.expected(now) as u64))
     }
 }
 
@@ -183,45 +194,117 @@ pub(super) enum NotNow {
 /// A call that an instance has in flight.
 pub(super) struct InFlight<S> {
     node: Arc<Node<S>>,
-    /// When it began; taken once it is known how it ended.
-    begun: Option<Instant>,
-    /// What tells the breaker how it went.
+    begun: Instant,
+    stage: Stage,
+    /// What tells the breaker how it went, until it has.
     cover: Option<Cover>,
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Its answer is awaited.
+    Awaited,
+    /// The instance has answered, or failed to.
+    Over,
+}
+
+/// A call that was accepted, and whose result comes later.
+struct Accepted<S>(Arc<Node<S>>);
+
+impl<S> Drop for Accepted<S> {
+    fn drop(&mut self) {
+        self.0.record.lock().in_flight -= 1;
+    }
 }
 
 impl<S> InFlight<S> {
     pub(super) fn new(node: Arc<Node<S>>, begun: Instant, cover: Option<Cover>) -> Self {
-        node.in_flight.fetch_add(1, Ordering::Relaxed);
-        node.record.lock().silence.began(begun);
-        Self { node, begun: Some(begun), cover }
+        {
+            let Record { in_flight, silence, .. } = &mut *node.record.lock();
+            *in_flight += 1;
+            silence.began(begun);
+        }
+        Self { node, begun, stage: Stage::Awaited, cover }
     }
 
     pub(super) fn node(&self) -> &Arc<Node<S>> {
         &self.node
     }
 
-    /// The instance has answered, or failed to.
-    pub(super) fn ended(&mut self, result: Result<Response, Status>) -> Result<Response, Status> {
-        if let Some(begun) = self.begun.take() {
-            self.note(result.as_ref().err(), begun, Instant::now());
+    /// The instance has answered, or failed to. A result that comes later keeps the call in
+    /// flight.
+    pub(super) fn ended(&mut self, result: &mut Result<Response, Status>)
+    where
+        S: Send + 'static,
+    {
+        let now = Instant::now();
+        self.note(result.as_ref().err(), now);
+        if let Some(cover) = self.cover.take() {
+            cover.watch(result, now);
         }
-        match self.cover.take() {
-            Some(cover) => cover.watch(result),
-            None => result,
+        if let Ok(response) = result
+            && matches!(response.body(), Reply::Deferred(_))
+        {
+            self.accepted(response);
         }
     }
 
-    fn note(&self, error: Option<&Status>, begun: Instant, now: Instant) {
-        let Record { latency, silence } = &mut *self.node.record.lock();
+    #[cold]
+    fn accepted(&self, response: &mut Response)
+    where
+        S: Send + 'static,
+    {
+        self.node.record.lock().in_flight += 1;
+        let accepted = Accepted(Arc::clone(&self.node));
+        response.body_mut().wrap_later(|later| async move {
+            let result = later.await;
+            drop(accepted);
+            result
+        });
+    }
+
+    fn note(&mut self, error: Option<&Status>, now: Instant) {
+        self.stage = Stage::Over;
+        let Record { in_flight, latency, silence } = &mut *self.node.record.lock();
+        *in_flight -= 1;
         match error {
             Some(error) if is_silent(error) => silence.given_up(now),
             _ => silence.answered(now),
         }
-        let took = now.saturating_duration_since(begun);
+        let took = now.saturating_duration_since(self.begun);
         match error.map(health) {
             None | Some(BreakerOutcome::Success) => latency.succeeded(took, now),
             Some(BreakerOutcome::Ignored) => {}
             Some(BreakerOutcome::Failure) => latency.failed(took.max(PENALTY), now),
+        }
+    }
+
+    /// Its caller has given it up: a timeout around the fleet, a hedge that another
+    /// instance has won. How long it would have taken nobody knows, but not less than
+    /// the instance has been silent; else one that hangs would seem as quick as it was.
+    fn given_up(&mut self) {
+        let now = Instant::now();
+        let silent = {
+            let Record { in_flight, latency, silence } = &mut *self.node.record.lock();
+            *in_flight -= 1;
+            let silent = silence.length(now);
+            silence.given_up(now);
+            latency.observe_at_least(silent.max(now.saturating_duration_since(self.begun)), now);
+            silent
+        };
+        if let Some(cover) = self.cover.take()
+            && silent >= PENALTY
+        {
+            cover.not_answered(now);
+        }
+    }
+}
+
+impl<S> Drop for InFlight<S> {
+    fn drop(&mut self) {
+        if self.stage == Stage::Awaited {
+            self.given_up();
         }
     }
 }
@@ -229,27 +312,4 @@ impl<S> InFlight<S> {
 /// Whether nothing came from the instance: the time of the call was over.
 fn is_silent(error: &Status) -> bool {
     error.code() == Code::DeadlineExceeded && matches!(error.origin(), Origin::Local | Origin::Connection)
-}
-
-impl<S> Drop for InFlight<S> {
-    fn drop(&mut self) {
-        self.node.in_flight.fetch_sub(1, Ordering::Relaxed);
-        // Its caller has given it up: a timeout around the fleet, a hedge that another
-        // instance has won. How long it would have taken nobody knows, but not less than
-        // the instance has been silent; else one that hangs would seem as quick as it was.
-        let Some(begun) = self.begun else { return };
-        let now = Instant::now();
-        let silent = {
-            let Record { latency, silence } = &mut *self.node.record.lock();
-            let silent = silence.length(now);
-            silence.given_up(now);
-            latency.observe_at_least(silent.max(now.saturating_duration_since(begun)), now);
-            silent
-        };
-        if let Some(cover) = self.cover.take()
-            && silent >= PENALTY
-        {
-            cover.not_answered();
-        }
-    }
 }

@@ -58,18 +58,24 @@ pub(in crate::middleware) type OnChange = Arc<dyn Fn(&BreakerChange) + Send + Sy
 pub struct CircuitBreaker(Arc<Shared>);
 
 struct Shared {
-    policy: Arc<BreakerPolicy>,
-    /// Whose it is, in a fleet.
-    instance: Option<Arc<str>>,
+    about: Arc<About>,
     /// The one of all methods, or of those that have none of their own.
     common: Arc<Circuit>,
     /// `None`: they share the one.
     methods: Option<RwLock<HashMap<MethodName, Arc<Circuit>, foldhash::fast::RandomState>>>,
+}
+
+/// What all circuits of a breaker have in common.
+struct About {
+    policy: Arc<BreakerPolicy>,
+    /// Whose it is, in a fleet.
+    instance: Option<Arc<str>>,
     on_change: Option<OnChange>,
 }
 
 /// One circuit.
 struct Circuit {
+    about: Arc<About>,
     method: Option<MethodName>,
     machine: Mutex<Machine>,
 }
@@ -88,9 +94,10 @@ impl CircuitBreaker {
         per_method: bool,
         on_change: Option<OnChange>,
     ) -> Self {
-        let common = Circuit::new(None, &policy);
+        let about = Arc::new(About { policy, instance, on_change });
+        let common = Circuit::new(None, &about);
         let methods = per_method.then(RwLock::default);
-        Self(Arc::new(Shared { policy, instance, common, methods, on_change }))
+        Self(Arc::new(Shared { about, common, methods }))
     }
 
     /// Its state; where each method has a circuit of its own, that of the one which is
@@ -158,7 +165,7 @@ impl CircuitBreaker {
     fn force(&self, hold: Option<Hold>) {
         for circuit in self.circuits() {
             let step = circuit.machine.lock().force(hold, Instant::now());
-            self.tell(&circuit, step);
+            circuit.tell(step);
         }
     }
 
@@ -172,16 +179,18 @@ impl CircuitBreaker {
         self.0.methods.is_some()
     }
 
-    /// Asks for leave to make a call, which ends at `deadline`.
-    pub(super) fn acquire(&self, call: &RequestHead, deadline: Option<Deadline>) -> Result<Permit, Status> {
+    /// Asks for leave to make a call, which begins now and ends at `deadline`.
+    pub(super) fn acquire(
+        &self,
+        call: &RequestHead,
+        deadline: Option<Deadline>,
+        begun: Instant,
+    ) -> Result<Permit, Status> {
         let circuit = self.circuit(call);
-        let begun = Instant::now();
         let (leave, step) = circuit.machine.lock().acquire(begun);
-        self.tell(&circuit, step);
+        circuit.tell(step);
         match leave {
-            Ok(ticket) => {
-                Ok(Permit { breaker: self.clone(), circuit, ticket: Some(ticket), begun, deadline })
-            }
+            Ok(ticket) => Ok(Permit { circuit, ticket: Some(ticket), begun, deadline }),
             Err(refusal) => Err(refused(circuit.method.as_ref(), refusal, begun)),
         }
     }
@@ -197,36 +206,13 @@ impl CircuitBreaker {
         }
         let held = self.0.common.machine.lock().held();
         let circuit = methods.entry(call.method().clone()).or_insert_with(|| {
-            let circuit = Circuit::new(Some(call.method().clone()), &self.0.policy);
+            let circuit = Circuit::new(Some(call.method().clone()), &self.0.about);
             if held.is_some() {
                 circuit.machine.lock().force(held, Instant::now());
             }
             circuit
         });
         Arc::clone(circuit)
-    }
-
-    /// Outside of the lock: what hears of it may ask for the state. A panic of it is not
-    /// the call's that brought the change.
-    fn tell(&self, circuit: &Circuit, step: Option<Step>) {
-        let Some((from, to, cause)) = step else { return };
-        let (instance, method) = (&self.0.instance, &circuit.method);
-        tracing::info!(
-            target: "dora::breaker",
-            instance = instance.as_deref(),
-            method = method.as_ref().map(MethodName::as_str),
-            ?from,
-            ?to,
-            ?cause,
-            "circuit"
-        );
-        if let Some(on_change) = &self.0.on_change {
-            let change =
-                BreakerChange { instance: instance.clone(), method: method.clone(), from, to, cause };
-            if catch_unwind(AssertUnwindSafe(|| on_change(&change))).is_err() {
-                tracing::error!(target: "dora::breaker", "what hears of a breaker's changes has panicked");
-            }
-        }
     }
 }
 
@@ -237,15 +223,38 @@ impl fmt::Debug for CircuitBreaker {
 }
 
 impl Circuit {
-    fn new(method: Option<MethodName>, policy: &Arc<BreakerPolicy>) -> Arc<Self> {
-        Arc::new(Self { method, machine: Mutex::new(Machine::new(Arc::clone(policy), Instant::now())) })
+    fn new(method: Option<MethodName>, about: &Arc<About>) -> Arc<Self> {
+        let machine = Mutex::new(Machine::new(Arc::clone(&about.policy), Instant::now()));
+        Arc::new(Self { about: Arc::clone(about), method, machine })
+    }
+
+    /// Outside of the lock: what hears of it may ask for the state. A panic of it is not
+    /// the call's that brought the change.
+    fn tell(&self, step: Option<Step>) {
+        let Some((from, to, cause)) = step else { return };
+        let (instance, method) = (&self.about.instance, &self.method);
+        tracing::info!(
+            target: "dora::breaker",
+            instance = instance.as_deref(),
+            method = method.as_ref().map(MethodName::as_str),
+            ?from,
+            ?to,
+            ?cause,
+            "circuit"
+        );
+        if let Some(on_change) = &self.about.on_change {
+            let change =
+                BreakerChange { instance: instance.clone(), method: method.clone(), from, to, cause };
+            if catch_unwind(AssertUnwindSafe(|| on_change(&change))).is_err() {
+                tracing::error!(target: "dora::breaker", "what hears of a breaker's changes has panicked");
+            }
+        }
     }
 }
 
 /// Leave to make a call. Dropped without a result, it counts for nothing, unless
 /// the call's deadline has passed: then a layer outside of the breaker ended it.
 pub(in crate::middleware) struct Permit {
-    breaker: CircuitBreaker,
     circuit: Arc<Circuit>,
     ticket: Option<Ticket>,
     begun: Instant,
@@ -257,20 +266,20 @@ impl Permit {
     pub(super) fn outcome<T>(&self, result: Result<T, &Status>) -> BreakerOutcome {
         match result {
             Ok(_) => BreakerOutcome::Success,
-            Err(status) => self.breaker.0.policy.outcome(status),
+            Err(status) => self.circuit.about.policy.outcome(status),
         }
     }
 
-    /// Tells how the call went, or each call of the batch.
-    pub(super) fn record(mut self, outcomes: &[BreakerOutcome]) {
-        self.give_back(outcomes, Instant::now());
+    /// Tells how the call went that has ended now, or each call of the batch.
+    pub(super) fn record(mut self, outcomes: &[BreakerOutcome], now: Instant) {
+        self.give_back(outcomes, now);
     }
 
     /// Tells that all of so many calls went alike.
-    pub(super) fn record_alike(self, outcome: BreakerOutcome, calls: usize) {
+    pub(super) fn record_alike(self, outcome: BreakerOutcome, calls: usize, now: Instant) {
         match calls {
-            0 | 1 => self.record(&[outcome]),
-            calls => self.record(&vec![outcome; calls]),
+            0 | 1 => self.record(&[outcome], now),
+            calls => self.record(&vec![outcome; calls], now),
         }
     }
 
@@ -278,7 +287,7 @@ impl Permit {
         let Some(ticket) = self.ticket.take() else { return };
         let took = now.saturating_duration_since(self.begun);
         let step = self.circuit.machine.lock().finish(ticket, outcomes, took, now);
-        self.breaker.tell(&self.circuit, step);
+        self.circuit.tell(step);
     }
 }
 

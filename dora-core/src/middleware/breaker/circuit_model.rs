@@ -41,7 +41,7 @@ impl World {
             .jitter(0.0);
         let breaker = CircuitBreaker::new(policy);
         let late = acquire(&breaker);
-        acquire(&breaker).expect("closed").record(&[BreakerOutcome::Failure]);
+        acquire(&breaker).expect("closed").record(&[BreakerOutcome::Failure], Instant::now());
         assert_eq!(breaker.state(), BreakerState::Open);
         Self { breaker, probes, out: Arc::default(), late }
     }
@@ -49,7 +49,8 @@ impl World {
     /// Makes these calls side by side, while the one from before it opened ends with
     /// `late`; then nobody is at it.
     fn run(mut self, late: BreakerOutcome, calls: &[End]) -> CircuitBreaker {
-        let late = self.late.take().map(|permit| thread::spawn(move || permit.record(&[late])));
+        let late =
+            self.late.take().map(|permit| thread::spawn(move || permit.record(&[late], Instant::now())));
         let world = Arc::new(self);
         let calls = calls.iter().map(|&end| {
             let world = Arc::clone(&world);
@@ -79,8 +80,8 @@ impl World {
         }
         *self.out().entry(stay).or_default() -= 1;
         match end {
-            End::Succeeds => permit.record(&[BreakerOutcome::Success]),
-            End::Fails => permit.record(&[BreakerOutcome::Failure]),
+            End::Succeeds => permit.record(&[BreakerOutcome::Success], Instant::now()),
+            End::Fails => permit.record(&[BreakerOutcome::Failure], Instant::now()),
             End::Dropped => drop(permit),
         }
     }
@@ -92,7 +93,7 @@ impl World {
 }
 
 fn acquire(breaker: &CircuitBreaker) -> Option<Permit> {
-    breaker.acquire(&RequestHead::default(), None).ok()
+    breaker.acquire(&RequestHead::default(), None, Instant::now()).ok()
 }
 
 #[test]
@@ -141,8 +142,8 @@ fn methods_that_are_called_first_at_the_same_time_share_their_circuit() {
             thread::spawn(move || {
                 let mut head = RequestHead::default();
                 head.set_method("/t/x");
-                let permit = breaker.acquire(&head, None).expect("closed");
-                permit.record(&[BreakerOutcome::Failure]);
+                let permit = breaker.acquire(&head, None, Instant::now()).expect("closed");
+                permit.record(&[BreakerOutcome::Failure], Instant::now());
             })
         });
         calls.into_iter().for_each(|call| call.join().expect("no panic"));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tower::util::Oneshot;
 use tower::{Layer, Service};
 
@@ -185,7 +186,7 @@ where
             };
             return BreakerFuture { state: State::Batch { future } };
         }
-        let state = match Cover::of(&self.breaker, &request) {
+        let state = match Cover::of(&self.breaker, &request, Instant::now()) {
             Ok(cover) => State::Calling { call: Oneshot::new(inner, request), cover: Some(cover) },
             Err(status) => State::Refused { status: Some(status) },
         };
@@ -219,11 +220,11 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Calling { call, cover } => {
-                let result = ready!(call.poll(cx)).map_err(|error| Status::from_error(error.into()));
-                Poll::Ready(match cover.take() {
-                    Some(cover) => cover.watch(result),
-                    None => result,
-                })
+                let mut result = ready!(call.poll(cx)).map_err(|error| Status::from_error(error.into()));
+                if let Some(cover) = cover.take() {
+                    cover.watch(&mut result, Instant::now());
+                }
+                Poll::Ready(result)
             }
             StateProjection::Batch { future } => future.as_mut().poll(cx),
             StateProjection::Refused { status } => {
@@ -239,9 +240,10 @@ async fn all_by_one<S>(breaker: CircuitBreaker, inner: S, request: Request) -> R
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>>,
 {
-    let cover = Cover::of(&breaker, &request)?;
-    let result = Oneshot::new(inner, request).await.map_err(|error| Status::from_error(error.into()));
-    cover.watch(result)
+    let cover = Cover::of(&breaker, &request, Instant::now())?;
+    let mut result = Oneshot::new(inner, request).await.map_err(|error| Status::from_error(error.into()));
+    cover.watch(&mut result, Instant::now());
+    result
 }
 
 /// A batch where each method has a circuit: calls of those that are open fail,
@@ -259,8 +261,9 @@ where
         return Err(Status::internal("a single call was taken for a batch"));
     };
     let (mut passed, mut permits, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    let now = Instant::now();
     for call in calls {
-        match breaker.acquire(&call.head, call.head.deadline().or(head.deadline())) {
+        match breaker.acquire(&call.head, call.head.deadline().or(head.deadline()), now) {
             Ok(permit) => {
                 permits.push((call.key.clone(), permit));
                 passed.push(call);
@@ -268,8 +271,9 @@ where
             Err(status) => refused.push((call.key, status)),
         }
     }
-    let result = send_on(inner, head, passed, refused).await;
-    Cover::Each(permits).watch(result)
+    let mut result = send_on(inner, head, passed, refused).await;
+    Cover::Each(permits).watch(&mut result, Instant::now());
+    result
 }
 
 #[cfg(test)]

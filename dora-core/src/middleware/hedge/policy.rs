@@ -122,18 +122,18 @@ impl HedgePolicy {
         self
     }
 
-    /// A call is made.
-    pub(super) fn count(&self) {
+    /// So many calls are made, in one request.
+    pub(super) fn count(&self, calls: usize) {
         if let Bound::Own(budget) = &self.bound {
-            budget.deposit();
+            budget.deposit(calls);
         }
     }
 
-    /// Asks for leave to make another try.
-    pub(super) fn affords(&self) -> bool {
+    /// Asks for leave to make another try of so many calls.
+    pub(super) fn affords(&self, calls: usize) -> bool {
         match &self.bound {
             Bound::Own(budget) | Bound::Retries(budget) | Bound::Said(Some(budget)) => {
-                budget.withdraw(tokio::time::Instant::now())
+                budget.withdraw(calls, tokio::time::Instant::now())
             }
             Bound::Said(None) => true,
         }

@@ -115,7 +115,7 @@ where
         let Some(policy) = self.policy.as_ref().filter(|_| may_be_hedged(&request)) else {
             return HedgeFuture { first: Some(self.inner.call(request)), race: None };
         };
-        policy.count();
+        policy.count(request.calls().len());
         request.extensions_mut().insert(Hosts::default());
         let watch = policy.watch(request.method());
         let delay = watch.delay.filter(|_| policy.attempts > 1);
@@ -133,7 +133,8 @@ where
     }
 }
 
-fn may_be_hedged(request: &Request) -> bool {
+/// Whether another try may run beside one of `request`.
+pub(in crate::middleware) fn may_be_hedged(request: &Request) -> bool {
     request.is_idempotent() && request.mode() == Mode::Wait && request.extensions().get::<Pinned>().is_none()
 }
 
@@ -262,7 +263,7 @@ where
 
     /// Makes another try, if the budget has one.
     fn make_another(&mut self) {
-        if !self.policy.affords() {
+        if !self.policy.affords(self.request.calls().len()) {
             self.timer = None;
             return;
         }

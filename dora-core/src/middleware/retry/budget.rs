@@ -15,6 +15,8 @@ const TRY: i64 = 1_000;
 /// without such a bound multiplies its own load. Clones have the same budget; all
 /// retries towards the same servers should.
 ///
+/// A batch counts with each of its calls, and what is tried again of it too.
+///
 /// By default 20 % of the calls and 10 tries a second; what is not used up is
 /// kept for later, up to 100 tries.
 #[derive(Clone)]
@@ -48,17 +50,20 @@ impl RetryBudget {
         }))
     }
 
-    /// Counts a call.
-    pub(in crate::middleware) fn deposit(&self) {
+    /// Counts so many calls.
+    pub(in crate::middleware) fn deposit(&self, calls: usize) {
         let Inner { tokens, per_call, most, .. } = &*self.0;
         // A little over the bound under contention does not matter.
-        if tokens.load(Ordering::Relaxed) < *most {
-            tokens.fetch_add(*per_call, Ordering::Relaxed);
+        let held = tokens.load(Ordering::Relaxed);
+        if held < *most {
+            let room = most.saturating_sub(held).max(*per_call);
+            tokens.fetch_add(in_tokens(calls, *per_call).min(room), Ordering::Relaxed);
         }
     }
 
-    /// Asks for leave to try again.
-    pub(in crate::middleware) fn withdraw(&self, now: Instant) -> bool {
+    /// Asks for leave to make so many calls again: all of a batch, or none. One that is
+    /// larger than what can be kept for later goes when that is there, and the rest is owed.
+    pub(in crate::middleware) fn withdraw(&self, calls: usize, now: Instant) -> bool {
         let Inner { tokens, per_second, most, filled, .. } = &*self.0;
         let mut filled = filled.lock();
         let passed = now.saturating_duration_since(*filled).as_millis();
@@ -67,13 +72,16 @@ impl RetryBudget {
         *filled = now.max(*filled);
         let held = tokens.load(Ordering::Relaxed);
         let earned = earned.min(most.saturating_sub(held).max(0));
-        if held.saturating_add(earned) < TRY {
-            tokens.fetch_add(earned, Ordering::Relaxed);
-            return false;
-        }
-        tokens.fetch_add(earned - TRY, Ordering::Relaxed);
-        true
+        let cost = in_tokens(calls.max(1), TRY);
+        let affordable = held.saturating_add(earned) >= cost.min(*most);
+        tokens.fetch_add(if affordable { earned - cost } else { earned }, Ordering::Relaxed);
+        affordable
     }
+}
+
+/// So many calls at so much each.
+fn in_tokens(calls: usize, each: i64) -> i64 {
+    i64::try_from(calls).unwrap_or(i64::MAX).saturating_mul(each)
 }
 
 impl Default for RetryBudget {
@@ -96,7 +104,7 @@ mod tests {
     use super::*;
 
     fn drawn(budget: &RetryBudget, now: Instant) -> u32 {
-        (0..10_000).take_while(|_| budget.withdraw(now)).count() as u32
+        (0..10_000).take_while(|_| budget.withdraw(1, now)).count() as u32
     }
 
     #[tokio::test(start_paused = true)]
@@ -105,7 +113,7 @@ mod tests {
         let budget = RetryBudget::new(0.2, 10);
         assert_eq!(drawn(&budget, start), 10, "a second's worth to begin with");
         for _ in 0..100 {
-            budget.deposit();
+            budget.deposit(1);
         }
         assert_eq!(drawn(&budget, start), 20);
         assert_eq!(drawn(&budget, start + Duration::from_millis(300)), 3);
@@ -118,8 +126,27 @@ mod tests {
     async fn calls_alone_earn_no_more_than_is_kept() {
         let budget = RetryBudget::new(1.0, 0);
         for _ in 0..100_000 {
-            budget.deposit();
+            budget.deposit(1);
         }
         assert_eq!(drawn(&budget, Instant::now()), 100);
+    }
+
+    #[tokio::test]
+    async fn each_call_of_a_batch_counts() {
+        let budget = RetryBudget::new(0.2, 0);
+        let now = Instant::now();
+        budget.deposit(100);
+        assert!(!budget.withdraw(21, now), "twenty were earned");
+        assert!(budget.withdraw(15, now));
+        assert_eq!(drawn(&budget, now), 5);
+        // More than is ever kept: when all is there, and then the rest is owed.
+        budget.deposit(499);
+        assert!(!budget.withdraw(300, now));
+        budget.deposit(1_000_000);
+        assert!(budget.withdraw(300, now));
+        budget.deposit(1_000);
+        assert_eq!(drawn(&budget, now), 0, "200 are owed");
+        budget.deposit(5);
+        assert_eq!(drawn(&budget, now), 1);
     }
 }

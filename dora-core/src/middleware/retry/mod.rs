@@ -2,4 +2,5 @@
 
 pub mod budget;
 pub mod policy;
+pub(in crate::middleware) mod series;
 pub mod service;

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::call::code::Code;
 use crate::call::head::RequestHead;
+use crate::call::request::Request;
 use crate::call::status::Status;
 
 use super::budget::RetryBudget;
@@ -26,7 +28,7 @@ use super::budget::RetryBudget;
 pub struct RetryPolicy {
     pub(super) attempts: u32,
     pub(in crate::middleware) budget: Option<RetryBudget>,
-    pub(super) attempt_timeout: Option<Duration>,
+    pub(in crate::middleware) attempt_timeout: Option<Duration>,
     base: Duration,
     longest: Duration,
     random: Option<Arc<Mutex<fastrand::Rng>>>,
@@ -109,6 +111,18 @@ impl RetryPolicy {
     pub fn seed(mut self, seed: u64) -> Self {
         self.random = Some(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))));
         self
+    }
+
+    /// A call is made, or a batch: each of its calls brings its share to the budget.
+    pub(in crate::middleware) fn made(&self, request: &Request) {
+        if let Some(budget) = &self.budget {
+            budget.deposit(request.calls().len());
+        }
+    }
+
+    /// Asks for leave to make so many calls again.
+    pub(super) fn affords(&self, calls: usize, now: Instant) -> bool {
+        self.budget.as_ref().is_none_or(|budget| budget.withdraw(calls, now))
     }
 
     pub(super) fn is_worth_it(&self, status: &Status) -> bool {

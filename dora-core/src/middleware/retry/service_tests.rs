@@ -1,10 +1,18 @@
 use std::sync::Mutex;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 
 use super::*;
-use crate::call::body::BatchCall;
+use crate::call::batch::CallKey;
+use crate::call::body::{BatchCall, Body};
+use crate::call::code::Code;
+use crate::call::deadline::Deadline;
 use crate::call::head::RequestHead;
+use crate::call::pushback::Pushback;
+use crate::call::response::Reply;
+use crate::call::tried_peers::TriedPeers;
 use crate::middleware::retry::budget::RetryBudget;
 
 /// Answers from a script, and notes when it was asked and for which calls.
@@ -205,4 +213,24 @@ async fn a_batch_that_fails_as_a_whole_is_tried_again_if_all_of_it_may_be() {
     let Reply::Batch(results) = response.into_body() else { panic!("no batch") };
     assert!(results[0].1.is_ok());
     assert_eq!(results[1].1.as_ref().expect_err("failed").attempts(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_budget_counts_each_call_of_a_batch() {
+    let two = || RetryLayer::new(RetryPolicy::new().budget(RetryBudget::new(0.0, 2)));
+    for (calls, tries) in [(vec![true; 3], 1), (vec![true; 2], 2)] {
+        let script = Script::new([Err(gone())]);
+        let _ = two().layer(script.service()).oneshot(batch(&calls)).await;
+        assert_eq!(script.asked(), tries, "{} calls", calls.len());
+    }
+    // Of one that failed in part, what failed.
+    let script = Script::new([answered([(0, Ok(())), (1, Err(gone())), (2, Err(gone()))])]);
+    two().layer(script.service()).oneshot(batch(&[true; 3])).await.expect("answered");
+    assert_eq!(script.asked(), 2);
+    // And what it brings: three calls at a half are one try.
+    let half = RetryLayer::new(RetryPolicy::new().budget(RetryBudget::new(0.5, 0)));
+    let script = Script::new([Ok(Response::accepted()), Err(gone())]);
+    half.layer(script.service()).oneshot(batch(&[true; 3])).await.expect("answered");
+    half.layer(script.service()).oneshot(request(true)).await.expect("tried again");
+    assert_eq!(script.asked(), 3);
 }
