@@ -37,18 +37,20 @@ impl Latency {
 
     /// A call took so long.
     fn observe(&mut self, took: Duration, now: Instant) {
-        let took = took.as_nanos() as f64;
-        let share = fading(self.at, now, MEMORY);
+        let took = nanoseconds(took);
         self.nanoseconds = match took >= self.nanoseconds {
             true => took,
-            false => self.nanoseconds * share + took * (1.0 - share),
+            false => {
+                let share = fading(self.at, now, MEMORY);
+                self.nanoseconds * share + took * (1.0 - share)
+            }
         };
         self.at = self.at.max(now);
     }
 
     /// A call was given up after so long: that is news only if it is bad.
     pub(super) fn observe_at_least(&mut self, took: Duration, now: Instant) {
-        if took.as_nanos() as f64 > self.expected(now) {
+        if nanoseconds(took) > self.expected(now) {
             self.observe(took, now);
         }
     }
@@ -58,10 +60,14 @@ impl Latency {
     pub(super) fn expected(&self, now: Instant) -> f64 {
         let measured = self.nanoseconds * fading(self.at, now, MEMORY);
         match self.failure {
-            Some((counts, at)) => measured.max(counts.as_nanos() as f64 * fading(at, now, GRUDGE)),
+            Some((counts, at)) => measured.max(nanoseconds(counts) * fading(at, now, GRUDGE)),
             None => measured,
         }
     }
+}
+
+fn nanoseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e9
 }
 
 /// What is left by now of what was so then.

@@ -285,7 +285,9 @@ impl Permit {
 
     fn give_back(&mut self, outcomes: &[BreakerOutcome], now: Instant) {
         let Some(ticket) = self.ticket.take() else { return };
-        let took = now.saturating_duration_since(self.begun);
+        // Asked for by few policies, and by none for each call.
+        let slow = self.circuit.about.policy.slow.is_some();
+        let took = if slow { now.saturating_duration_since(self.begun) } else { Duration::ZERO };
         let step = self.circuit.machine.lock().finish(ticket, outcomes, took, now);
         self.circuit.tell(step);
     }
