@@ -22,6 +22,10 @@ use crate::call::status::{BoxError, Status};
 
 use super::token::{KEY, Token};
 
+/// How long a source that has failed once is left alone, at most, and one that goes on failing.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
 /// After so long a source that does not answer is asked again.
 const LONGEST_FETCH: Duration = Duration::from_secs(30);
 
@@ -31,8 +35,10 @@ const LONGEST_FETCH: Duration = Duration::from_secs(30);
 /// there is none, when the last one is about to expire, and when the server has answered
 /// `Unauthenticated`. It is asked once for all calls that wait for it; while the last one
 /// is still good, calls do not wait. It runs in a task of its own, for at most 30 s, whatever
-/// becomes of the calls. If it fails, all calls that wait for it end with its status, unsent;
-/// the next call asks again.
+/// becomes of the calls. If it fails, all calls that wait for it end with its status, unsent,
+/// and so do those of a pause after that: a random time from half of 100 ms to all of it, twice as
+/// long after each further failure, up to 5 s. The first call after the pause asks again. So a
+/// source that is down is not asked as often as calls are made.
 ///
 /// The layer is the token: all services that it, or a clone of it, is put around share it.
 /// It stands further out than retries, which then make a call again with the same one. A
@@ -75,6 +81,28 @@ struct Tokens {
     current: Option<Token>,
     /// What became of the last question to the source. Its sender lives while that is asked.
     asked: Option<Asked>,
+    /// Since the source has given a token.
+    failures: u32,
+    /// Until when the source is not asked, as it has failed.
+    pause: Option<Instant>,
+}
+
+impl Tokens {
+    /// The source has answered so.
+    fn answered(&mut self, answer: &Result<Token, Status>) {
+        match answer {
+            Ok(token) => {
+                self.current = Some(token.clone());
+                (self.failures, self.pause) = (0, None);
+            }
+            Err(_) => {
+                let longest = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
+                self.failures = self.failures.saturating_add(1);
+                // So that not all clients of a source ask it in step.
+                self.pause = Some(Instant::now() + longest.mul_f64(0.5 + 0.5 * fastrand::f64()));
+            }
+        }
+    }
 }
 
 type Asked = watch::Receiver<Option<Result<Token, Status>>>;
@@ -98,7 +126,7 @@ impl TokenLayer {
     }
 
     fn of(token: Option<Token>, source: Option<Source>) -> Self {
-        let tokens = Mutex::new(Tokens { current: token, asked: None });
+        let tokens = Mutex::new(Tokens { current: token, asked: None, failures: 0, pause: None });
         Self { shared: Arc::new(Shared { tokens, source }) }
     }
 }
@@ -139,7 +167,9 @@ impl Shared {
     /// The answer of the source, if there is one, which is asked now unless it is already.
     fn ask(self: &Arc<Self>, tokens: &mut Tokens) -> Option<Asked> {
         self.source.as_ref()?;
-        if let Some(asked) = tokens.asked.as_ref().filter(|asked| asked.has_changed().is_ok()) {
+        let paused = tokens.pause.is_some_and(|until| Instant::now() < until);
+        // While it is asked, and while it is left alone, its last answer is for all.
+        if let Some(asked) = tokens.asked.as_ref().filter(|asked| paused || asked.has_changed().is_ok()) {
             return Some(asked.clone());
         }
         let (sender, asked) = watch::channel(None);
@@ -147,11 +177,9 @@ impl Shared {
         // In a task of its own: the call that waits for it first may be given up sooner, and
         // others wait for the same answer.
         drop(tokio::spawn(async move {
-            let answer = shared.fetch().await;
-            if let Ok(token) = &answer {
-                shared.tokens.lock().current = Some(token.clone());
-            }
-            sender.send_replace(Some(answer));
+            let answering = Answering { shared, sender };
+            let answer = answering.shared.fetch().await;
+            answering.end(answer);
         }));
         tokens.asked = Some(asked.clone());
         Some(asked)
@@ -175,12 +203,32 @@ impl Shared {
     }
 }
 
+/// A source that is asked. If it ends without an answer it has panicked.
+struct Answering {
+    shared: Arc<Shared>,
+    sender: watch::Sender<Option<Result<Token, Status>>>,
+}
+
+impl Answering {
+    fn end(&self, answer: Result<Token, Status>) {
+        self.shared.tokens.lock().answered(&answer);
+        self.sender.send_replace(Some(answer));
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        if self.sender.borrow().is_none() {
+            let text = "the source of tokens ended without an answer: did it panic?";
+            self.end(Err(Status::internal(text)));
+        }
+    }
+}
+
 /// What the source answers to all who wait.
 async fn answer(mut asked: Asked) -> Result<Token, Status> {
     let answer = asked.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
-    answer.unwrap_or_else(|| {
-        Err(Status::internal("the source of tokens ended without an answer: did it panic?"))
-    })
+    answer.unwrap_or_else(|| Err(Status::internal("the runtime of the source of tokens has ended")))
 }
 
 fn with(mut request: Request, token: &Token) -> Request {

@@ -149,8 +149,54 @@ async fn all_who_wait_for_a_source_that_fails_hear_of_it_at_once() {
     }
     assert_eq!(begun.elapsed(), Duration::from_secs(1));
     assert_eq!(asked.load(Ordering::SeqCst), 1);
+    sleep(FIRST_PAUSE).await;
     said(&layer, request()).await.expect_err("still no issuer");
-    assert_eq!(asked.load(Ordering::SeqCst), 2, "the next call asks again");
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "after the pause it is asked again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_fails_is_left_alone_for_longer_and_longer() {
+    let (layer, asked) = source_of(|time| async move {
+        match time {
+            ..=20 => Err(Status::unavailable("no issuer")),
+            _ => Ok(Token::new("t").expires_after(Duration::from_secs(60))),
+        }
+    });
+    let begun = Instant::now();
+    let mut calls = 0;
+    while said(&layer, request()).await.is_err_and(|status| status.message() == "no issuer") {
+        assert_eq!(
+            said(&layer, request()).await.is_err(),
+            asked.load(Ordering::SeqCst) <= 20,
+            "no call waits"
+        );
+        sleep(Duration::from_millis(10)).await;
+        calls += 2;
+    }
+    // 0.1, 0.2, 0.4, .. 3.2 s, and then 5 s each, all of them by half at least.
+    let took = begun.elapsed().as_secs();
+    assert!((38..=78).contains(&took), "{took} s for {calls} calls");
+    assert_eq!(asked.load(Ordering::SeqCst), 21);
+    // A token makes up for it: the next failures begin with short pauses again.
+    advance(Duration::from_secs(61)).await;
+    assert!(said(&layer, request()).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_token_outlives_a_source_that_fails() {
+    let (layer, asked) = source_of(|time| async move {
+        match time {
+            1 => Ok(Token::new("t1").expires_after(Duration::from_secs(100))),
+            _ => Err(Status::unavailable("no issuer")),
+        }
+    });
+    assert_eq!(said(&layer, request()).await.expect("passes"), "Bearer t1");
+    advance(Duration::from_secs(91)).await;
+    for _ in 0..50 {
+        assert_eq!(said(&layer, request()).await.expect("still good"), "Bearer t1");
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert!(asked.load(Ordering::SeqCst) <= 3, "{} times in 50 ms", asked.load(Ordering::SeqCst));
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,7 +210,9 @@ async fn a_source_that_hangs_or_panics_is_asked_again() {
     });
     let hung = said(&layer, request()).await.expect_err("no token");
     assert_eq!(hung.code(), Code::DeadlineExceeded, "{hung}");
+    sleep(FIRST_PAUSE).await;
     let panicked = said(&layer, request()).await.expect_err("no token");
     assert_eq!(panicked.code(), Code::Internal, "{panicked}");
+    sleep(2 * FIRST_PAUSE).await;
     assert_eq!(said(&layer, request()).await.expect("passes"), "Bearer t");
 }
