@@ -16,10 +16,10 @@
 //! # drop(server);
 //! ```
 
+pub use dora_core::call::priority::{Priority, UnknownPriority};
 pub use dora_core::middleware::limit::concurrency::{
     ConcurrencyLimit, ConcurrencyLimitFuture, ConcurrencyLimitLayer,
 };
 pub use dora_core::middleware::limit::policy::AdaptivePolicy;
-pub use dora_core::middleware::limit::priority::{Priority, UnknownPriority};
 pub use dora_core::middleware::limit::rate::{RateLimit, RateLimitLayer};
 pub use dora_core::middleware::limit::size::{SizeLimit, SizeLimitFuture, SizeLimitLayer};

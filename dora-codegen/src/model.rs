@@ -4,7 +4,7 @@ use prost_reflect::{DescriptorPool, FileDescriptor, MessageDescriptor, MethodDes
 
 use crate::error::Position;
 use crate::naming::{self, ServiceNames};
-use crate::options::{MethodOptions, Mode, ServiceOptions};
+use crate::options::{MethodOptions, Mode, Priority, ServiceOptions};
 use crate::resolve::Includes;
 
 /// The version of a service that names none.
@@ -42,6 +42,7 @@ pub(crate) struct Method {
     /// Milliseconds.
     pub(crate) timeout_ms: Option<u32>,
     pub(crate) mode: Mode,
+    pub(crate) priority: Option<Priority>,
     /// The fields of the request, in the order of their numbers.
     pub(crate) fields: Vec<String>,
     pub(crate) streaming: bool,
@@ -97,6 +98,7 @@ fn read_method(file: &FileDescriptor, method: &MethodDescriptor, includes: &Incl
         idempotent: options.idempotent,
         timeout_ms: options.timeout_ms,
         mode: options.mode,
+        priority: options.priority,
         fields: fields(&method.input()),
         streaming: method.is_client_streaming() || method.is_server_streaming(),
         deprecated: method

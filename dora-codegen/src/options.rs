@@ -14,7 +14,8 @@ pub(crate) fn help(message: &str) -> Option<String> {
     let is_ours = message.contains("(dora.") || message.contains("'dora.");
     is_ours.then(|| {
         "import \"dora/options.proto\"; (dora.service) has version, group and interface; (dora.method) has \
-         name, idempotent, timeout_ms and mode, which is WAIT, NO_RESULT or DEFERRED"
+         name, idempotent, timeout_ms, mode, which is WAIT, NO_RESULT or DEFERRED, and priority, which is \
+         LOW, NORMAL, HIGH or CRITICAL"
             .to_owned()
     })
 }
@@ -49,6 +50,7 @@ pub(crate) struct MethodOptions {
     /// Milliseconds.
     pub(crate) timeout_ms: Option<u32>,
     pub(crate) mode: Mode,
+    pub(crate) priority: Option<Priority>,
 }
 
 impl MethodOptions {
@@ -71,6 +73,14 @@ impl MethodOptions {
                 Some(2) => Mode::Deferred,
                 _ => Mode::Wait,
             },
+            priority: written(&options, "priority").and_then(|value| value.as_enum_number()).map(|number| {
+                match number {
+                    1 => Priority::Low,
+                    2 => Priority::High,
+                    3 => Priority::Critical,
+                    _ => Priority::Normal,
+                }
+            }),
         }
     }
 }
@@ -82,6 +92,27 @@ pub(crate) enum Mode {
     Wait,
     NoResult,
     Deferred,
+}
+
+/// How much a call matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Priority {
+    Low,
+    Normal,
+    High,
+    Critical,
+}
+
+impl Priority {
+    /// As a call says it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
 }
 
 /// The message that the named extension of `options` holds.

@@ -9,6 +9,7 @@ pub use crate::call::BoxFuture;
 pub use crate::call::method::{Method, ServiceDescriptor};
 pub use crate::call::mode::Mode;
 pub use crate::call::mount::Mount;
+pub use crate::call::priority::Priority;
 pub use crate::call::request::{IntoRequest, Request};
 pub use crate::call::response::Response;
 pub use crate::call::status::Status;

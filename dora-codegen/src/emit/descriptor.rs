@@ -4,7 +4,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use super::{Method, Service, docs};
-use crate::options::Mode;
+use crate::options::{Mode, Priority};
 use crate::{naming, output};
 
 pub(super) fn module(service: &Service<'_>) -> TokenStream {
@@ -61,6 +61,12 @@ fn method(method: &Method<'_>, positional: bool) -> TokenStream {
         Mode::NoResult => Some(quote!(.with_mode(codegen::Mode::NoResult))),
         Mode::Deferred => Some(quote!(.with_mode(codegen::Mode::Deferred))),
     };
+    let priority = model.priority.map(|priority| match priority {
+        Priority::Low => quote!(.with_priority(codegen::Priority::Low)),
+        Priority::Normal => quote!(.with_priority(codegen::Priority::Normal)),
+        Priority::High => quote!(.with_priority(codegen::Priority::High)),
+        Priority::Critical => quote!(.with_priority(codegen::Priority::Critical)),
+    });
     let fields = (positional && !model.fields.is_empty()).then(|| {
         let fields = &model.fields;
         quote!(.with_fields(&[#(#fields),*]))
@@ -72,6 +78,7 @@ fn method(method: &Method<'_>, positional: bool) -> TokenStream {
             #idempotent
             #timeout
             #mode
+            #priority
             #fields;
     }
 }

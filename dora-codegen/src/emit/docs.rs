@@ -53,6 +53,9 @@ pub(super) fn options(method: &Method<'_>) -> TokenStream {
         Mode::NoResult => facts.push(" Does not wait for the result.".to_owned()),
         Mode::Deferred => facts.push(" Does not wait; the result is collected later.".to_owned()),
     }
+    if let Some(priority) = method.priority {
+        facts.push(format!(" Priority: {}, at most.", priority.word()));
+    }
     if facts.is_empty() {
         return TokenStream::new();
     }

@@ -24,6 +24,7 @@ pub mod users_client {
         /// Time limit: 500 ms.
         /// Idempotent: may be retried.
         /// Does not wait; the result is collected later.
+        /// Priority: low, at most.
         pub fn count(
             &self,
             request: impl codegen::IntoRequest<()>,
@@ -76,7 +77,8 @@ pub mod users_descriptor {
         .with_aliases(&["/user/count", "user.count"])
         .with_idempotent()
         .with_timeout(::core::time::Duration::from_millis(500))
-        .with_mode(codegen::Mode::Deferred);
+        .with_mode(codegen::Mode::Deferred)
+        .with_priority(codegen::Priority::Low);
 
     /// `/golden.options.Users/Service`.
     pub static SERVICE_: codegen::Method = codegen::Method::new(

@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use super::mode::Mode;
+use super::priority::Priority;
 
 /// A service as its `.proto` declares it. Generated code holds one in a static.
 ///
@@ -36,6 +37,7 @@ pub struct Method {
     idempotent: bool,
     timeout: Option<Duration>,
     mode: Mode,
+    priority: Option<Priority>,
     fields: &'static [&'static str],
 }
 
@@ -125,6 +127,7 @@ impl Method {
             idempotent: false,
             timeout: None,
             mode: Mode::Wait,
+            priority: None,
             fields: &[],
         }
     }
@@ -152,6 +155,12 @@ impl Method {
     #[must_use]
     pub const fn with_mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
+    }
+
+    /// The same with a priority (option `priority`).
+    #[must_use]
+    pub const fn with_priority(self, priority: Priority) -> Self {
+        Self { priority: Some(priority), ..self }
     }
 
     /// The same with the names of its request's fields, in the order of their numbers:
@@ -257,6 +266,13 @@ impl Method {
     #[must_use]
     pub const fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// How much its calls matter that do not say, and at most: what
+    /// [`Priority::of`] goes by. Default: none.
+    #[must_use]
+    pub const fn priority(&self) -> Option<Priority> {
+        self.priority
     }
 }
 

@@ -24,6 +24,7 @@ pub mod or_status;
 pub mod origin;
 pub mod packed;
 pub mod packer;
+pub mod priority;
 pub mod pushback;
 pub mod request;
 pub mod response;

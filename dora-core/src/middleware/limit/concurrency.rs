@@ -14,6 +14,7 @@ use tower::{Layer, Service};
 
 use crate::call::head::RequestHead;
 use crate::call::name::MethodName;
+use crate::call::priority::Priority;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
@@ -22,7 +23,6 @@ use super::by_method::ByMethod;
 use super::gradient::Gradient;
 use super::limiter::{Full, Limit, Limiter, Permit};
 use super::policy::AdaptivePolicy;
-use super::priority::Priority;
 use super::refused::refused;
 
 /// Bounds how many calls run at once, by a fixed number or by how long they take. A call

@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 use crate::call::code::Code;
 use crate::call::name::MethodName;
+use crate::call::priority::Priority;
 use crate::call::response::{Deferred, Reply, Response};
 use crate::call::status::Status;
 
 use super::gradient::{Ended, Gradient};
-use super::priority::Priority;
 
 /// A limit, and the calls that run within it.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Limiter {
             }
         };
         // A batch that is larger than the limit runs alone, or it would never run.
-        let fits = *running + calls <= priority.share_of(admitted) || (*running == 0 && admitted > 0);
+        let fits = *running + calls <= share(admitted, priority) || (*running == 0 && admitted > 0);
         if !fits {
             if let Limit::Adaptive(gradient) = limit {
                 gradient.refused(now);
@@ -143,5 +143,28 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.give_back(Ended::Late);
+    }
+}
+
+/// The part of a limit that calls of this priority may fill, with those above it.
+fn share(limit: usize, priority: Priority) -> usize {
+    let percent = match priority {
+        Priority::Low => 70,
+        Priority::Normal => 85,
+        Priority::High => 95,
+        Priority::Critical => 100,
+    };
+    // Of a small limit everybody may have at least one.
+    limit.saturating_mul(percent).div_ceil(100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shares_grow_with_the_priority() {
+        assert_eq!(Priority::ALL.map(|priority| share(100, priority)), [70, 85, 95, 100]);
+        assert_eq!(Priority::ALL.map(|priority| share(1, priority)), [1; 4]);
     }
 }

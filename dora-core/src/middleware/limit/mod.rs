@@ -12,7 +12,6 @@ pub mod concurrency;
 mod gradient;
 mod limiter;
 pub mod policy;
-pub mod priority;
 pub mod rate;
 mod refused;
 pub mod size;

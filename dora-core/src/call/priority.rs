@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::call::head::RequestHead;
+use super::head::RequestHead;
+use super::method::Method;
 
 /// How much a call matters, where not all can be served.
 ///
@@ -39,24 +40,34 @@ impl Priority {
     /// All of them, the one that is refused first at the front.
     pub const ALL: [Self; 4] = [Self::Low, Self::Normal, Self::High, Self::Critical];
 
-    /// What the call says of itself. Where callers are not to be trusted with that, ask
-    /// who they are: see
-    /// [`ConcurrencyLimitLayer::priority`](super::concurrency::ConcurrencyLimitLayer::priority).
+    /// What the call says of itself, and of one that says nothing what its method's option
+    /// `priority` says. A method that has the option bounds its calls: they may say that they
+    /// matter less, not that they matter more. Where callers are not to be trusted with the
+    /// others either, ask who they are: see
+    /// [`ConcurrencyLimitLayer::priority`](crate::middleware::limit::concurrency::ConcurrencyLimitLayer::priority).
+    ///
+    /// ```
+    /// use dora::limit::Priority;
+    /// use dora::{Method, Request, ServiceDescriptor};
+    ///
+    /// // Generated, of an rpc with `option (dora.method).priority = LOW`.
+    /// static REPORTS: ServiceDescriptor = ServiceDescriptor::new("reports.v1.Reports", &[&MONTH]);
+    /// static MONTH: Method =
+    ///     Method::new(&REPORTS, "Month", "/reports.v1.Reports/Month").with_priority(Priority::Low);
+    ///
+    /// let mut request = Request::new(());
+    /// request.head_mut().resolve(&MONTH);
+    /// assert_eq!(Priority::of(request.head()), Priority::Low);
+    /// request.metadata_mut().insert(Priority::KEY, Priority::Critical.to_string());
+    /// assert_eq!(Priority::of(request.head()), Priority::Low);
+    /// ```
     #[must_use]
     pub fn of(call: &RequestHead) -> Self {
-        call.metadata().get(Self::KEY).and_then(|word| word.parse().ok()).unwrap_or_default()
-    }
-
-    /// The part of a limit that calls of this priority may fill, with those above it.
-    pub(super) fn share_of(self, limit: usize) -> usize {
-        let percent = match self {
-            Self::Low => 70,
-            Self::Normal => 85,
-            Self::High => 95,
-            Self::Critical => 100,
-        };
-        // Of a small limit everybody may have at least one.
-        limit.saturating_mul(percent).div_ceil(100)
+        let said = call.metadata().get(Self::KEY).and_then(|word| word.parse().ok());
+        match (said, call.descriptor().and_then(Method::priority)) {
+            (Some(said), Some(most)) => most.min(said),
+            (said, most) => said.or(most).unwrap_or_default(),
+        }
     }
 }
 
@@ -93,6 +104,7 @@ impl FromStr for Priority {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::method::ServiceDescriptor;
 
     #[test]
     fn words_read_back_and_others_are_normal() {
@@ -106,8 +118,16 @@ mod tests {
     }
 
     #[test]
-    fn the_shares_grow_with_the_priority() {
-        assert_eq!(Priority::ALL.map(|priority| priority.share_of(100)), [70, 85, 95, 100]);
-        assert_eq!(Priority::ALL.map(|priority| priority.share_of(1)), [1; 4]);
+    fn a_method_says_it_for_its_calls_and_bounds_what_they_say() {
+        static WORK: ServiceDescriptor = ServiceDescriptor::new("t.Work", &[&GET]);
+        static GET: Method = Method::new(&WORK, "Get", "/t.Work/Get").with_priority(Priority::High);
+        let said = [None, Some("low"), Some("normal"), Some("critical"), Some("urgent")];
+        let of = said.map(|word| {
+            let mut head = RequestHead::default();
+            head.resolve(&GET);
+            word.into_iter().for_each(|word| head.metadata_mut().insert(Priority::KEY, word));
+            Priority::of(&head)
+        });
+        assert_eq!(of, [Priority::High, Priority::Low, Priority::Normal, Priority::High, Priority::High]);
     }
 }
