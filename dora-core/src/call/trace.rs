@@ -296,7 +296,7 @@ const fn is_servers_fault(code: Code) -> bool {
 }
 
 /// Host and port of an endpoint's address; of what has no port, all of it.
-fn parts(peer: &str) -> (&str, Option<u16>) {
+pub(crate) fn parts(peer: &str) -> (&str, Option<u16>) {
     let port = peer.rsplit_once(':').and_then(|(host, port)| Some((host, Some(port.parse().ok()?))));
     port.unwrap_or((peer, None))
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ::metrics::{Counter, Gauge, Histogram};
+use ::metrics::{Counter, Gauge, Histogram, Label};
 use hashbrown::HashMap;
 use parking_lot::RwLock;
 
@@ -11,6 +11,7 @@ use crate::call::code::Code;
 use crate::call::head::RequestHead;
 use crate::call::request::Request;
 use crate::call::status::Status;
+use crate::call::trace::parts;
 
 /// The label of methods that nobody has declared.
 const OTHER: &str = "_OTHER";
@@ -18,6 +19,9 @@ const OTHER: &str = "_OTHER";
 const BATCH: &str = "(batch)";
 /// `Ok`, and the canonical codes.
 const OUTCOMES: usize = 17;
+/// Servers that have metrics of their own; those beyond share one. Instances come and go, and
+/// what was registered stays.
+const MOST_SERVERS: usize = 1_024;
 
 /// Which end is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,12 +63,14 @@ pub(super) fn label(call: &RequestHead) -> &'static str {
 #[derive(Debug)]
 pub(super) struct Meters {
     side: Side,
+    by_server: bool,
     methods: RwLock<HashMap<&'static str, Arc<Meter>, foldhash::fast::RandomState>>,
 }
 
 impl Meters {
-    pub(super) fn new(side: Side) -> Self {
-        Self { side, methods: RwLock::default() }
+    /// `by_server`: whether durations say which server has answered.
+    pub(super) fn new(side: Side, by_server: bool) -> Self {
+        Self { side, by_server, methods: RwLock::default() }
     }
 
     pub(super) fn of(&self, request: &Request) -> Arc<Meter> {
@@ -73,7 +79,8 @@ impl Meters {
             return Arc::clone(meter);
         }
         let mut methods = self.methods.write();
-        Arc::clone(methods.entry(method).or_insert_with(|| Arc::new(Meter::new(self.side, method))))
+        let new = || Arc::new(Meter::new(self.side, method, self.by_server));
+        Arc::clone(methods.entry(method).or_insert_with(new))
     }
 }
 
@@ -83,9 +90,17 @@ pub(super) struct Meter {
     method: &'static str,
     active: Gauge,
     refused: OnceLock<Counter>,
-    /// By how calls ended.
-    durations: [OnceLock<Histogram>; OUTCOMES],
+    /// Of calls of which nobody says who answered.
+    durations: Durations,
+    /// `None`: of no call is it asked.
+    servers: Option<RwLock<Servers>>,
 }
+
+/// By how calls ended.
+type Durations = [OnceLock<Histogram>; OUTCOMES];
+
+/// By what their endpoints are called.
+type Servers = HashMap<Box<str>, Arc<Durations>, foldhash::fast::RandomState>;
 
 impl std::fmt::Debug for Meter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -94,22 +109,20 @@ impl std::fmt::Debug for Meter {
 }
 
 impl Meter {
-    fn new(side: Side, method: &'static str) -> Self {
+    fn new(side: Side, method: &'static str, by_server: bool) -> Self {
         let active = ::metrics::gauge!(side.active(), "rpc.method" => method);
-        Self { side, method, active, refused: OnceLock::new(), durations: Default::default() }
+        let servers = by_server.then(RwLock::default);
+        Self { side, method, active, refused: OnceLock::new(), durations: Durations::default(), servers }
     }
 
     pub(super) fn begun(&self) {
         self.active.increment(1.0);
     }
 
-    /// A call has ended, with this status if it failed.
-    pub(super) fn ended(&self, took: Duration, failed: Option<&Status>) {
+    /// A call has ended, with this status if it failed, at this server if it is known.
+    pub(super) fn ended(&self, took: Duration, failed: Option<&Status>, server: Option<&str>) {
         self.active.decrement(1.0);
-        let code = failed.map(Status::code);
-        if let Some(durations) = self.durations.get(code.map_or(0, |code| usize::from(code.number()))) {
-            durations.get_or_init(|| self.duration(code)).record(took.as_secs_f64());
-        }
+        self.record(took, failed.map(Status::code), server);
         // What says when to come again was refused, and not tried.
         if failed
             .is_some_and(|status| status.code() == Code::ResourceExhausted && status.pushback().is_some())
@@ -119,17 +132,38 @@ impl Meter {
         }
     }
 
-    fn duration(&self, code: Option<Code>) -> Histogram {
-        let name = self.side.duration();
-        match code {
-            None => ::metrics::histogram!(
-                name, "rpc.system.name" => "dora", "rpc.method" => self.method,
-                "rpc.response.status_code" => "Ok"
-            ),
-            Some(code) => ::metrics::histogram!(
-                name, "rpc.system.name" => "dora", "rpc.method" => self.method,
-                "rpc.response.status_code" => code.to_string(), "error.type" => code.to_string()
-            ),
+    fn record(&self, took: Duration, code: Option<Code>, server: Option<&str>) {
+        let record = |durations: &Durations, server: Option<&str>| {
+            if let Some(durations) = durations.get(code.map_or(0, |code| usize::from(code.number()))) {
+                durations.get_or_init(|| self.duration(code, server)).record(took.as_secs_f64());
+            }
+        };
+        let Some((servers, server)) = self.servers.as_ref().zip(server) else {
+            return record(&self.durations, None);
+        };
+        let known = servers.read().get(server).cloned();
+        match known {
+            Some(durations) => record(&durations, Some(server)),
+            None => {
+                let mut servers = servers.write();
+                let server = if servers.len() < MOST_SERVERS { server } else { OTHER };
+                let durations = Arc::clone(servers.entry(server.into()).or_default());
+                drop(servers);
+                record(&durations, Some(server));
+            }
         }
+    }
+
+    fn duration(&self, code: Option<Code>, server: Option<&str>) -> Histogram {
+        let mut labels = vec![Label::new("rpc.system.name", "dora"), Label::new("rpc.method", self.method)];
+        if let Some(server) = server {
+            let (address, port) = parts(server);
+            labels.push(Label::new("server.address", address.to_owned()));
+            labels.extend(port.map(|port| Label::new("server.port", port.to_string())));
+        }
+        let word = code.map(|code| code.to_string());
+        labels.push(Label::new("rpc.response.status_code", word.clone().unwrap_or_else(|| "Ok".to_owned())));
+        labels.extend(word.map(|word| Label::new("error.type", word)));
+        ::metrics::histogram!(self.side.duration(), labels)
     }
 }

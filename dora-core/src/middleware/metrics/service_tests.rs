@@ -143,3 +143,45 @@ fn retries_breakers_and_limits_tell_of_themselves() {
     assert_eq!(metrics["dora.client.breaker.changes dora.breaker=users to=open"], [1.0]);
     assert_eq!(metrics["dora.limit.most dora.limit=server"], [7.0]);
 }
+
+#[test]
+fn calls_of_a_client_are_told_apart_by_server_if_wanted() {
+    let at = |peer: &str| Some(Arc::<str>::from(peer));
+    let metrics = recorded(async move {
+        for layer in [MetricsLayer::client(), MetricsLayer::client().by_server()] {
+            for peer in [at("10.0.0.1:9567"), at("unix:/run/dora"), None] {
+                let fine = service(move || Ok(Response::accepted().with_peer(peer.clone())));
+                layer.layer(fine).oneshot(call(Some(&GET))).await.expect("it is fine");
+            }
+            let failing =
+                layer.layer(service(|| Err(Status::not_found("x").with_peer("10.0.0.2:80".into()))));
+            failing.oneshot(call(Some(&GET))).await.expect_err("it fails");
+        }
+    });
+    let calls = |labels: &str| {
+        let name = format!("rpc.client.call.duration rpc.system.name=dora rpc.method=t.Work/Get{labels}");
+        metrics.get(&name).map_or(0, Vec::len)
+    };
+    assert_eq!(calls(" rpc.response.status_code=Ok"), 3 + 1, "without, and nobody says who: {metrics:#?}");
+    assert_eq!(calls(" server.address=10.0.0.1 server.port=9567 rpc.response.status_code=Ok"), 1);
+    assert_eq!(calls(" server.address=unix:/run/dora rpc.response.status_code=Ok"), 1);
+    let failed = " rpc.response.status_code=NotFound error.type=NotFound";
+    assert_eq!(calls(failed), 1);
+    assert_eq!(calls(&format!(" server.address=10.0.0.2 server.port=80{failed}")), 1);
+}
+
+#[test]
+fn servers_beyond_the_first_share_one() {
+    let metrics = recorded(async {
+        let layer = MetricsLayer::client().by_server();
+        for number in 0..1_030 {
+            let answer = move || Ok(Response::accepted().with_peer(Some(format!("h{number}:1").into())));
+            layer.layer(service(answer)).oneshot(call(Some(&GET))).await.expect("it is fine");
+        }
+    });
+    let names = metrics.keys().filter(|name| name.contains("server.address=")).count();
+    assert_eq!(names, 1_024 + 1);
+    let other = "rpc.client.call.duration rpc.system.name=dora rpc.method=t.Work/Get server.address=_OTHER \
+                 rpc.response.status_code=Ok";
+    assert_eq!(metrics[other].len(), 1_030 - 1_024);
+}
