@@ -20,7 +20,7 @@ mod work;
 
 use clap::{Parser, Subcommand};
 
-use resilience::{failing, killed, rolling};
+use resilience::{failing, killed, overload, rolling};
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -45,6 +45,8 @@ enum Command {
     Killed(killed::KilledArgs),
     /// Restarts instances one after the other under load, and tells whether a call is lost.
     Rolling(rolling::RollingArgs),
+    /// Asks of a server several times what it can do, and tells what it still does.
+    Overload(overload::OverloadArgs),
     /// Makes so many calls within one thread, for a profiler that counts.
     Count(count::CountArgs),
     /// Serves one peer until standard input closes; prints its address.
@@ -65,6 +67,7 @@ fn main() -> anyhow::Result<()> {
         Command::Failing(args) => failing::failing(&args),
         Command::Killed(args) => killed::killed(&args),
         Command::Rolling(args) => rolling::rolling(&args),
+        Command::Overload(args) => overload::overload(&args),
         Command::Count(args) => count::count(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Load(args) => load::load(&args),

@@ -161,12 +161,27 @@ fn no_call_runs_twice_or_in_vain_by_restarts() {
     assert_eq!(row[5..], ["0", "0"], "{table}");
 }
 
+#[test]
+fn a_server_is_asked_before_in_and_after_an_overload() {
+    let table = bench(&["overload", "--seconds=1", "--after=1"]);
+    for load in ["| 80 % |", "| 500 %, its first second |", "| 500 %, after that |", "| 80 %, second 1 after"]
+    {
+        let line =
+            table.lines().find(|line| line.starts_with(load)).unwrap_or_else(|| panic!("{load}: {table}"));
+        let answered: f64 = number(line.split('|').nth(3).expect("a cell").trim());
+        assert!(answered > 0.0, "{table}");
+    }
+    assert!(table.lines().last().is_some_and(|line| line.starts_with("Goodput ")), "{table}");
+}
+
 fn number<T: std::str::FromStr>(cell: &str) -> T {
     cell.parse().unwrap_or_else(|_| panic!("{cell:?} is no number"))
 }
 
 #[test]
 fn a_stack_is_compared_where_it_is_named() {
-    let line = bench(&["count", "dora-stack", "--calls=100", "--concurrency=4"]);
-    assert!(line.contains("per call"), "{line}");
+    for stack in ["dora-stack", "dora-limited"] {
+        let line = bench(&["count", stack, "--calls=100", "--concurrency=4"]);
+        assert!(line.contains("per call"), "{line}");
+    }
 }
