@@ -9,6 +9,7 @@ pub mod capabilities;
 pub mod code;
 pub mod deadline;
 pub mod dora_code;
+pub(crate) mod doubt;
 pub mod extensions;
 pub mod head;
 pub mod identity;

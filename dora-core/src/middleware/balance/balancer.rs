@@ -70,6 +70,11 @@ impl<S> Balancer<S> {
         &self.0
     }
 
+    /// Whether there is more than one instance.
+    pub(super) fn has_several(&self) -> bool {
+        self.0.nodes.load().as_ref().is_some_and(|nodes| nodes.len() > 1)
+    }
+
     /// The instances of this moment.
     pub(super) fn instances(&self) -> Vec<Instance> {
         let now = Instant::now();

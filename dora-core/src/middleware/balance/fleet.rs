@@ -4,12 +4,13 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 use tower::Service;
 
 use crate::call::BoxFuture;
+use crate::call::doubt;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
@@ -21,6 +22,7 @@ use crate::middleware::retry::series::{Series, went_well};
 use crate::middleware::retry::service::Retry;
 
 use super::balancer::Balancer;
+use super::beside::Beside;
 use super::builder::FleetBuilder;
 use super::followed::Followed;
 use super::future::Choice;
@@ -41,6 +43,9 @@ use super::instance::Instance;
 ///   another instance, and is counted by its breaker.
 /// - Hedges, if wanted, by [`HedgePolicy`]: another try beside one that is slow;
 ///   [`hedge`](Self::hedge). Within the retries, whose budget bounds them too.
+/// - A try elsewhere beside one at an instance that is in doubt: it owes answers, was asked
+///   whether it is there, and has not said so for half a second. Of idempotent calls alone,
+///   and of the retries' budget.
 /// - The choice of an instance. One that is down, draining or behind an open breaker is not
 ///   chosen while there is another, and a call that surely never left goes to the next one
 ///   at once, whatever its method is.
@@ -169,7 +174,7 @@ where
                 if let Some(retry) = &stack.retry {
                     retry.made(&request);
                 }
-                State::First { choice: Choice::new(stack.balancer.shared(), request) }
+                State::First { choice: Choice::new(stack.balancer.shared(), request), beside: Beside::None }
             }
             false => State::Layered { future: stack.layered(request) },
         };
@@ -194,6 +199,25 @@ impl<S> Stack<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send> + Send + 'static,
 {
+    /// The answer of a try beside the first one, which may begin now as it is `in_doubt`
+    /// whether that will be answered.
+    #[cold]
+    fn poll_beside(
+        &self,
+        choice: Pin<&mut Choice<S>>,
+        beside: &mut Beside,
+        in_doubt: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response, Status>> {
+        let (Some(retry), Some((request, host))) = (&self.retry, choice.at_host()) else {
+            return Poll::Pending;
+        };
+        if in_doubt {
+            beside.begin(&self.balancer, retry, request, host);
+        }
+        beside.poll(retry, request, cx)
+    }
+
     /// The call through all layers.
     fn layered(&self, request: Request) -> BoxFuture<Response> {
         Box::pin(Retry::new(self.hedged(), self.retry.clone()).call(request))
@@ -215,7 +239,7 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S: Service<Request>> {
-        First { #[pin] choice: Choice<S> },
+        First { #[pin] choice: Choice<S>, beside: Beside },
         Layered { future: BoxFuture<Response> },
     }
 }
@@ -231,15 +255,27 @@ where
         loop {
             let future: BoxFuture<Response> = match this.state.as_mut().project() {
                 StateProjection::Layered { future } => return future.as_mut().poll(cx),
-                StateProjection::First { mut choice } => {
-                    let result = ready!(choice.as_mut().poll(this.stack.balancer.shared(), cx));
+                StateProjection::First { mut choice, beside } => {
+                    let shared = this.stack.balancer.shared();
+                    let (polled, in_doubt) = doubt::hear(|| choice.as_mut().poll(shared, cx));
+                    let Poll::Ready(result) = polled else {
+                        if !in_doubt && matches!(beside, Beside::None) {
+                            return Poll::Pending;
+                        }
+                        return this.stack.poll_beside(choice, beside, in_doubt, cx);
+                    };
                     if went_well(&result) {
                         return Poll::Ready(result);
                     }
                     let (Some(retry), Some(request)) = (&this.stack.retry, choice.take_request()) else {
                         return Poll::Ready(result);
                     };
-                    Box::pin(Series::new(this.stack.hedged(), Arc::clone(retry), request).go_on(result))
+                    let series = Series::new(this.stack.hedged(), Arc::clone(retry), request);
+                    match std::mem::replace(beside, Beside::Failed) {
+                        Beside::None => Box::pin(series.go_on(result)),
+                        Beside::Runs(other) => Box::pin(series.go_on_beside(result, other)),
+                        Beside::Failed => Box::pin(series.go_on_after(result)),
+                    }
                 }
             };
             this.state.set(State::Layered { future });

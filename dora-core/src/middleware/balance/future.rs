@@ -104,6 +104,17 @@ impl<S: Service<Request>> Choice<S> {
         Self { request: Some(request), unsent_before, detour: None, state: State::Begun }
     }
 
+    /// The request, and the instance that has the call.
+    pub(super) fn at_host(self: Pin<&mut Self>) -> Option<(&Request, &Arc<str>)> {
+        let this = self.project();
+        match this.state.project() {
+            StateProjection::Calling { in_flight, .. } => {
+                Some((this.request.as_ref()?, &in_flight.node().name))
+            }
+            _ => None,
+        }
+    }
+
     /// The request, for another try.
     pub(super) fn take_request(self: Pin<&mut Self>) -> Option<Request> {
         self.project().request.take()

@@ -1,6 +1,7 @@
 //! Calls go to one of many instances.
 
 mod balancer;
+mod beside;
 pub mod builder;
 pub mod choose;
 mod dispatch;

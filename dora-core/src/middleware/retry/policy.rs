@@ -26,7 +26,7 @@ use super::budget::RetryBudget;
 /// ([`Status::pushback`]).
 #[derive(Clone)]
 pub struct RetryPolicy {
-    pub(super) attempts: u32,
+    pub(in crate::middleware) attempts: u32,
     pub(in crate::middleware) budget: Option<RetryBudget>,
     pub(in crate::middleware) attempt_timeout: Option<Duration>,
     base: Duration,
@@ -121,16 +121,16 @@ impl RetryPolicy {
     }
 
     /// Asks for leave to make so many calls again.
-    pub(super) fn affords(&self, calls: usize, now: Instant) -> bool {
+    pub(in crate::middleware) fn affords(&self, calls: usize, now: Instant) -> bool {
         self.budget.as_ref().is_none_or(|budget| budget.withdraw(calls, now))
     }
 
-    pub(super) fn is_worth_it(&self, status: &Status) -> bool {
+    pub(in crate::middleware) fn is_worth_it(&self, status: &Status) -> bool {
         (self.worth_it)(status)
     }
 
     /// The call is to be made again.
-    pub(super) fn tell(&self, call: &RequestHead) {
+    pub(in crate::middleware) fn tell(&self, call: &RequestHead) {
         if let Some(on_retry) = &self.on_retry {
             on_retry(call);
         }

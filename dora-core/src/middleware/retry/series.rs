@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tower::Service;
 
+use crate::call::BoxFuture;
 use crate::call::batch::CallKey;
 use crate::call::body::Body;
 use crate::call::code::Code;
@@ -134,6 +135,30 @@ impl<S> Series<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>>,
 {
+    /// What follows a first try that failed while `other` runs beside it.
+    pub(in crate::middleware) async fn go_on_beside(
+        mut self,
+        first: Result<Response, Status>,
+        other: BoxFuture<Response>,
+    ) -> Result<Response, Status> {
+        self.beside += 1;
+        let Err(status) = &first else { return self.go_on(first).await };
+        self.note(status);
+        match other.await {
+            result if went_well(&result) => result,
+            result => self.go_on(result).await,
+        }
+    }
+
+    /// What follows a first try that failed, and another one beside it before.
+    pub(in crate::middleware) async fn go_on_after(
+        mut self,
+        first: Result<Response, Status>,
+    ) -> Result<Response, Status> {
+        self.beside += 1;
+        self.go_on(first).await
+    }
+
     /// What follows a first try that failed, in part or as a whole.
     pub(in crate::middleware) async fn go_on(
         mut self,

@@ -12,7 +12,6 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout};
 
-use crate::call::capabilities::Capabilities;
 use crate::call::dora_code;
 use crate::call::status::Status;
 use crate::guid::Guid;
@@ -245,7 +244,9 @@ impl Connection {
                 Poll::Ready(Ok(count)) => {
                     self.now = Instant::now();
                     self.active = self.now;
-                    self.health.heard(self.now);
+                    if self.health.heard(self.now) {
+                        self.link.doubt(self.id, false);
+                    }
                     budget.bytes = budget.bytes.saturating_sub(count);
                 }
             }
@@ -361,7 +362,8 @@ impl Connection {
                 return Poll::Ready(End::LetGo);
             }
             let wrote = lane.wrote.unwrap_or(self.active);
-            let step = self.health.next(kind(&self.link, lane.can), awaited, lane.owed, wrote);
+            let kind = Kind::of(self.link.endpoint.is_serial(), lane.can);
+            let step = self.health.next(kind, awaited, lane.owed, wrote);
             let idle = self.link.endpoint.idle_after(lane.can);
             let quiet = !awaited && !unwritten && self.inbox.is_empty();
             let idle = quiet.then(|| after(self.active.max(wrote), idle));
@@ -399,21 +401,25 @@ impl Connection {
         match step {
             Step::GiveUp(_) => {
                 let silent = self.link.endpoint.silence_timeout;
-                Some(End::Lost(self.lost(&format!("the server has been silent for {silent:?}"))))
+                return Some(End::Lost(self.lost(&format!("the server has been silent for {silent:?}"))));
+            }
+            Step::Doubt(_) => {
+                self.health.doubted(now);
+                self.link.doubt(self.id, true);
             }
             Step::Ask(_) => {
                 self.health.asked(now);
                 self.ask(now);
-                None
             }
         }
+        None
     }
 
     /// Sends what the peer will answer, or at least hear.
     fn ask(&mut self, now: Instant) {
         let mut core = self.link.core();
         let Some(lane) = core.lane(self.id) else { return };
-        let (kind, speech) = (kind(&self.link, lane.can), self.link.speech_of(lane));
+        let (kind, speech) = (Kind::of(self.link.endpoint.is_serial(), lane.can), self.link.speech_of(lane));
         let guid = *lane.keeper.get_or_insert_with(Guid::random);
         drop(core);
         let frame = match kind {
@@ -487,13 +493,5 @@ impl Connection {
     /// The two ends are not set alike.
     pub(super) fn mismatch(&self, what: &str) -> Status {
         self.link.status(Status::failed_precondition(what.to_owned()))
-    }
-}
-
-fn kind(link: &Link, can: Option<Capabilities>) -> Kind {
-    match can {
-        _ if link.endpoint.is_serial() => Kind::Serial,
-        Some(can) if can.contains(Capabilities::NOTICES) => Kind::Pings,
-        _ => Kind::Requests,
     }
 }

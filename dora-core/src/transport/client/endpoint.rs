@@ -212,9 +212,11 @@ impl Endpoint {
         Self { idle_timeout: Some(timeout), ..self }
     }
 
-    /// A server that owes an answer and sends nothing for this long is gone: it is
-    /// asked after half of it, and the connection is lost at the end. Default 10 s;
-    /// `Duration::MAX`: never. Servers that do not understand the question are
+    /// A server that owes an answer and sends nothing for this long is gone: the connection
+    /// is lost at the end. It is asked whether it is there after half a second, or half of
+    /// this time if that is less, and after longer each time that it says so; one that does
+    /// not say so for half a second is in doubt, and a fleet makes calls elsewhere as well
+    /// that may be made twice. Default 10 s; `Duration::MAX`: never. Servers that do not understand the question are
     /// given up when the system has not got bytes through to them for as long
     /// (Linux).
     #[must_use]

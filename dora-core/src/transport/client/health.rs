@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::call::capabilities::Capabilities;
+
 /// The silence of one connection.
 #[derive(Debug)]
 pub(super) struct Health {
@@ -11,8 +13,20 @@ pub(super) struct Health {
     limit: Duration,
     /// When bytes came last.
     heard: Instant,
-    /// When the peer was asked, and has not said a word since.
-    asked: Option<Instant>,
+    stage: Stage,
+    /// How long a peer may be silent before it is asked.
+    patience: Duration,
+}
+
+/// What was made of a peer's silence. Any word of it ends that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing.
+    Heard,
+    /// It was asked.
+    Asked(Instant),
+    /// It was asked, has not answered for a while, and its callers were told so last then.
+    Doubted { asked: Instant, told: Instant },
 }
 
 /// What the peer understands.
@@ -28,11 +42,25 @@ pub(super) enum Kind {
     Serial,
 }
 
+impl Kind {
+    /// That of a peer that said that it `can` so much, on a connection that takes one call at
+    /// a time or more.
+    pub(super) fn of(serial: bool, can: Option<Capabilities>) -> Self {
+        match can {
+            _ if serial => Self::Serial,
+            Some(can) if can.contains(Capabilities::NOTICES) => Self::Pings,
+            _ => Self::Requests,
+        }
+    }
+}
+
 /// What to do, and when at the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Ask whether it is there.
     Ask(Instant),
+    /// Tell those who wait that it does not say so.
+    Doubt(Instant),
     /// Take the connection for lost.
     GiveUp(Instant),
 }
@@ -40,7 +68,7 @@ pub(super) enum Step {
 impl Step {
     pub(super) fn when(self) -> Instant {
         match self {
-            Self::Ask(when) | Self::GiveUp(when) => when,
+            Self::Ask(when) | Self::Doubt(when) | Self::GiveUp(when) => when,
         }
     }
 }
@@ -49,23 +77,39 @@ impl Step {
 /// came for 10 s.
 pub(super) const KEEP: Duration = Duration::from_secs(5);
 
+/// After so long a peer that owes an answer is asked, and after as long again it is doubted: a
+/// process that lives answers within milliseconds, however long its handlers take.
+pub(super) const SOON: Duration = Duration::from_millis(500);
+
 /// Longer than anybody waits.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 impl Health {
     pub(super) fn new(limit: Duration, now: Instant) -> Self {
-        Self { limit: limit.min(NEVER), heard: now, asked: None }
+        let limit = limit.min(NEVER);
+        Self { limit, heard: now, stage: Stage::Heard, patience: SOON.min(limit / 2) }
     }
 
-    /// Bytes came.
-    pub(super) fn heard(&mut self, now: Instant) {
+    /// Bytes came; whether the peer was doubted.
+    pub(super) fn heard(&mut self, now: Instant) -> bool {
         self.heard = now;
-        self.asked = None;
+        let before = std::mem::replace(&mut self.stage, Stage::Heard);
+        // One that lives and takes long is asked less and less often.
+        let patience = if before == Stage::Heard { SOON } else { self.patience * 2 };
+        self.patience = patience.min(self.limit / 2);
+        matches!(before, Stage::Doubted { .. })
     }
 
     /// The peer was asked.
     pub(super) fn asked(&mut self, now: Instant) {
-        self.asked = Some(now);
+        self.stage = Stage::Asked(now);
+    }
+
+    /// Those who wait were told that the peer is silent.
+    pub(super) fn doubted(&mut self, now: Instant) {
+        if let Stage::Asked(asked) | Stage::Doubted { asked, .. } = self.stage {
+            self.stage = Stage::Doubted { asked, told: now };
+        }
     }
 
     /// What to do next, when calls are awaited or not, bytes were first written
@@ -80,14 +124,24 @@ impl Health {
         match kind {
             Kind::Serial => None,
             Kind::Requests => {
-                let last = self.asked.map_or(wrote, |asked| asked.max(wrote));
+                let last = match self.stage {
+                    Stage::Heard => wrote,
+                    Stage::Asked(asked) | Stage::Doubted { asked, .. } => asked.max(wrote),
+                };
                 awaited.then(|| Step::Ask(last + KEEP.min(self.limit / 2)))
             }
             Kind::Pings => {
                 let since = owed.or(awaited.then_some(self.heard))?.max(self.heard);
-                Some(match self.asked {
-                    Some(asked) => Step::GiveUp((since + self.limit).max(asked + self.limit / 2)),
-                    None => Step::Ask(since + self.limit / 2),
+                let soon = SOON.min(self.limit / 2);
+                let give_up = |asked: Instant| (since + self.limit).max(asked + self.limit / 2);
+                Some(match self.stage {
+                    Stage::Heard => Step::Ask(since + self.patience),
+                    Stage::Asked(asked) if asked + soon < give_up(asked) => Step::Doubt(asked + soon),
+                    // Calls that were made since are told as well.
+                    Stage::Doubted { asked, told } if told + soon < give_up(asked) => {
+                        Step::Doubt(told + soon)
+                    }
+                    Stage::Asked(asked) | Stage::Doubted { asked, .. } => Step::GiveUp(give_up(asked)),
                 })
             }
         }
@@ -102,24 +156,50 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_peer_that_owes_an_answer_is_asked_and_then_given_up() {
+    fn a_peer_that_owes_an_answer_is_asked_doubted_and_then_given_up() {
         let start = Instant::now();
         let mut health = Health::new(LIMIT, start);
         let next = |health: &Health, awaited, owed| health.next(Kind::Pings, awaited, owed, start);
         assert_eq!(next(&health, false, None), None, "it owes nothing");
-        let asked = start + 100 * SECOND;
-        assert_eq!(next(&health, true, Some(asked)), Some(Step::Ask(asked + LIMIT / 2)));
+        let owed = start + 100 * SECOND;
+        assert_eq!(next(&health, true, Some(owed)), Some(Step::Ask(owed + SOON)));
         assert_eq!(
-            next(&health, false, Some(asked)),
-            Some(Step::Ask(asked + LIMIT / 2)),
+            next(&health, false, Some(owed)),
+            Some(Step::Ask(owed + SOON)),
             "also when the caller has given up"
         );
-        health.asked(asked + LIMIT / 2);
-        assert_eq!(next(&health, true, Some(asked)), Some(Step::GiveUp(asked + LIMIT)));
-        let pong = asked + LIMIT / 2 + SECOND;
-        health.heard(pong);
-        assert_eq!(next(&health, true, None), Some(Step::Ask(pong + LIMIT / 2)), "a long call");
+        let asked = owed + SOON;
+        health.asked(asked);
+        assert_eq!(next(&health, true, Some(owed)), Some(Step::Doubt(asked + SOON)));
+        let mut told = asked + SOON;
+        while let Some(Step::Doubt(again)) = {
+            health.doubted(told);
+            next(&health, true, Some(owed))
+        } {
+            assert_eq!(again, told + SOON, "also those who call meanwhile");
+            told = again;
+        }
+        assert_eq!(next(&health, true, Some(owed)), Some(Step::GiveUp(owed + LIMIT)));
+        let pong = owed + 9 * SECOND;
+        assert!(health.heard(pong), "it was doubted");
+        assert_eq!(next(&health, true, None), Some(Step::Ask(pong + 2 * SOON)), "a long call");
         assert_eq!(next(&health, false, None), None);
+        health.asked(pong + SECOND);
+        assert!(!health.heard(pong + SECOND), "it has answered in time");
+        assert_eq!(next(&health, true, None), Some(Step::Ask(pong + SECOND + 4 * SOON)));
+        health.heard(pong + 2 * SECOND);
+        assert_eq!(next(&health, true, None), Some(Step::Ask(pong + 2 * SECOND + SOON)), "another answer");
+    }
+
+    #[test]
+    fn one_that_has_to_answer_sooner_is_asked_sooner() {
+        let start = Instant::now();
+        let limit = Duration::from_millis(600);
+        let mut health = Health::new(limit, start);
+        let next = |health: &Health| health.next(Kind::Pings, true, Some(start), start);
+        assert_eq!(next(&health), Some(Step::Ask(start + limit / 2)));
+        health.asked(start + limit / 2);
+        assert_eq!(next(&health), Some(Step::GiveUp(start + limit)));
     }
 
     #[test]
@@ -128,8 +208,10 @@ mod tests {
         let mut health = Health::new(LIMIT, start);
         // The task was held up for a minute.
         health.asked(start + 60 * SECOND);
-        let step = health.next(Kind::Pings, true, Some(start), start);
-        assert_eq!(step, Some(Step::GiveUp(start + 65 * SECOND)));
+        let next = |health: &Health| health.next(Kind::Pings, true, Some(start), start);
+        assert_eq!(next(&health), Some(Step::Doubt(start + 60 * SECOND + SOON)));
+        health.doubted(start + 65 * SECOND - SOON);
+        assert_eq!(next(&health), Some(Step::GiveUp(start + 65 * SECOND)));
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(super) struct Lane {
     pub(super) owed: Option<Instant>,
     /// When bytes were written last.
     pub(super) wrote: Option<Instant>,
+    /// The peer owes answers, and does not even say that it is there.
+    pub(super) doubted: bool,
     /// The bytes of the largest request that a peer was sent of which is not known
     /// that it says what is too large.
     pub(super) largest: usize,
@@ -55,6 +57,7 @@ impl Lane {
             burst: false,
             owed: None,
             wrote: None,
+            doubted: false,
             largest: 0,
             keeper: None,
         }
@@ -122,6 +125,7 @@ impl Lane {
         self.burst = false;
         self.owed = None;
         self.wrote = None;
+        self.doubted = false;
         self.largest = 0;
         self.keeper = None;
     }

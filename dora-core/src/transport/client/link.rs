@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::call::dora_code;
+use crate::call::doubt;
 use crate::call::kept::Kept;
 use crate::call::packer::Packer;
 use crate::call::status::{Origin, Status};
@@ -20,7 +21,7 @@ use crate::wire::encoder::Encoder;
 use crate::wire::header::Layout;
 
 use super::endpoint::Endpoint;
-use super::health::KEEP;
+use super::health::SOON;
 use super::lane::Lane;
 use super::link_state::LinkState;
 use super::observed::Observed;
@@ -154,7 +155,7 @@ impl Link {
             encoder: endpoint.encoder(),
             layout: endpoint.layout(),
             observed: Observed::new(endpoint.address(), endpoint.observer.0.clone()),
-            look_within: KEEP.min(endpoint.silence_timeout / 2),
+            look_within: SOON.min(endpoint.silence_timeout / 2),
             endpoint,
             peer,
             core: Mutex::new(core),
@@ -272,14 +273,30 @@ impl Link {
             return Ok(Poll::Ready((Err(closed()), true)));
         };
         let answer = lane.table.poll(ticket);
-        if answer.is_pending() && !lane.table.wakes(ticket, waker) {
-            return Err(());
+        if answer.is_pending() {
+            if lane.doubted {
+                doubt::say();
+            }
+            if !lane.table.wakes(ticket, waker) {
+                return Err(());
+            }
         }
         drop(core);
         if !current && matches!(answer, Poll::Ready((_, true))) {
             self.tidy(ticket.lane);
         }
         Ok(answer)
+    }
+
+    /// Whether the peer of this lane gives no sign of life: those who wait are polled, and
+    /// hear of it ([`doubt`]).
+    pub(super) fn doubt(&self, id: u32, doubted: bool) {
+        let mut wakers = Vec::new();
+        if let Some(lane) = self.core.lock().lane(id) {
+            lane.doubted = doubted;
+            wakers.extend(lane.table.wakers().filter(|_| doubted));
+        }
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     fn tidy(&self, id: u32) {

@@ -309,6 +309,11 @@ impl Table {
         self.cancelled = 0;
     }
 
+    /// Those who wait.
+    pub(super) fn wakers(&self) -> impl Iterator<Item = Waker> {
+        self.slots.iter().filter_map(|slot| slot.waker.clone())
+    }
+
     fn end(&mut self, index: u32, answer: Answer, wakers: &mut Vec<Waker>) {
         let Some(slot) = self.slots.get_mut(index as usize) else { return };
         let awaited = slot.progress.answers();
