@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
+use dora::limit::{AdaptivePolicy, ConcurrencyLimitLayer, Priority};
 use dora::tls::{ClientTls, Identity, ServerTls, Trust};
 use dora::{Caller, Channel, Endpoint, Fleet, Request, Response, Server, Status};
 use tokio::net::TcpListener;
@@ -51,6 +52,28 @@ impl Peer for DoraStack {
 
     async fn connect(addr: SocketAddr) -> anyhow::Result<Self::Connection> {
         Ok(EchoClient::new(Channel::balance([addr.to_string()])?))
+    }
+}
+
+/// The same, with what a server has by one more line: an adaptive limit that heeds priorities.
+pub(crate) struct DoraLimited;
+
+impl Peer for DoraLimited {
+    const VARIANT: bool = true;
+
+    type Connection = EchoClient<Fleet<Channel>>;
+
+    async fn serve(listener: TcpListener) -> anyhow::Result<()> {
+        Server::builder()
+            .layer(ConcurrencyLimitLayer::adaptive(AdaptivePolicy::new()).priority(Priority::of))
+            .add_service(EchoServer::new(Service))
+            .serve_with_listener(listener, std::future::pending())
+            .await
+            .context("dora serves")
+    }
+
+    async fn connect(addr: SocketAddr) -> anyhow::Result<Self::Connection> {
+        DoraStack::connect(addr).await
     }
 }
 

@@ -96,6 +96,7 @@ peers! {
     DoraForms => http::DoraForms,
     DoraJson => http::DoraHttp1,
     DoraJsonH2c => http::DoraHttp2,
+    DoraLimited => dora::DoraLimited,
     DoraStack => dora::DoraStack,
     DoraSwoft => swoft::Swoft,
     DoraTls => dora::DoraTls,
