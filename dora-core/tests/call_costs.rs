@@ -341,7 +341,7 @@ fn a_server_takes_little_for_a_call() {
 
 #[test]
 fn a_client_takes_little_for_a_call() {
-    client(64).assert_within(&Bounds { allocations: 2.3, bytes: 600.0, reads: 0.019, writes: 0.019 });
+    client(64).assert_within(&Bounds { allocations: 0.1, bytes: 300.0, reads: 0.019, writes: 0.019 });
 }
 
 #[test]
@@ -351,7 +351,7 @@ fn a_server_takes_less_the_more_calls_are_outstanding() {
 
 #[test]
 fn a_client_takes_less_the_more_calls_are_outstanding() {
-    client(1024).assert_within(&Bounds { allocations: 2.25, bytes: 1150.0, reads: 0.0012, writes: 0.0012 });
+    client(1024).assert_within(&Bounds { allocations: 0.05, bytes: 900.0, reads: 0.0012, writes: 0.0012 });
 }
 
 #[test]
