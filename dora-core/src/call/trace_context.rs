@@ -117,7 +117,9 @@ impl TraceContext {
         if version == 0xff || (version == 0 && further) || trace == 0 || span == 0 {
             return None;
         }
-        Some(Self { trace, span: u64::try_from(span).ok()?, flags: u8::try_from(flags).ok()?, state: None })
+        // What the other bits say is not known here, and so not said on.
+        let flags = u8::try_from(flags).ok()? & SAMPLED;
+        Some(Self { trace, span: u64::try_from(span).ok()?, flags, state: None })
     }
 
     /// Puts it into the metadata of a call, in place of what is there.
@@ -256,6 +258,15 @@ mod tests {
         // A later version says more behind what is known.
         let later = VALID.replace("00-4b", "cc-4b") + "-what-is-to-come";
         assert!(TraceContext::parse(&later).is_some());
+    }
+
+    #[test]
+    fn flags_that_are_not_known_are_not_said_on() {
+        for (said, on) in [("-ff", "-01"), ("-fe", "-00"), ("-02", "-00"), ("-03", "-01")] {
+            let context = TraceContext::parse(&VALID.replace("-01", said)).expect("valid");
+            assert!(context.to_string().ends_with(on), "{said}: {context}");
+            assert_eq!(context.is_sampled(), on == "-01");
+        }
     }
 
     #[test]
