@@ -15,7 +15,9 @@ use tower::util::Oneshot;
 use tower::{Layer, Service};
 
 use crate::call::BoxFuture;
+use crate::call::body::Body;
 use crate::call::code::Code;
+use crate::call::head::RequestHead;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
@@ -42,7 +44,7 @@ const LONGEST_FETCH: Duration = Duration::from_secs(30);
 ///
 /// The layer is the token: all services that it, or a clone of it, is put around share it.
 /// It stands further out than retries, which then make a call again with the same one. A
-/// call that says for itself who makes it is left as it is.
+/// call that says for itself who makes it is left as it is, in a batch too.
 ///
 /// Over a connection that is not encrypted everybody on the way can read a token: see
 /// `dora::tls`.
@@ -231,14 +233,28 @@ async fn answer(mut asked: Asked) -> Result<Token, Status> {
     answer.unwrap_or_else(|| Err(Status::internal("the runtime of the source of tokens has ended")))
 }
 
+/// Says the token once, or, where a call of a batch says for itself who makes it, in each of
+/// the others: whoever reads the first that a call has would find the batch's.
 fn with(mut request: Request, token: &Token) -> Request {
-    request.metadata_mut().insert(KEY, token.header());
+    match request.body_mut() {
+        Body::Batch(calls) if calls.iter().any(|call| says_who(&call.head)) => {
+            for call in calls.iter_mut().filter(|call| !says_who(&call.head)) {
+                call.head.metadata_mut().insert(KEY, token.header());
+            }
+        }
+        _ => request.metadata_mut().insert(KEY, token.header()),
+    }
     request
 }
 
-/// Whether the request, or any of a batch, says for itself who makes it.
-fn says_who(request: &Request) -> bool {
-    request.metadata().get(KEY).is_some() || request.calls().any(|call| call.metadata().get(KEY).is_some())
+/// Whether a call says for itself who makes it.
+fn says_who(call: &RequestHead) -> bool {
+    call.metadata().get(KEY).is_some()
+}
+
+/// Whether nobody is left of whom the token would have to be said.
+fn all_say_who(request: &Request) -> bool {
+    says_who(request.head()) || request.calls().all(says_who)
 }
 
 impl<S> Layer<S> for TokenLayer {
@@ -277,7 +293,7 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let inner = self.inner.clone();
-        let (state, token) = match says_who(&request) {
+        let (state, token) = match all_say_who(&request) {
             true => (State::Calling { call: Oneshot::new(inner, request) }, None),
             false => match self.shared.next() {
                 Next::Goes(token) => (calling(inner, request, &token), Some(token)),

@@ -52,11 +52,29 @@ async fn a_call_says_the_token_unless_it_says_one_itself() {
     let mut own = request();
     own.metadata_mut().insert(KEY, "Basic x");
     assert_eq!(said(&layer, own).await.expect("passes"), "Basic x");
-    // As a batch's come first, and would hide the call's own.
-    let (mut head, body) = request().into_parts();
-    head.metadata_mut().insert(KEY, "Basic x");
-    let batch = Request::batch_of(vec![BatchCall::new(0.into(), head, body)]);
-    assert_eq!(said(&layer, batch).await.expect("passes"), "nothing");
+}
+
+#[tokio::test]
+async fn a_call_of_a_batch_says_its_own_token_and_the_others_the_layers() {
+    let call = |key: i64, own: Option<&str>| {
+        let (mut head, body) = request().into_parts();
+        own.into_iter().for_each(|own| head.metadata_mut().insert(KEY, own));
+        BatchCall::new(key.into(), head, body)
+    };
+    // As on a server: a batch's pairs come first.
+    let told = |batch: Request| {
+        let calls = with(batch, &Token::new("sesame")).take_apart().expect("a batch");
+        calls.iter().map(|(_, call)| call.metadata().get(KEY).map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let said = |text: &str| Some(text.to_owned());
+    let mixed = || Request::batch_of(vec![call(0, Some("Bearer mine")), call(1, None)]);
+    assert_eq!(told(mixed()), [said("Bearer mine"), said("Bearer sesame")]);
+    assert!(!all_say_who(&mixed()));
+    assert!(all_say_who(&Request::batch_of(vec![call(0, Some("Basic x"))])));
+    let plain = || Request::batch_of(vec![call(0, None), call(1, None)]);
+    assert_eq!(told(plain()), [said("Bearer sesame"), said("Bearer sesame")]);
+    let once = with(plain(), &Token::new("sesame"));
+    assert!(once.calls().all(|call| call.metadata().is_empty()), "once for all");
 }
 
 #[tokio::test(start_paused = true)]

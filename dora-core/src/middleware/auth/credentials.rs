@@ -38,10 +38,13 @@ impl Credentials {
     }
 
     /// The token under `authorization`, as a
-    /// [`TokenLayer`](super::client::TokenLayer) writes it: `Bearer ..`.
+    /// [`TokenLayer`](super::client::TokenLayer) writes it: `Bearer ..`. What a call of a
+    /// batch says for itself goes before what the batch says for all.
     #[must_use]
     pub fn token(&self) -> Option<&str> {
-        self.metadata.get(KEY).and_then(bearer)
+        // A batch's pairs stand before the call's own.
+        let said = self.metadata.iter().filter(|(key, _)| *key == KEY).last();
+        said.and_then(|(_, value)| bearer(value))
     }
 
     /// What was proved of the caller, by type: a `dora::tls::ClientIdentity` where it has

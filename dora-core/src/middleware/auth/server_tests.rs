@@ -124,3 +124,19 @@ fn nothing_that_is_shown_or_logged_has_the_token() {
         assert!(!text.contains("sesame"), "{text}");
     }
 }
+
+#[tokio::test]
+async fn what_a_call_of_a_batch_says_for_itself_goes_before_the_batchs() {
+    let layer = AuthLayer::new(authenticate);
+    let call = |key: i64, token| {
+        let (head, body) = of(token).into_parts();
+        BatchCall::new(key.into(), head, body)
+    };
+    let mut batch = Request::batch_of(vec![call(0, Some("own")), call(1, None)]);
+    batch.metadata_mut().insert(KEY, Token::new("all").header());
+    let mut names = Vec::new();
+    for (_, call) in batch.take_apart().expect("a batch") {
+        names.push(told(&layer, call).await.expect("believed"));
+    }
+    assert_eq!(names, ["own", "all"]);
+}
