@@ -13,6 +13,8 @@ use crate::world::{CLIENT, SERVERS};
 enum Fault {
     /// The process dies, and a new one takes its place.
     Killed,
+    /// It drains, as in a rolling restart, and a new one takes its place.
+    Drained,
     /// Nothing passes between it and the client.
     Cut,
     /// What it is sent is lost.
@@ -25,7 +27,8 @@ enum Fault {
     Slow,
 }
 
-const FAULTS: [Fault; 6] = [Fault::Killed, Fault::Cut, Fault::Deaf, Fault::Mute, Fault::Held, Fault::Slow];
+const FAULTS: [Fault; 7] =
+    [Fault::Killed, Fault::Drained, Fault::Cut, Fault::Deaf, Fault::Mute, Fault::Held, Fault::Slow];
 
 /// The links as they are without a fault.
 const QUICK: Duration = Duration::from_millis(5);
@@ -48,6 +51,8 @@ pub(crate) struct Plan {
     /// on with one whose bytes are not acknowledged, however often they are sent
     /// (`TCP_USER_TIMEOUT`), but the simulated one sends nothing twice and does not notice.
     lost: [watch::Sender<()>; SERVERS.len()],
+    /// Of each server: told when it is to drain.
+    drains: [watch::Sender<()>; SERVERS.len()],
 }
 
 impl Plan {
@@ -65,7 +70,13 @@ impl Plan {
             }
         }
         events.sort_by_key(|(when, begins, _)| (std::cmp::Reverse(*when), *begins));
-        Self { events, lost: SERVERS.map(|_| watch::Sender::new(())) }
+        let told = || SERVERS.map(|_| watch::Sender::new(()));
+        Self { events, lost: told(), drains: told() }
+    }
+
+    /// What is told when `SERVERS[server]` is to drain.
+    pub(crate) fn drains(&self, server: usize) -> watch::Receiver<()> {
+        self.drains[server].subscribe()
     }
 
     /// What is told when connections to `SERVERS[server]` have lost something.
@@ -80,14 +91,14 @@ impl Plan {
             let Planned { server, fault, .. } = planned;
             match (fault, begins) {
                 (Fault::Killed, true) => sim.crash(server),
-                (Fault::Killed, false) => sim.bounce(server),
+                (Fault::Drained, true) => tell(&self.drains, server),
+                (Fault::Killed | Fault::Drained, false) => sim.bounce(server),
                 (Fault::Cut, true) => sim.partition(CLIENT, server),
                 (Fault::Deaf, true) => sim.partition_oneway(CLIENT, server),
                 (Fault::Mute, true) => sim.partition_oneway(server, CLIENT),
                 (Fault::Cut | Fault::Deaf | Fault::Mute, false) => {
                     sim.repair(CLIENT, server);
-                    let lost = SERVERS.iter().zip(&self.lost).find(|(name, _)| **name == server);
-                    lost.iter().for_each(|(_, lost)| lost.send_replace(()));
+                    tell(&self.lost, server);
                 }
                 (Fault::Held, true) => sim.hold(CLIENT, server),
                 (Fault::Held, false) => sim.release(CLIENT, server),
@@ -99,4 +110,10 @@ impl Plan {
         }
         happened
     }
+}
+
+/// Tells those who listen at this server.
+fn tell(senders: &[watch::Sender<()>; SERVERS.len()], server: &str) {
+    let told = SERVERS.iter().zip(senders).find(|(name, _)| **name == server);
+    told.iter().for_each(|(_, sender)| sender.send_replace(()));
 }

@@ -1,5 +1,5 @@
 //! The client's default stack and three servers in a simulated network, in which
-//! servers die, links are cut, hold their packets back and are slow, by a seed: what
+//! servers die and drain, links are cut, hold their packets back and are slow, by a seed: what
 //! happens, and when, is the same each time it is run with that seed.
 //!
 //! `SEEDS=1000..2000 cargo test -p dora-rpc-core --test simulation` tries others; one
@@ -50,10 +50,11 @@ fn check(seed: u64) -> Ran {
 
 #[test]
 fn whatever_happens_answers_are_right_and_what_may_run_once_runs_once() {
-    let (mut calls, mut answered, mut unsent, mut again) = (0, [0, 0], 0, 0);
+    let (mut calls, mut answered, mut unsent, mut again, mut opened) = (0, [0, 0], 0, 0, 0);
     for seed in seeds() {
         let ran = check(seed);
         calls += ran.calls.len();
+        opened += ran.opened;
         for call in &ran.calls {
             match call.outcome {
                 Outcome::Answered(_) => answered[usize::from(call.kind == Kind::Again)] += 1,
@@ -63,7 +64,9 @@ fn whatever_happens_answers_are_right_and_what_may_run_once_runs_once() {
             again += usize::from(ran.ran(call.id) > 1);
         }
     }
-    println!("{calls} calls, {answered:?} answered (once, again), {unsent} unsent, {again} ran again");
+    println!(
+        "{calls} calls, {answered:?} answered (once, again), {unsent} unsent, {again} ran again, {opened} breakers opened"
+    );
     if seeds().count() < 100 {
         return;
     }
@@ -72,6 +75,7 @@ fn whatever_happens_answers_are_right_and_what_may_run_once_runs_once() {
     assert!(answered[0] + answered[1] < calls, "nothing ever failed");
     assert!(answered[1] > answered[0], "retries help: {answered:?}");
     assert!(again > 0, "no idempotent call was ever made again");
+    assert!(opened > 0, "no breaker ever opened");
 }
 
 #[test]

@@ -16,6 +16,8 @@ use dora_core::call::request::Request;
 use dora_core::call::response::Response;
 use dora_core::middleware::balance::builder::FleetBuilder;
 use dora_core::middleware::balance::fleet::Fleet;
+use dora_core::middleware::breaker::circuit::{BreakerChange, BreakerState};
+use dora_core::middleware::hedge::policy::HedgePolicy;
 use dora_core::server::Server;
 use dora_core::stub::call::Call;
 use dora_core::stub::serve::unary;
@@ -83,6 +85,8 @@ pub(crate) struct Ran {
     /// How often each call has run, on whatever server.
     runs: BTreeMap<i64, usize>,
     pub(crate) trace: Vec<String>,
+    /// How often a circuit breaker has opened.
+    pub(crate) opened: usize,
     /// Whether all calls have ended.
     pub(crate) ended: bool,
 }
@@ -118,12 +122,13 @@ pub(crate) fn run(seed: u64) -> Ran {
         .min_message_latency(Duration::from_millis(1))
         .max_message_latency(Duration::from_millis(10))
         .build();
-    for server in SERVERS {
-        let ran = Arc::clone(&ran);
-        sim.host(server, move || serve(server, Arc::clone(&ran)));
-    }
     let mut plan = Plan::new(&mut rng, FAULTS_END);
-    sim.client(CLIENT, call(Arc::clone(&ran), plan.losses(), rng.fork()));
+    for (place, server) in SERVERS.into_iter().enumerate() {
+        let (ran, drains) = (Arc::clone(&ran), plan.drains(place));
+        sim.host(server, move || serve(server, Arc::clone(&ran), drains.clone()));
+    }
+    let hedges = seed % 2 == 1;
+    sim.client(CLIENT, call(Arc::clone(&ran), plan.losses(), hedges, rng.fork()));
     loop {
         let happened = plan.apply(sim.elapsed(), &mut sim);
         ran.lock().trace.extend(happened);
@@ -158,18 +163,30 @@ impl Mount for Work {
     }
 }
 
-async fn serve(server: &'static str, ran: Shared) -> turmoil::Result {
+async fn serve(server: &'static str, ran: Shared, mut drains: watch::Receiver<()>) -> turmoil::Result {
+    drains.mark_unchanged();
     let listener = TcpListener::bind((IpAddr::from(Ipv4Addr::UNSPECIFIED), PORT)).await?;
     let incoming = stream::unfold(listener, |listener| async {
         let accepted = listener.accept().await;
         Some((accepted.map(|(stream, peer)| Incoming::new(stream).peer(peer)), listener))
     });
-    Server::builder().add_service(Work { server, ran }).serve_incoming(Box::pin(incoming), pending()).await?;
+    let told = async move {
+        // An error: the plan is at its end.
+        if drains.changed().await.is_err() {
+            pending().await
+        }
+    };
+    let server = Server::builder().drain_timeout(DRAIN).add_service(Work { server, ran });
+    server.serve_incoming(Box::pin(incoming), told).await?;
     Ok(())
 }
 
-/// The default stack; only how long things take is less than by default.
-fn fleet(losses: [watch::Receiver<()>; SERVERS.len()]) -> Fleet<Channel> {
+/// How long a server that drains lets its calls run: longer than they take.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// The default stack, in half of the runs with hedges; only how long things take is less
+/// than by default.
+fn fleet(ran: Shared, losses: [watch::Receiver<()>; SERVERS.len()], hedges: bool) -> Fleet<Channel> {
     let endpoints = SERVERS.into_iter().zip(losses).map(|(server, losses)| {
         Endpoint::new(format!("{server}:{PORT}"))
             .expect("an address")
@@ -178,7 +195,14 @@ fn fleet(losses: [watch::Receiver<()>; SERVERS.len()]) -> Fleet<Channel> {
             .silence_timeout(Duration::from_millis(500))
             .connect_with(move |_| connect(server, losses.clone()))
     });
-    FleetBuilder::default().endpoints(endpoints).expect("settings")
+    let hedge = hedges.then(|| HedgePolicy::after(Duration::from_millis(50)));
+    let opened = move |change: &BreakerChange| {
+        let mut ran = ran.lock();
+        ran.opened += usize::from(change.to == BreakerState::Open);
+        ran.note(&format!("{}: {:?}", change.instance.as_deref().unwrap_or_default(), change.to));
+    };
+    let fleet = FleetBuilder::default().hedge(hedge).on_breaker_change(opened);
+    fleet.endpoints(endpoints).expect("settings")
 }
 
 /// A connection that breaks when something was lost on it.
@@ -227,8 +251,13 @@ impl AsyncWrite for Breaking {
     }
 }
 
-async fn call(ran: Shared, losses: [watch::Receiver<()>; SERVERS.len()], mut rng: Rng) -> turmoil::Result {
-    let fleet = fleet(losses);
+async fn call(
+    ran: Shared,
+    losses: [watch::Receiver<()>; SERVERS.len()],
+    hedges: bool,
+    mut rng: Rng,
+) -> turmoil::Result {
+    let fleet = fleet(Arc::clone(&ran), losses, hedges);
     let mut calls = Vec::new();
     for id in 0.. {
         let now = sim_elapsed().expect("in a simulation");
