@@ -170,3 +170,39 @@ async fn debug_shows_no_parameter_and_no_result() {
         assert!(!shown.contains("104, 117, 110"), "{shown}");
     }
 }
+
+/// What a server's connections to others say names addresses within: not for its callers.
+#[tokio::test]
+async fn callers_are_not_told_which_servers_a_server_calls() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound");
+    let inner = Endpoint::new(closed.to_string()).expect("an address").connect_lazy().expect("settings");
+    let handler = move |request: Request<Value>| {
+        let inner = inner.clone();
+        async move {
+            let called = inner.dynamic().call("/inner", value!(1)).await;
+            match request.method().as_str() {
+                "/words" => called.map_err(|status| status.with_message("come back later")),
+                _ => called,
+            }
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let server = Server::builder().dynamic(handler.clone());
+    tokio::spawn(server.serve_with_listener(listener, pending()));
+    let outer = Endpoint::new(address.to_string()).expect("an address").connect_lazy().expect("settings");
+    let batch = outer.dynamic().multi().call("a", "/a", value!(1)).send().await.expect("answered");
+    let of_batch = batch.into_iter().map(|(_, result)| result.expect_err("the inner call fails"));
+    let alone = outer.dynamic().call("/a", value!(1)).await.expect_err("the inner call fails");
+    for status in of_batch.chain([alone]) {
+        assert_eq!(status.code(), Code::Unavailable, "{status}");
+        assert_eq!(status.message(), "a server that this one calls cannot be reached");
+    }
+    let own = outer.dynamic().call("/words", value!(1)).await.expect_err("the inner call fails");
+    assert_eq!(own.message(), "come back later");
+    // Within the process nothing is kept back.
+    let service = Server::builder().dynamic(handler).into_service().expect("a service");
+    let here = dora_core::stub::dynamic::DynamicClient::new(service).call("/a", value!(1)).await;
+    let here = here.expect_err("the inner call fails");
+    assert!(here.message().contains(&closed.to_string()), "{here}");
+}

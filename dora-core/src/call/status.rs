@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::code::Code;
 use super::dora_code;
 use super::metadata::Metadata;
+use super::trace::SERVER;
 
 /// Any error a layer of tower may give.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -50,6 +51,8 @@ struct Inner {
     origin: Origin,
     peer: Option<Arc<str>>,
     unsent: bool,
+    /// Its message is about the servers that this process calls.
+    inward: bool,
     attempts: u32,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -107,6 +110,7 @@ impl Status {
             origin: Origin::Local,
             peer: None,
             unsent: false,
+            inward: false,
             attempts: 1,
             source: None,
         }))
@@ -210,7 +214,30 @@ impl Status {
     #[must_use]
     pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.0.message = message.into();
+        self.0.inward = false;
         self
+    }
+
+    /// The same, whose message is about the servers that this process calls: their
+    /// addresses are not for its own callers.
+    pub(crate) fn inward(mut self) -> Self {
+        self.0.inward = true;
+        self
+    }
+
+    /// What the callers of this process are told of it: not which servers it calls, and
+    /// what became of that, which its log says.
+    pub(crate) fn outward(self) -> Self {
+        if !self.0.inward {
+            return self;
+        }
+        tracing::debug!(target: SERVER, status = %self, "a call fails as one that it made has");
+        let message = match self.code() {
+            Code::Unavailable => "a server that this one calls cannot be reached",
+            Code::DeadlineExceeded => "a server that this one calls gave no answer in time",
+            _ => "a call of this server to another one has failed",
+        };
+        self.with_message(message)
     }
 
     /// The same with details.

@@ -53,12 +53,23 @@ pub(crate) fn data(result: Result<Response, Status>) -> ResponseData {
             ResponseData::Many(results.into_iter().map(|(key, result)| (key, packed(result))).collect())
         }
         Ok((_, other)) => ResponseData::One(other.into_result().map(Response::new)),
-        Err(status) => ResponseData::One(Err(status)),
+        Err(status) => ResponseData::One(Err(status.outward())),
     }
 }
 
+/// How a call ended, as whoever asked for it from outside is told.
+pub(crate) fn outward(result: Result<Response, Status>) -> Result<Response, Status> {
+    let told = |reply| match reply {
+        Reply::Batch(results) => {
+            Reply::Batch(results.into_iter().map(|(key, result)| (key, outward(result))).collect())
+        }
+        reply => reply,
+    };
+    result.map(|response| response.map(told)).map_err(Status::outward)
+}
+
 fn packed(result: Result<Response, Status>) -> CallResult {
-    let (metadata, reply) = result?.into_parts();
+    let (metadata, reply) = result.map_err(Status::outward)?.into_parts();
     Ok(Response::from_parts(metadata, reply.into_result()?))
 }
 

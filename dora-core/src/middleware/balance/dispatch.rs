@@ -51,7 +51,7 @@ where
         let Some(nodes) = &*known else { return Err(Undelivered::Waiting { all_unsent: 0 }) };
         if nodes.is_empty() {
             let text = format!("there is no server can connect: {}", self.described());
-            return Err(Undelivered::Impossible(Status::raw(dora_code::NO_SERVER, text).unsent()));
+            return Err(Undelivered::Impossible(Status::raw(dora_code::NO_SERVER, text).inward().unsent()));
         }
         let now = Instant::now();
         if let Some(Pinned(name)) = request.extensions().get::<Pinned>() {
@@ -96,7 +96,7 @@ where
     ) -> Result<Dispatched<S>, Undelivered> {
         let Some(node) = nodes.iter().find(|node| node.name == *name) else {
             let text = format!("there is no server can connect: the fleet has no instance {name}");
-            return Err(Undelivered::Impossible(Status::raw(dora_code::NO_SERVER, text).unsent()));
+            return Err(Undelivered::Impossible(Status::raw(dora_code::NO_SERVER, text).inward().unsent()));
         };
         // Who names an instance wants to know how that one is, breaker or not.
         self.give(node, request, now, false).map_err(|not_now| match not_now {

@@ -251,7 +251,7 @@ impl<S> Shared<S> {
     fn waited_in_vain(&self) -> Status {
         if self.followed.is_some() && self.nodes.load().is_none() {
             let text = format!("there is no server can connect: {}", self.described());
-            return Status::raw(dora_code::NO_SERVER, text).unsent();
+            return Status::raw(dora_code::NO_SERVER, text).inward().unsent();
         }
         let mut text = "no instance of the fleet was ready before the deadline".to_owned();
         let nodes = self.nodes.load();
@@ -263,7 +263,7 @@ impl<S> Shared<S> {
             let peer = last.peer().map(|peer| format!(" of {peer}")).unwrap_or_default();
             text = format!("{text}; the last that was heard{peer}: {}", last.message());
         }
-        Status::raw(dora_code::TIMEOUT, text).unsent()
+        Status::raw(dora_code::TIMEOUT, text).inward().unsent()
     }
 
     /// A call could not be sent to `node`: those that wait may be told.

@@ -469,12 +469,12 @@ impl Link {
 
     /// A status about a request that was never sent to this peer.
     pub(super) fn unsent(&self, status: Status) -> Status {
-        status.with_peer(Arc::clone(&self.peer)).unsent()
+        status.with_peer(Arc::clone(&self.peer)).inward().unsent()
     }
 
     /// A status about the connection to this peer.
     pub(super) fn status(&self, status: Status) -> Status {
-        status.with_origin(Origin::Connection).with_peer(Arc::clone(&self.peer))
+        status.with_origin(Origin::Connection).with_peer(Arc::clone(&self.peer)).inward()
     }
 }
 

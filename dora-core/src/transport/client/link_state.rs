@@ -71,7 +71,7 @@ impl LinkState {
             Self::Down { status, until } => {
                 let wait = until.saturating_duration_since(now()).as_millis();
                 let message = format!("{}; the next attempt is in {wait} ms", status.message());
-                Some(status.clone().with_message(message).unsent())
+                Some(status.clone().with_message(message).inward().unsent())
             }
             Self::Ended(status) => Some(status.clone().unsent()),
             _ => None,

@@ -19,6 +19,7 @@ use crate::call::origin::{Connection, RequestOrigin};
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
+use crate::carry::reply::outward;
 use crate::pack::limits::Limits;
 use crate::transport::server::batches;
 use crate::transport::server::ledger::Ledger;
@@ -118,7 +119,7 @@ impl DoorCalls {
         Box::pin(async move {
             let result = called.await;
             drop(running);
-            result
+            outward(result)
         })
     }
 
