@@ -261,6 +261,12 @@ async fn a_batch_of_any_length_is_built_in_a_loop() {
     let numbers: Vec<_> = results.into_iter().map(|result| result.expect("an echo")).collect();
     assert_eq!(numbers, (0..100).map(Value::from).collect::<Vec<_>>());
 
+    // Begun with a call, and so through that call's client.
+    let mut begun = call(value!(1)).batch().list();
+    begun.push(call(value!(2)));
+    let results: Result<Vec<_>, _> = begun.send().await.expect("answered").into_iter().collect();
+    assert_eq!(results.expect("echoes"), [1, 2].map(Value::from));
+
     // Without calls there is nothing to send, and nobody who could fail.
     let never = service_fn(|_: Request| async { Err::<Response, _>(Status::internal("called")) });
     let empty = Batch::new(never).list::<Value>();

@@ -98,6 +98,14 @@ impl<S, R> Batch<S, (Result<R, Status>,)> {
     }
 }
 
+impl<S, R: Message> Batch<S, (Result<R, Status>,)> {
+    /// A batch of any length from one that a call has begun (`call.batch()`): the calls
+    /// that are added have results of its type.
+    pub fn list(self) -> Batch<S, Vec<Result<R, Status>>> {
+        self.growing()
+    }
+}
+
 impl<S, T> Batch<S, T> {
     /// How long the caller waits for the whole. Default: the channel's timeout.
     pub fn timeout(mut self, timeout: Duration) -> Self {
