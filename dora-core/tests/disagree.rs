@@ -200,7 +200,7 @@ async fn packings_and_limits() {
         Case::new("protobuf, where PHP is taken", server().packers([Packer::Php]), Endpoint::protobuf)
             .with(Code::InvalidArgument)
             .says(
-                &["protobuf is not taken here", "only: php", "`Server::packers`"],
+                &["/echo: ", "protobuf is not taken here", "only: php", "`Server::packers`"],
                 &["protobuf is not taken here"],
             ),
         Case::new("PHP, where others are taken", server().packers([Packer::Json, Packer::Protobuf]), |it| {

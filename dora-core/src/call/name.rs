@@ -1,5 +1,6 @@
 //! The name a call asks for.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
@@ -89,16 +90,56 @@ impl Hash for MethodName {
     }
 }
 
-/// Escaped: a name is a peer's text and may stand in a log.
+/// Escaped, and cut if it is long: a name is a peer's text and may stand in a log.
 impl fmt::Display for MethodName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", String::from_utf8_lossy(self.as_bytes()).escape_debug())
+        fmt::Display::fmt(&Brief(self.as_bytes()), f)
     }
 }
 
+/// As `Display`, and quoted.
 impl fmt::Debug for MethodName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&String::from_utf8_lossy(self.as_bytes()), f)
+        fmt::Debug::fmt(&Brief(self.as_bytes()), f)
+    }
+}
+
+/// A name as it may stand in messages and logs.
+pub(crate) struct Brief<'a>(pub(crate) &'a [u8]);
+
+/// Of a longer name so many bytes are shown, and how long it is.
+const SHOWN: usize = 256;
+
+impl Brief<'_> {
+    fn shown(&self) -> Cow<'_, str> {
+        let mut len = self.0.len().min(SHOWN);
+        // A letter of several bytes is not cut through.
+        while len < self.0.len() && len > SHOWN - 4 && self.0.get(len).is_some_and(|byte| byte & 0xc0 == 0x80)
+        {
+            len -= 1;
+        }
+        String::from_utf8_lossy(self.0.get(..len).unwrap_or_default())
+    }
+
+    fn cut(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            len if len > SHOWN => write!(f, ".. ({len} bytes)"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Brief<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.shown().escape_debug())?;
+        self.cut(f)
+    }
+}
+
+impl fmt::Debug for Brief<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.shown(), f)?;
+        self.cut(f)
     }
 }
 
@@ -112,5 +153,18 @@ mod tests {
         assert_eq!(shared, MethodName::from_static("/t/echo"));
         let odd = MethodName::from_bytes(Bytes::from_static(b"a\r\n\x1b[31m\xff"));
         assert_eq!(odd.to_string(), "a\\r\\n\\u{1b}[31m\u{fffd}");
+    }
+
+    #[test]
+    fn a_long_name_is_cut_where_it_is_shown() {
+        let whole = MethodName::from("x".repeat(SHOWN));
+        assert_eq!(whole.to_string().len(), SHOWN);
+        let long = MethodName::from("\u{e9}".repeat(35_000));
+        let cut = format!("{}.. (70000 bytes)", "\u{e9}".repeat(SHOWN / 2));
+        assert_eq!(long.to_string(), cut);
+        let odd = MethodName::from(format!("a{}", "\u{e9}".repeat(35_000)));
+        assert_eq!(format!("{odd:?}"), format!("\"a{}\".. (70001 bytes)", "\u{e9}".repeat(SHOWN / 2 - 1)));
+        let bytes = MethodName::from_bytes(vec![0x80; 1000].into());
+        assert!(bytes.to_string().ends_with("\u{fffd}.. (1000 bytes)"));
     }
 }

@@ -1,5 +1,6 @@
 //! What a caller may have meant who called a method that is not there.
 
+use super::name::Brief;
 use super::status::Status;
 
 /// How much is compared at most, in steps of one letter against one: who calls
@@ -17,7 +18,7 @@ const OFFERED: usize = 3;
 
 /// The status of a call of `name`, which none of `known` is.
 pub(crate) fn no_method<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Status {
-    let mut message = format!("no method is called {name:?}");
+    let mut message = format!("no method is called {:?}", Brief(name.as_bytes()));
     let nearest = nearest(name, known);
     for (index, near) in nearest.iter().enumerate() {
         message.push_str(match index {

@@ -16,6 +16,7 @@ use crate::call::dora_code;
 use crate::call::status::Status;
 use crate::guid::Guid;
 use crate::transport::io::alarm::{Alarm, after};
+use crate::transport::io::diagnose::failure;
 use crate::transport::io::inbox::Inbox;
 use crate::transport::io::outbox::poll_write_all;
 use crate::transport::io::stream::{Reader, Stream, Writer};
@@ -476,7 +477,7 @@ impl Connection {
         // A server that says why it goes did not mind the size of a request.
         let silent = matches!(error.kind(), ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof);
         let hint = if silent { self.hint() } else { String::new() };
-        self.lost(&format!("{error}{hint}")).with_source(error)
+        self.lost(&format!("{}{hint}", failure(&error))).with_source(error)
     }
 
     /// Why the server may have ended a connection without a word.

@@ -103,7 +103,12 @@ pub(super) fn unsaid(largest: usize, stranger: bool) -> String {
         false => ("", DEFAULT_MAX_PACKET),
     };
     if largest <= unsuspected {
-        return silent.to_owned();
+        return match stranger {
+            true => format!(
+                "{silent}: is it a Dora server, and of the endpoint's generation? (`.generation(..)`)"
+            ),
+            false => String::new(),
+        };
     }
     format!(
         "{silent}, with a request of {largest} bytes: does it take one that large? (`Server::max_packet`; of a PHP \
@@ -160,7 +165,9 @@ mod tests {
 
     #[test]
     fn only_what_may_be_too_large_is_suspected() {
-        assert_eq!(unsaid(SMALL, true), " before it answered anything");
+        let stranger = unsaid(SMALL, true);
+        assert!(stranger.starts_with(" before it answered anything"), "{stranger}");
+        assert!(stranger.contains("`.generation(..)`") && !stranger.contains("max_packet"), "{stranger}");
         assert_eq!(unsaid(DEFAULT_MAX_PACKET, false), "");
         for (largest, stranger) in [(SMALL + 1, true), (DEFAULT_MAX_PACKET + 1, false)] {
             assert!(unsaid(largest, stranger).contains("`Server::max_packet`"), "{largest}");

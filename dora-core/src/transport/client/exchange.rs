@@ -134,15 +134,20 @@ pub(super) fn open_first(
     open(link, ticket, body, shape(kind), acceptable(kind.mode()))
 }
 
-/// How a call of `method` has failed: an answer that cannot be read does not say itself
-/// what it answers.
+/// How a call of `method` has failed: neither an answer that cannot be read, nor one to
+/// what could not be read, says itself what it answers.
 pub(super) fn named(method: &MethodName, status: Status) -> Status {
-    match (status.code(), status.origin()) {
-        (Code::DataLoss, Origin::Connection) => {
+    let nameless = match status.origin() {
+        Origin::Connection => status.code() == Code::DataLoss,
+        Origin::Server => matches!(status.raw_code(), dora_code::NO_CALLS | dora_code::UNKNOWN_PACKING),
+        _ => false,
+    };
+    match nameless {
+        true => {
             let message = format!("{method}: {}", status.message());
             status.with_message(message)
         }
-        _ => status,
+        false => status,
     }
 }
 

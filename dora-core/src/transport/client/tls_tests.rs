@@ -105,3 +105,31 @@ async fn a_server_without_tls_is_called_so() {
     let error = call(&connector, &address).await.expect_err("no TLS");
     assert!(error.contains("does not speak TLS"), "{error}");
 }
+
+/// The library's own text is for who programs with it.
+#[tokio::test]
+async fn a_connection_that_is_cut_short_is_called_so() {
+    let authority = Authority::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(authority.issue("127.0.0.1").current())));
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("connected");
+        let mut stream = TlsAcceptor::from(Arc::new(config)).accept(stream).await.expect("believed");
+        let mut request = [0; 4096];
+        assert!(stream.read(&mut request).await.expect("a request") > 0);
+        drop(stream.into_inner());
+    });
+    let endpoint =
+        Endpoint::new(address.to_string()).expect("an address").tls(ClientTls::new(authority.trust()));
+    let channel = endpoint.connect().await.expect("connected");
+    let mut request = crate::call::request::Request::new(crate::call::body::Body::message(crate::value!(1)));
+    request.head_mut().set_method("/far/away");
+    let status = tower::ServiceExt::oneshot(channel, request).await.expect_err("cut short");
+    assert!(status.message().contains("cut short"), "{status}");
+    assert!(!status.message().contains("http"), "{status}");
+}

@@ -1,6 +1,7 @@
 //! What both ends can tell from bytes that are no frame of theirs.
 
 use std::fmt;
+use std::io;
 
 use crate::call::packer::Packer;
 use crate::generation::Generation;
@@ -20,6 +21,20 @@ pub(in crate::transport) enum Stranger<'a> {
     Tls,
     /// Some other protocol of text.
     Text(&'a [u8]),
+}
+
+/// Why a stream has failed, for whoever looks after it. Of a connection that ends
+/// within TLS, its library speaks to who programs it.
+pub(in crate::transport) fn failure(error: &io::Error) -> String {
+    let said = error.to_string();
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof if said.contains("close_notify") => {
+            "the connection was cut short: it ended without TLS's own end, as when the peer dies, or something between \
+             the two closes it"
+                .to_owned()
+        }
+        _ => said,
+    }
 }
 
 /// How HTTP/1 begins: an answer, and requests.

@@ -23,6 +23,7 @@ use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::BoxError;
 use crate::transport::io::alarm::Alarm;
+use crate::transport::io::diagnose::failure;
 use crate::transport::io::inbox::Inbox;
 use crate::transport::io::stream::Stream;
 use crate::wire::notice::Notice;
@@ -121,7 +122,7 @@ where
     };
     let (leave, why) = match next {
         After::End(leave, why) => (leave, why),
-        After::Lost(error) => (Leave::AtOnce, Closed::Lost(error.to_string())),
+        After::Lost(error) => (Leave::AtOnce, Closed::Lost(failure(&error))),
         After::Yield => (Leave::AtOnce, Closed::Drained),
     };
     // What waits for the peer to hear the end holds no memory but the stream.
