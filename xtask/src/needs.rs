@@ -87,6 +87,12 @@ const NEEDS: &[Need] = &[
         used_by: "the tests of discovery in Redis",
     },
     Need {
+        program: "redis-cli",
+        probe: VERSION,
+        packages: &["redis-tools"],
+        used_by: "the test of the example whose configuration an operator changes",
+    },
+    Need {
         program: "unshare",
         probe: VERSION,
         packages: &["util-linux"],

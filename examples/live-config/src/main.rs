@@ -6,6 +6,9 @@
 //! etcdctl put example/limits '{"longest_name": 0}'     # refused: the last good value is kept
 //! etcdctl del example/limits                           # the default holds again
 //! ```
+//!
+//! With Redis: `cargo run -p live-config -- 'redis://127.0.0.1:6379?key=example/limits'`, and
+//! `redis-cli set example/limits '{"longest_name": 5}'`.
 
 use std::future::pending;
 use std::time::Duration;
