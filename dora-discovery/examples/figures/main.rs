@@ -1,6 +1,6 @@
 //! What discovery costs, and how long it takes, with a registry of its own on this machine:
-//! `cargo run --release -p dora-rpc-discovery --example figures -- redis` (or `etcd`). The
-//! results stand in `bench/README.md`.
+//! `cargo run --release -p dora-rpc-discovery --example figures -- redis` (or `etcd`), and
+//! behind it the name of a figure, if one is enough. The results stand in `bench/README.md`.
 
 mod client;
 mod registry;
@@ -32,11 +32,23 @@ async fn main() {
         _ => panic!("which registry? redis, or etcd"),
     };
     println!("{name}, {}", registry.version());
-    joins_and_leaves(&registry).await;
-    kills(&registry).await;
-    traffic(&registry).await;
-    outage(&mut registry).await;
-    large_group(&registry).await;
+    let only = std::env::args().nth(2);
+    let wanted = |figure: &str| only.as_ref().is_none_or(|only| only == figure);
+    if wanted("joins") {
+        joins_and_leaves(&registry).await;
+    }
+    if wanted("kills") {
+        kills(&registry).await;
+    }
+    if wanted("traffic") {
+        traffic(&registry).await;
+    }
+    if wanted("outage") {
+        outage(&mut registry).await;
+    }
+    if wanted("many") {
+        large_group(&registry).await;
+    }
 }
 
 /// Until a client knows.
