@@ -3,7 +3,7 @@
 //! answered since the line before, and how many calls failed: none. Start `redis-server`, or
 //! say where there is one: `cargo run -p discovery-redis -- 'redis://127.0.0.1:6379?group=greeters'`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -113,9 +113,9 @@ impl Live {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lines, until these servers and no others answer.
+    /// Lines, until these servers and no others are listed, and have answered in the last four.
     async fn show_until(&mut self, expected: &[&str]) -> anyhow::Result<()> {
-        let begin = Instant::now();
+        let (begin, mut shown) = (Instant::now(), VecDeque::new());
         loop {
             sleep(Duration::from_millis(250)).await;
             let listed = self.fleet.instances().len();
@@ -126,7 +126,12 @@ impl Live {
             let answers: Vec<_> = lately.iter().map(|(name, count)| format!("{name} {count}")).collect();
             let time = self.begin.elapsed().as_secs_f32();
             println!("{time:5.2} s  listed: {listed}  answers: {:<16} failed: {failed}", answers.join(", "));
-            if listed == expected.len() && lately.keys().eq(expected) {
+            shown.push_back(lately);
+            if shown.len() > 4 {
+                shown.pop_front();
+            }
+            let names: BTreeSet<_> = shown.iter().flat_map(BTreeMap::keys).collect();
+            if shown.len() == 4 && listed == expected.len() && names.into_iter().eq(expected) {
                 return Ok(());
             }
             if begin.elapsed() > PATIENCE {
