@@ -1,10 +1,5 @@
-#[path = "../../tests/etcd/server.rs"]
-#[allow(dead_code, reason = "it is shared with tests that need more of it")]
-mod server;
-
-use server::{Member, PATIENCE};
-
 use crate::etcd::cluster::Etcd;
+use crate::etcd::server::{Member, PATIENCE};
 
 use super::*;
 

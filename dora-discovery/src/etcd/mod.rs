@@ -7,6 +7,10 @@ mod cluster;
 mod discover;
 mod mirror;
 mod register;
+#[cfg(test)]
+#[path = "../../tests/etcd/server.rs"]
+#[allow(dead_code, reason = "it is shared with tests that need more of it")]
+mod server;
 mod target;
 mod term;
 mod value;

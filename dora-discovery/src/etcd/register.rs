@@ -121,13 +121,16 @@ impl EtcdRegister {
         for _ in 0..TRIES {
             // What is under our lease, we have written; and a record does not change.
             let ours = Compare::lease(&*key, CompareOp::Equal, lease);
-            let look = Txn::new().when([ours]).or_else([TxnOp::get(&*key, None::<GetOptions>)]);
+            let read = || TxnOp::get(&*key, None::<GetOptions>);
+            // It is read again only by who has not heard that it was written.
+            let unheard = if held.is_none() { vec![read()] } else { Vec::new() };
+            let look = Txn::new().when([ours]).and_then(unheard).or_else([read()]);
             let found = self.cluster.ask(client.txn(look)).await?;
-            if let (true, Some(term)) = (found.succeeded(), held) {
-                return Ok(Some(term));
-            }
             let revision = found.header().map_or(0, ResponseHeader::revision);
             let known = found.op_responses().into_iter().find_map(first);
+            if found.succeeded() {
+                return Ok(held.or_else(|| known.map(|known| term::of(known.value()))));
+            }
             let other = known.as_ref().map_or(0, |known| term::of_another(known.value(), record));
             if held.is_some_and(|held| other >= held) {
                 return Ok(None);
@@ -238,3 +241,7 @@ fn first(answer: TxnOpResponse) -> Option<KeyValue> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[path = "register_tests.rs"]
+mod tests;

@@ -15,20 +15,28 @@ pub(super) fn with_term(text: &str, term: i64) -> String {
     format!("{},\"term\":{term}}}", text.strip_suffix('}').unwrap_or(text))
 }
 
+/// A run, as a value says it.
+#[derive(Default, Deserialize)]
+struct Run<'a> {
+    #[serde(borrow)]
+    generation: Cow<'a, str>,
+    #[serde(default)]
+    term: i64,
+}
+
+/// The term in a value; 0 if there is none.
+pub(super) fn of(value: &[u8]) -> i64 {
+    read(value).term
+}
+
 /// The term of the run whose record this is; 0 if it is none, or that of `run` itself.
 pub(super) fn of_another(value: &[u8], run: &InstanceRecord) -> i64 {
-    #[derive(Deserialize)]
-    struct Run<'a> {
-        #[serde(borrow)]
-        generation: Cow<'a, str>,
-        #[serde(default)]
-        term: i64,
-    }
+    let known = read(value);
+    if known.generation == format!("{:016x}", run.generation) { 0 } else { known.term }
+}
 
-    match serde_json::from_slice::<Run<'_>>(value) {
-        Ok(known) if known.generation != format!("{:016x}", run.generation) => known.term,
-        _ => 0,
-    }
+fn read(value: &[u8]) -> Run<'_> {
+    serde_json::from_slice(value).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -44,6 +52,7 @@ mod tests {
         assert_eq!(json::decode(text.as_bytes()).expect("good"), run);
         assert_eq!(of_another(text.as_bytes(), &InstanceRecord::new("a:1")), 7);
         assert_eq!(of_another(text.as_bytes(), &run), 0);
+        assert_eq!((of(text.as_bytes()), of(b"junk")), (7, 0));
         assert_eq!(of_another(b"junk", &run), 0);
     }
 }
