@@ -12,6 +12,7 @@ pub use crate::call::mount::Mount;
 pub use crate::call::priority::Priority;
 pub use crate::call::request::{IntoRequest, Request};
 pub use crate::call::response::Response;
+pub use crate::call::slot::BoxSlot;
 pub use crate::call::status::Status;
 pub use crate::pack::mapped::{Enum, Enumeration, Fields, Mapped, Plain, ReadField, Reading, WriteFields};
 pub use crate::stub::awaited::{Deferred, NoResult};
@@ -20,7 +21,7 @@ pub use crate::stub::call::Call;
 pub use crate::stub::caller::Caller;
 pub use crate::stub::layered::{Layered, Methods};
 pub use crate::stub::mock::{Expectations, IntoAnswer, Mock};
-pub use crate::stub::serve::{dispatch, unary, unimplemented, unknown_method};
+pub use crate::stub::serve::{call_in, dispatch, slot, unary, unimplemented, unknown_method};
 pub use crate::transport::client::channel::Channel;
 
 /// prost, as generated messages call it: with Dora's way of reading and writing strings.

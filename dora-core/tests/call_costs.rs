@@ -19,14 +19,17 @@ use dora_core::call::mount::Mount;
 use dora_core::call::packer::Packer;
 use dora_core::call::request::Request;
 use dora_core::call::response::Response;
+use dora_core::call::slot::BoxSlot;
 use dora_core::call::status::Status;
 use dora_core::generation::Generation;
 use dora_core::guid::Guid;
+use dora_core::middleware::route::Router;
+use dora_core::middleware::serves::Serves;
 use dora_core::pack::envelope::{encode_request, encode_response};
 use dora_core::pack::packet::{Call as PacketCall, Calls, RequestPacket, ResponseData, ResponsePacket};
 use dora_core::server::Server;
 use dora_core::stub::call::Call;
-use dora_core::stub::serve::unary;
+use dora_core::stub::serve::{call_in, slot};
 use dora_core::transport::client::channel::Channel;
 use dora_core::transport::client::endpoint::Endpoint;
 use dora_core::transport::server::incoming::Incoming;
@@ -35,6 +38,8 @@ use futures_util::stream;
 use prost_types::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::task::JoinSet;
+use tower::Layer;
+use tower::layer::layer_fn;
 
 static CLOCKS: ServiceDescriptor = ServiceDescriptor::new("t.Clocks", &[&ECHO]);
 static ECHO: Method = Method::new(&CLOCKS, "Echo", "/t.Clocks/Echo");
@@ -165,22 +170,39 @@ fn frame(guid: Guid, body: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 
 struct Echo;
 
+fn echo() -> BoxSlot {
+    slot(|request: Request<Timestamp>| async { Ok(request.into_body().into()) })
+}
+
 impl Mount for Echo {
     fn descriptor(&self) -> &'static ServiceDescriptor {
         &CLOCKS
     }
 
     fn call(&self, _: usize, request: Request) -> BoxFuture<Response> {
-        Box::pin(unary(request, |request: Request<Timestamp>| async { Ok(request.into_body().into()) }))
+        call_in(echo(), request)
+    }
+
+    fn slot(&self, _: usize) -> Option<BoxSlot> {
+        Some(echo())
     }
 }
 
 /// A server that is sent `calls` requests at once, again and again.
 fn server(calls: usize) -> Costs {
+    serving(calls, Server::builder())
+}
+
+/// The same, with layers or without.
+fn serving<L, S>(calls: usize, server: Server<L>) -> Costs
+where
+    L: Layer<Router, Service = S> + 'static,
+    S: Serves,
+{
     let runtime = runtime();
     let (near, mut far, moves) = pair();
     let connections = runtime.block_on(async {
-        let connections = Server::builder().add_service(Echo).connections().expect("one name");
+        let connections = server.add_service(Echo).connections().expect("one name");
         tokio::spawn(connections.serve(Incoming::new(near)));
         connections
     });
@@ -337,6 +359,12 @@ fn idle() -> f64 {
 #[test]
 fn a_server_takes_little_for_a_call() {
     server(64).assert_within(&Bounds { allocations: 3.3, bytes: 900.0, reads: 0.019, writes: 0.019 });
+}
+
+#[test]
+fn layers_cost_a_call_its_place_and_its_results() {
+    let costs = serving(64, Server::builder().layer(layer_fn(|service| service)));
+    costs.assert_within(&Bounds { allocations: 3.3, bytes: 900.0, reads: 0.019, writes: 0.019 });
 }
 
 #[test]

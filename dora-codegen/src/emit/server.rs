@@ -117,18 +117,23 @@ fn mount(service: &Service<'_>) -> TokenStream {
         let index = Literal::usize_unsuffixed(index);
         let name = &method.model.rust_name;
         quote! {
-            #index => ::std::boxed::Box::pin(async move {
-                codegen::unary(request, |request| <#t as #server_trait>::#name(&inner, request)).await
+            #index => codegen::slot(move |request| async move {
+                <#t as #server_trait>::#name(&inner, request).await
             })
         }
     });
-    // Without methods nothing would use it.
-    let inner =
-        (!service.methods.is_empty()).then(|| quote!(let inner = ::std::sync::Arc::clone(&self.inner);));
-    let answer = match service.methods.is_empty() {
-        true => quote!(codegen::unknown_method(method, request)),
-        false => quote!(match method { #(#arms,)* _ => codegen::unknown_method(method, request) }),
-    };
+    // Without methods there is none.
+    let slot = (!service.methods.is_empty()).then(|| {
+        quote! {
+            fn slot(&self, method: usize) -> ::core::option::Option<codegen::BoxSlot> {
+                let inner = ::std::sync::Arc::clone(&self.inner);
+                ::core::option::Option::Some(match method {
+                    #(#arms,)*
+                    _ => return ::core::option::Option::None,
+                })
+            }
+        }
+    });
     quote! {
         impl<#t: #server_trait> codegen::Mount for #server<#t> {
             fn descriptor(&self) -> &'static codegen::ServiceDescriptor {
@@ -140,9 +145,13 @@ fn mount(service: &Service<'_>) -> TokenStream {
                 method: usize,
                 request: codegen::Request,
             ) -> codegen::BoxFuture<codegen::Response> {
-                #inner
-                #answer
+                match codegen::Mount::slot(self, method) {
+                    ::core::option::Option::Some(slot) => codegen::call_in(slot, request),
+                    ::core::option::Option::None => codegen::unknown_method(method, request),
+                }
             }
+
+            #slot
         }
     }
 }

@@ -110,28 +110,29 @@ pub mod greeter_server {
             method: usize,
             request: codegen::Request,
         ) -> codegen::BoxFuture<codegen::Response> {
-            let inner = ::std::sync::Arc::clone(&self.inner);
-            match method {
-                0 => {
-                    ::std::boxed::Box::pin(async move {
-                        codegen::unary(
-                                request,
-                                |request| <T as Greeter>::hello(&inner, request),
-                            )
-                            .await
-                    })
-                }
-                1 => {
-                    ::std::boxed::Box::pin(async move {
-                        codegen::unary(
-                                request,
-                                |request| <T as Greeter>::r#move(&inner, request),
-                            )
-                            .await
-                    })
-                }
-                _ => codegen::unknown_method(method, request),
+            match codegen::Mount::slot(self, method) {
+                ::core::option::Option::Some(slot) => codegen::call_in(slot, request),
+                ::core::option::Option::None => codegen::unknown_method(method, request),
             }
+        }
+
+        fn slot(&self, method: usize) -> ::core::option::Option<codegen::BoxSlot> {
+            let inner = ::std::sync::Arc::clone(&self.inner);
+            ::core::option::Option::Some(
+                match method {
+                    0 => {
+                        codegen::slot(move |request| async move {
+                            <T as Greeter>::hello(&inner, request).await
+                        })
+                    }
+                    1 => {
+                        codegen::slot(move |request| async move {
+                            <T as Greeter>::r#move(&inner, request).await
+                        })
+                    }
+                    _ => return ::core::option::Option::None,
+                },
+            )
         }
     }
 

@@ -6,6 +6,7 @@ use super::BoxFuture;
 use super::method::ServiceDescriptor;
 use super::request::Request;
 use super::response::Response;
+use super::slot::BoxSlot;
 
 /// A service that can be mounted: what generated servers are, with layers around
 /// them or without.
@@ -21,6 +22,12 @@ pub trait Mount: Send + Sync + 'static {
     /// Calls the method at `index` of the descriptor's methods, for its result,
     /// whatever the request's mode: who waits for what is settled before.
     fn call(&self, index: usize, request: Request) -> BoxFuture<Response>;
+
+    /// A slot for calls of the method at `index`, which do there what they do by
+    /// [`call`](Self::call). Default: there is none, and each takes memory of its own.
+    fn slot(&self, _index: usize) -> Option<BoxSlot> {
+        None
+    }
 }
 
 impl<M: Mount + ?Sized> Mount for Arc<M> {
@@ -30,5 +37,9 @@ impl<M: Mount + ?Sized> Mount for Arc<M> {
 
     fn call(&self, index: usize, request: Request) -> BoxFuture<Response> {
         (**self).call(index, request)
+    }
+
+    fn slot(&self, index: usize) -> Option<BoxSlot> {
+        (**self).slot(index)
     }
 }

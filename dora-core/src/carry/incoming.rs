@@ -11,6 +11,7 @@ use crate::call::deadline::Deadline;
 use crate::call::dora_code;
 use crate::call::head::RequestHead;
 use crate::call::mode::PacketKind;
+use crate::call::name::MethodName;
 use crate::call::origin::{Connection, PacketOrigin, RequestOrigin};
 use crate::call::packer::{Packer, PackerSet};
 use crate::call::request::Request;
@@ -56,9 +57,14 @@ pub(crate) struct Unpacked {
     pub(crate) packet: Result<Asked, Refused>,
 }
 
-/// Reads the body of a request.
+/// Reads the body of a request; `known`: names that need not be read.
 #[inline]
-pub(crate) fn unpack(body: Bytes, packers: PackerSet, limits: &Limits, arrival: &Arrival<'_>) -> Unpacked {
+pub(crate) fn unpack(
+    body: Bytes,
+    (packers, limits): (PackerSet, &Limits),
+    arrival: &Arrival<'_>,
+    known: impl FnOnce(&[u8]) -> Option<MethodName>,
+) -> Unpacked {
     let refused = |code, message: String| {
         let packet = Err(Refused::new(Status::raw(code, message)));
         Unpacked { packer: Packer::Php, bytes: 0, packet }
@@ -78,7 +84,7 @@ pub(crate) fn unpack(body: Bytes, packers: PackerSet, limits: &Limits, arrival: 
     }
     let (packer, bytes) = (detect(&body), body.len());
     let packet = match packer.filter(|packer| packers.contains(*packer)) {
-        Some(packer) => match plain_request(packer, body) {
+        Some(packer) => match plain_request(packer, body, known) {
             Ok(plain) => Ok(Asked::plain(plain, arrival)),
             Err(body) => decode_request(packer, body, limits).map(|packet| Asked::of(packet, arrival)),
         },

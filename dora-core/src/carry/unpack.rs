@@ -107,7 +107,7 @@ where
         let gzip = is_gzip(&frame.body);
         let now = Instant::now();
         let arrival = Arrival { connection, guid: Some(frame.guid), received: now, begun: now };
-        let Unpacked { packer, packet, .. } = unpack(frame.body, *packers, limits, &arrival);
+        let Unpacked { packer, packet, .. } = unpack(frame.body, (*packers, limits), &arrival, |_| None);
         let mut manner = Manner { frame: frame.guid, body: frame.guid, packer, gzip, can: None };
         match packet {
             Ok(Asked { kind: kind @ PacketKind::Control, .. }) => {

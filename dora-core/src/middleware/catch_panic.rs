@@ -65,8 +65,8 @@ where
 }
 
 /// What the log says of a call that panicked; nothing while nobody reads it.
-#[derive(Default)]
-struct Whose {
+#[derive(Clone, Default)]
+pub(super) struct Whose {
     method: Option<&'static Method>,
     /// Of a call that no service declares.
     name: Option<MethodName>,
@@ -75,6 +75,10 @@ struct Whose {
 }
 
 impl Whose {
+    pub(super) const fn new(method: &'static Method, connection: Arc<Connection>) -> Self {
+        Self { method: Some(method), name: None, connection: Some(connection) }
+    }
+
     fn of(head: &RequestHead) -> Self {
         if !listens(Level::ERROR) {
             return Self::default();
@@ -118,6 +122,13 @@ pin_project! {
     }
 }
 
+impl<F> CatchPanicFuture<F> {
+    /// A call that has begun.
+    pub(super) const fn running(future: F, whose: Whose) -> Self {
+        Self { state: State::Running { future }, whose }
+    }
+}
+
 pin_project! {
     #[project = StateProjection]
     enum State<F> {
@@ -148,7 +159,7 @@ where
 }
 
 /// The panic's text goes to the log: it may hold what a caller must not see.
-fn report(panic: &(dyn Any + Send), whose: &Whose) -> Status {
+pub(super) fn report(panic: &(dyn Any + Send), whose: &Whose) -> Status {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(

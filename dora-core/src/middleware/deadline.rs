@@ -71,17 +71,9 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        // The listener has just looked at the clock; not so for the calls of one
-        // packet, which may have run for a while before this one.
-        let origin = request.origin().filter(|_| request.batch().is_none());
-        let now = origin.map_or_else(Instant::now, RequestOrigin::begun);
-        let most = Deadline::from_instant(now, self.most);
-        let deadline = request.deadline().map_or(most, |deadline| deadline.min(most));
-        if deadline.has_passed(now) {
+        let Some(deadline) = begin(&mut request, self.most) else {
             return DeadlineFuture { state: State::Expired };
-        }
-        // Calls that the handler makes are given what remains.
-        request.head_mut().set_deadline(Some(deadline));
+        };
         let mut cx = Context::from_waker(Waker::noop());
         // A copy for each call: one that waits in a queue, or was given a permit
         // there, must not sit in a connection that has no call for it.
@@ -126,9 +118,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProjection::Expired => {
-                Poll::Ready(Err(expired("the deadline passed before the call began")))
-            }
+            StateProjection::Expired => Poll::Ready(Err(not_begun())),
             StateProjection::Refused { status } => {
                 Poll::Ready(Err(status.take().unwrap_or_else(|| expired("the call has ended already"))))
             }
@@ -149,6 +139,39 @@ where
             }
         }
     }
+}
+
+impl<S: Service<Request>> DeadlineFuture<S> {
+    /// A call that is pending after its first poll.
+    pub(super) fn pending(future: S::Future, deadline: Deadline, cx: &mut Context<'_>) -> Self {
+        let mut sleep = Box::pin(sleep_until(deadline.instant()));
+        if sleep.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Self { state: State::Running { future, deadline, sleep: Some(sleep) } }
+    }
+}
+
+/// Says by when a call that is taken up must have ended; `None` if that has passed.
+#[inline]
+pub(super) fn begin(request: &mut Request, most: Duration) -> Option<Deadline> {
+    // The listener has just looked at the clock; not so for the calls of one
+    // packet, which may have run for a while before this one.
+    let origin = request.origin().filter(|_| request.batch().is_none());
+    let now = origin.map_or_else(Instant::now, RequestOrigin::begun);
+    let most = Deadline::from_instant(now, most);
+    let deadline = request.deadline().map_or(most, |deadline| deadline.min(most));
+    if deadline.has_passed(now) {
+        return None;
+    }
+    // Calls that the handler makes are given what remains.
+    request.head_mut().set_deadline(Some(deadline));
+    Some(deadline)
+}
+
+/// How a call ends whose deadline has passed when it is taken up.
+pub(super) fn not_begun() -> Status {
+    expired("the deadline passed before the call began")
 }
 
 fn expired(message: &'static str) -> Status {

@@ -8,6 +8,7 @@ pub mod breaker;
 pub mod catch_panic;
 pub mod checked;
 pub mod deadline;
+mod direct;
 pub mod fallback;
 pub mod hedge;
 pub mod intercept;

@@ -52,10 +52,12 @@ struct Routes {
     dynamic: Option<Dynamic>,
 }
 
-struct Route {
-    service: Arc<dyn Mount>,
-    index: usize,
-    method: &'static Method,
+/// Where a method is.
+pub(super) struct Route {
+    pub(super) service: Arc<dyn Mount>,
+    /// Its place among the service's methods.
+    pub(super) index: usize,
+    pub(super) method: &'static Method,
 }
 
 impl Routes {
@@ -136,6 +138,11 @@ impl Router {
         head.resolve(route.method);
         head.set_route(place);
         Some(place)
+    }
+
+    /// The method that has this name.
+    pub(super) fn named(&self, name: &[u8]) -> Option<&Route> {
+        self.0.methods.get(*self.0.names.get(name)? as usize)
     }
 
     fn route(&self, head: &RequestHead) -> Option<&Route> {

@@ -2,13 +2,17 @@
 //! every door.
 
 use std::any::TypeId;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tower::Layer;
 use tower::layer::util::Identity;
 
+use crate::call::direct::Lookup;
+
 use super::catch_panic::{CatchPanic, CatchPanicLayer};
 use super::deadline::{DeadlineLayer, WithDeadline};
+use super::direct::Methods;
 use super::resolve::{Resolve, ResolveLayer};
 use super::route::Router;
 use super::trace::{Trace, TraceLayer};
@@ -22,7 +26,16 @@ pub type Stacked<S> = Resolve<Trace<WithDeadline<CatchPanic<S>>>>;
 pub fn stack<L: Layer<Router> + 'static>(router: Router, layer: &L, most: Duration) -> Stacked<L::Service> {
     let inner = CatchPanicLayer.layer(layer.layer(router.clone()));
     // Without layers of the user's there is nothing that could not be ready.
-    let bare = TypeId::of::<L>() == TypeId::of::<Identity>();
-    let timed = DeadlineLayer::new(most).always_ready(bare).layer(inner);
+    let timed = DeadlineLayer::new(most).always_ready(is_bare::<L>()).layer(inner);
     ResolveLayer::new(router).layer(TraceLayer.layer(timed))
+}
+
+/// The methods of the `router` for those who read packets: where the user's `layer` is
+/// none, they call them past a [`stack`] that promises the same.
+pub fn methods<L: 'static>(router: Router, _layer: &L, most: Duration) -> Arc<dyn Lookup> {
+    Arc::new(Methods::new(router, most, is_bare::<L>()))
+}
+
+fn is_bare<L: 'static>() -> bool {
+    TypeId::of::<L>() == TypeId::of::<Identity>()
 }

@@ -8,7 +8,7 @@ use tower::Layer;
 use crate::call::status::BoxError;
 use crate::middleware::route::Router;
 use crate::middleware::serves::Serves;
-use crate::middleware::stack::{Stacked, stack};
+use crate::middleware::stack::{Stacked, methods, stack};
 use crate::transport::io::address::{Address, AddressError};
 use crate::transport::server::accept::{Accept, Stood};
 use crate::transport::server::bind::bind;
@@ -151,12 +151,15 @@ impl<L> Server<L> {
             .collect();
         let takes_all_names = self.router.takes_all_names();
         let services = self.router.descriptors().collect();
-        let service = stack(self.router.build()?, &self.layer, server.call_timeout);
+        let router = self.router.build()?;
+        let methods = methods(router.clone(), &self.layer, server.call_timeout);
+        let service = stack(router, &self.layer, server.call_timeout);
         let settings = Settings {
             server,
             session: self.session,
             control: self.control,
             observers: Observers::new(self.stats, self.observer),
+            methods,
             services,
             takes_all_names,
             sharing: self.doors.sharing,

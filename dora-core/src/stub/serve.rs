@@ -14,6 +14,7 @@ use crate::call::mount::Mount;
 use crate::call::nearest::no_method;
 use crate::call::request::Request;
 use crate::call::response::{Reply, Response};
+use crate::call::slot::{BoxSlot, Show, Slot};
 use crate::call::status::Status;
 use crate::pack::message::{Message, open};
 
@@ -36,6 +37,25 @@ where
     Unary { state: State::Unopened { request, handler }, message: PhantomData }
 }
 
+/// A slot for calls of `handler`, each of which is as [`unary`].
+pub fn slot<Req, Resp, F, Fut>(handler: F) -> BoxSlot
+where
+    Req: Message,
+    Resp: Message,
+    F: FnOnce(Request<Req>) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<Response<Resp>, Status>> + Send + 'static,
+{
+    let call = Unary { state: State::Ended, message: PhantomData };
+    Box::pin(UnarySlot { handler, call })
+}
+
+/// A single call in a slot of its own.
+#[must_use]
+pub fn call_in(mut slot: BoxSlot, request: Request) -> BoxFuture<Response> {
+    slot.as_mut().put(request);
+    slot
+}
+
 pin_project! {
     /// A handler at work. Of an `async fn` the request, its message and what the handler makes
     /// of them would each have a place; here they have one.
@@ -56,16 +76,14 @@ pin_project! {
     }
 }
 
-impl<Req, Resp, F, Fut> Future for Unary<Req, F, Fut>
+impl<Req, Resp, F, Fut> Unary<Req, F, Fut>
 where
     Req: Message,
-    Resp: Message,
     F: FnOnce(Request<Req>) -> Fut,
     Fut: Future<Output = Result<Response<Resp>, Status>>,
 {
-    type Output = Result<Response, Status>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    #[inline]
+    fn poll_typed(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response<Resp>, Status>> {
         let mut state = self.project().state;
         if matches!(*state, State::Unopened { .. })
             && let StateReplaced::Unopened { request, handler } = state.as_mut().project_replace(State::Ended)
@@ -80,7 +98,68 @@ where
         let result = ready!(running.poll(cx));
         state.set(State::Ended);
         // It ran, whatever a call that it made itself came to.
-        Poll::Ready(result.map(|response| response.map(Reply::message)).map_err(Status::maybe_sent))
+        Poll::Ready(result.map_err(Status::maybe_sent))
+    }
+}
+
+impl<Req, Resp, F, Fut> Future for Unary<Req, F, Fut>
+where
+    Req: Message,
+    Resp: Message,
+    F: FnOnce(Request<Req>) -> Fut,
+    Fut: Future<Output = Result<Response<Resp>, Status>>,
+{
+    type Output = Result<Response, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_typed(cx).map_ok(|response| response.map(Reply::message))
+    }
+}
+
+pin_project! {
+    /// Calls of one handler, one at a time.
+    struct UnarySlot<Req, F, Fut> {
+        handler: F,
+        #[pin]
+        call: Unary<Req, F, Fut>,
+    }
+}
+
+impl<Req, Resp, F, Fut> Future for UnarySlot<Req, F, Fut>
+where
+    Req: Message,
+    Resp: Message,
+    F: FnOnce(Request<Req>) -> Fut,
+    Fut: Future<Output = Result<Response<Resp>, Status>>,
+{
+    type Output = Result<Response, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().call.poll(cx)
+    }
+}
+
+impl<Req, Resp, F, Fut> Slot for UnarySlot<Req, F, Fut>
+where
+    Req: Message,
+    Resp: Message,
+    F: FnOnce(Request<Req>) -> Fut + Clone + Send,
+    Fut: Future<Output = Result<Response<Resp>, Status>> + Send,
+{
+    fn put(self: Pin<&mut Self>, request: Request) {
+        let this = self.project();
+        let handler = this.handler.clone();
+        this.call.project().state.set(State::Unopened { request, handler });
+    }
+
+    fn poll_shown(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        show: &mut Show<'_>,
+    ) -> Poll<Result<(), Status>> {
+        let response = ready!(self.project().call.poll_typed(cx))?;
+        show(response.metadata(), response.body());
+        Poll::Ready(Ok(()))
     }
 }
 

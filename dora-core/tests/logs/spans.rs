@@ -9,6 +9,7 @@ use dora_core::call::method::{Method, ServiceDescriptor};
 use dora_core::call::mount::Mount;
 use dora_core::call::request::Request;
 use dora_core::call::response::Response;
+use dora_core::call::slot::BoxSlot;
 use dora_core::call::status::Status;
 use dora_core::call::trace_context::TraceContext;
 use dora_core::middleware::route::Router;
@@ -19,7 +20,7 @@ use dora_core::server::Server;
 use dora_core::stub::call::Call;
 use dora_core::stub::caller::Caller;
 use dora_core::stub::dynamic::DynamicClient;
-use dora_core::stub::serve::unary;
+use dora_core::stub::serve::{call_in, slot};
 use dora_core::transport::client::channel::Channel;
 use dora_core::transport::client::endpoint::Endpoint;
 use dora_core::transport::server::cost::Execution;
@@ -56,7 +57,11 @@ impl Mount for Work {
     }
 
     fn call(&self, _index: usize, request: Request) -> BoxFuture<Response> {
-        Box::pin(unary(request, work))
+        call_in(slot(work), request)
+    }
+
+    fn slot(&self, _index: usize) -> Option<BoxSlot> {
+        Some(slot(work))
     }
 }
 

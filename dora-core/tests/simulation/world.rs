@@ -14,13 +14,14 @@ use dora_core::call::method::{Method, ServiceDescriptor};
 use dora_core::call::mount::Mount;
 use dora_core::call::request::Request;
 use dora_core::call::response::Response;
+use dora_core::call::slot::BoxSlot;
 use dora_core::middleware::balance::builder::FleetBuilder;
 use dora_core::middleware::balance::fleet::Fleet;
 use dora_core::middleware::breaker::circuit::{BreakerChange, BreakerState};
 use dora_core::middleware::hedge::policy::HedgePolicy;
 use dora_core::server::Server;
 use dora_core::stub::call::Call;
-use dora_core::stub::serve::unary;
+use dora_core::stub::serve::{call_in, slot};
 use dora_core::transport::client::channel::Channel;
 use dora_core::transport::client::endpoint::Endpoint;
 use dora_core::transport::server::incoming::Incoming;
@@ -147,19 +148,29 @@ struct Work {
     ran: Shared,
 }
 
+impl Work {
+    fn work(&self) -> BoxSlot {
+        let (server, ran) = (self.server, Arc::clone(&self.ran));
+        slot(move |request: Request<Timestamp>| async move {
+            let call = request.into_body();
+            ran.lock().begins(server, call.seconds);
+            tokio::time::sleep(Duration::from_millis(call.nanos.unsigned_abs().into())).await;
+            Ok(call.into())
+        })
+    }
+}
+
 impl Mount for Work {
     fn descriptor(&self) -> &'static ServiceDescriptor {
         &WORK
     }
 
     fn call(&self, _: usize, request: Request) -> BoxFuture<Response> {
-        let (server, ran) = (self.server, Arc::clone(&self.ran));
-        Box::pin(unary(request, move |request: Request<Timestamp>| async move {
-            let call = request.into_body();
-            ran.lock().begins(server, call.seconds);
-            tokio::time::sleep(Duration::from_millis(call.nanos.unsigned_abs().into())).await;
-            Ok(call.into())
-        }))
+        call_in(self.work(), request)
+    }
+
+    fn slot(&self, _: usize) -> Option<BoxSlot> {
+        Some(self.work())
     }
 }
 

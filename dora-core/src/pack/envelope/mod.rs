@@ -12,7 +12,9 @@ use bytes::Bytes;
 use crate::call::batch::CallKey;
 use crate::call::body::Body;
 use crate::call::dora_code;
+use crate::call::metadata::Metadata;
 use crate::call::mode::PacketKind;
+use crate::call::name::MethodName;
 use crate::call::packed::{PackError, PackMessage};
 use crate::call::packer::Packer;
 use crate::call::status::{Origin, Status};
@@ -86,11 +88,16 @@ pub fn decode_request(packer: Packer, body: Bytes, limits: &Limits) -> Result<Re
 }
 
 /// Recognizes a request that is [plain](PlainRequest), as nearly every one is in protobuf
-/// packing; what is not comes back for [`decode_request`].
+/// packing; what is not comes back for [`decode_request`]. A name that is `known` is taken
+/// from there: it saves a handle on the frame.
 #[inline]
-pub(crate) fn plain_request(packer: Packer, body: Bytes) -> Result<PlainRequest, Bytes> {
+pub(crate) fn plain_request(
+    packer: Packer,
+    body: Bytes,
+    known: impl FnOnce(&[u8]) -> Option<MethodName>,
+) -> Result<PlainRequest, Bytes> {
     match packer {
-        Packer::Protobuf => protobuf::plain_request(body),
+        Packer::Protobuf => protobuf::plain_request(body, known),
         Packer::Php | Packer::Json => Err(body),
     }
 }
@@ -166,6 +173,20 @@ pub fn encode_response(format: impl Into<Format>, packet: &ResponsePacket, out: 
         Packer::Json => array::encode_response::<Json>(generation, packet, out),
         Packer::Protobuf => protobuf::encode_response(packet, out),
     }
+}
+
+/// Appends the answer to a single call that went well, in protobuf packing, from what it
+/// consists of.
+///
+/// # Errors
+/// The message cannot be packed this way; `out` has then more bytes than before.
+#[inline]
+pub(crate) fn encode_success(
+    metadata: &Metadata,
+    message: &dyn PackMessage,
+    out: &mut Vec<u8>,
+) -> Result<(), PackError> {
+    protobuf::encode_success(metadata, message, out)
 }
 
 /// The members of a JSON object, or the elements of a list under their places, as

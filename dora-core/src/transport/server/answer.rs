@@ -4,13 +4,15 @@ use std::cmp::Reverse;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::call::batch::CallKey;
+use crate::call::metadata::Metadata;
+use crate::call::packed::{PackError, PackMessage};
 use crate::call::packer::Packer;
 use crate::call::status::Status;
 use crate::call::trace::SERVER;
 use crate::carry::reply::write;
 use crate::generation::Generation;
 use crate::guid::Guid;
-use crate::pack::envelope::Format;
+use crate::pack::envelope::{Format, encode_success};
 use crate::pack::packet::{CallResult, ResponseData, ResponsePacket};
 use crate::wire::encoder::Encoder;
 use crate::wire::error::FrameError;
@@ -45,6 +47,12 @@ impl Reply {
         // to see a difference.
         let can = self.asks.then(|| shared.config.capabilities());
         self.manner.encode(&shared.encoder, packet.with_can(can), out);
+    }
+
+    /// Whether the answer to a single call that went well holds nothing but its result.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        !self.asks && !self.manner.gzip && self.manner.packer == Packer::Protobuf
     }
 
     /// The frame that answers with `data`, which came later or not.
@@ -124,36 +132,73 @@ impl Manner {
         }
     }
 
+    /// Appends the answer to a single call that went well, in protobuf packing and not
+    /// compressed, from what it consists of; or nothing.
+    pub(super) fn encode_success(
+        &self,
+        encoder: &Encoder,
+        (metadata, message): (&Metadata, &dyn PackMessage),
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unfit> {
+        self.try_write(encoder, out, |out| encode_success(metadata, message, out).map_err(Unfit::Unpackable))
+    }
+
     /// Appends a frame, or nothing.
     fn try_frame(&self, encoder: &Encoder, packet: &ResponsePacket, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        self.try_write(encoder, out, |out| {
+            write(packet, self.format(), self.gzip, out);
+            Ok(())
+        })
+    }
+
+    /// Appends a frame whose body `write` appends, or nothing.
+    #[inline]
+    fn try_write(
+        &self,
+        encoder: &Encoder,
+        out: &mut Vec<u8>,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), Unfit>,
+    ) -> Result<(), Unfit> {
         let before = out.len();
-        match catch_unwind(AssertUnwindSafe(|| self.frame(encoder, packet, out))) {
-            Ok(result) => result.map_err(Unfit::Long),
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            let frame = encoder.begin(self.generation, &self.guid, out);
+            write(out)?;
+            encoder.finish(&frame, out).map_err(Unfit::Long)
+        }));
+        let unfit = match written {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(unfit)) => unfit,
             Err(_) => {
-                out.truncate(before);
                 tracing::error!(target: SERVER, guid = %self.guid, "an answer panicked while it was packed");
-                Err(Unfit::Panicked)
+                Unfit::Panicked
             }
-        }
+        };
+        out.truncate(before);
+        Err(unfit)
+    }
+
+    const fn format(&self) -> Format {
+        Format { packer: self.packer, generation: self.generation }
     }
 
     fn frame(&self, encoder: &Encoder, packet: &ResponsePacket, out: &mut Vec<u8>) -> Result<(), FrameError> {
-        let format = Format { packer: self.packer, generation: self.generation };
         let frame = encoder.begin(self.generation, &self.guid, out);
-        write(packet, format, self.gzip, out);
+        write(packet, self.format(), self.gzip, out);
         encoder.finish(&frame, out)
     }
 }
 
 /// Why an answer is no frame.
-enum Unfit {
+pub(super) enum Unfit {
     Long(FrameError),
+    Unpackable(PackError),
     Panicked,
 }
 
 impl Unfit {
-    fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         match self {
+            Self::Unpackable(error) => Status::internal(error.to_string()),
             Self::Long(error) => Status::resource_exhausted(diagnose::answer_too_long(error)),
             Self::Panicked => Status::internal("the answer could not be packed"),
         }
@@ -164,7 +209,6 @@ impl Unfit {
 mod tests {
     use super::*;
     use crate::call::body::Body;
-    use crate::call::packed::{PackError, PackMessage};
     use crate::call::response::Response;
 
     struct Unpackable;

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tower::Service;
 
+use crate::call::direct::Lookup;
 use crate::call::method::ServiceDescriptor;
 use crate::call::origin::Peer;
 use crate::call::request::Request;
@@ -101,6 +102,8 @@ pub struct Settings {
     pub control: Control,
     /// Who hears what happens.
     pub observers: Observers,
+    /// Finds their methods, for connections.
+    pub methods: Arc<dyn Lookup>,
     /// The services that are mounted: what doors find methods by.
     pub services: Vec<&'static ServiceDescriptor>,
     /// Whether a handler takes all names that they have not.
@@ -127,7 +130,8 @@ where
 {
     /// Connections to `service`.
     pub fn new(settings: Settings, service: S) -> Self {
-        let Settings { server, session, control, observers, services, takes_all_names, sharing } = settings;
+        let Settings { server, session, control, observers, methods, services, takes_all_names, sharing } =
+            settings;
         let port = Port::own(sharing.doors());
         let shared = Shared {
             encoder: session.encoder(),
@@ -140,6 +144,7 @@ where
             costs: Costs::new(server.execution, server.forced.clone()),
             ledger: Arc::new(Ledger::new(server.max_buffered)),
             log: Log::default(),
+            methods,
             services,
             takes_all_names,
             sharing,

@@ -43,6 +43,9 @@ pub(super) const LARGE: usize = 16 << 10;
 /// Names may be the callers' invention: no more than these are kept apart.
 const NAMES: usize = 4096;
 
+/// Nor longer ones, in bytes.
+pub(super) const LONGEST: usize = 1024;
+
 /// What a method costs.
 #[derive(Debug)]
 pub(super) struct Cost {
@@ -81,11 +84,13 @@ impl Costs {
         if let Some(cost) = learned.read().get(name) {
             return Arc::clone(cost);
         }
+        let forced = self.forced.get(name).copied();
         let mut learned = learned.write();
-        if learned.len() >= NAMES && !learned.contains_key(name) {
+        let is_kept = forced.is_some() || name.len() <= LONGEST && learned.len() < NAMES;
+        if !is_kept && !learned.contains_key(name) {
             return Arc::clone(&self.others);
         }
-        let execution = self.forced.get(name).copied().unwrap_or(self.execution);
+        let execution = forced.unwrap_or(self.execution);
         Arc::clone(learned.entry(name.into()).or_insert_with(|| Arc::new(Cost::new(execution))))
     }
 }
@@ -200,6 +205,15 @@ mod tests {
         }
         assert_eq!(costs.learned[0].read().len(), NAMES);
         assert!(Arc::ptr_eq(&costs.of(b"/x", false), &costs.of(b"/y", false)));
+    }
+
+    #[test]
+    fn long_names_are_not_kept() {
+        let long = "/".repeat(LONGEST + 1);
+        let costs = Costs::new(Execution::Learned, [(format!("{long}x"), Execution::Spawned)]);
+        assert!(Arc::ptr_eq(&costs.of(long.as_bytes(), true), &costs.others));
+        assert_eq!(costs.learned[1].read().len(), 0);
+        assert!(costs.of(format!("{long}x").as_bytes(), false).is_spawned(true), "not a caller's invention");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! From a frame to running calls, and from their results to an answer.
 
+mod begin;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +12,6 @@ use tokio::time::Instant;
 use tower::Service;
 
 use crate::call::capabilities::Capabilities;
-use crate::call::deadline::Deadline;
 use crate::call::dora_code;
 use crate::call::mode::{Mode, PacketKind};
 use crate::call::name::MethodName;
@@ -31,17 +32,14 @@ use crate::wire::error::FrameError;
 use crate::wire::notice::Notice;
 
 use super::answer::{Manner, Reply};
-use super::batches;
-use super::cost::{Cost, LARGE};
 use super::diagnose::{self, Refusal};
+use super::known::Known;
 use super::ledger::Share;
-use super::packet::{Run, run};
-use super::running::{Finished, Started, Work};
+use super::packet::Run;
+use super::running::{Finished, Work};
 use super::session::Load;
 use super::shared::Shared;
 use super::shutdown::Watcher;
-use super::stats::Weight;
-use super::tasks::Dear;
 use super::turn::Turn;
 use crate::transport::io::diagnose::{Begun, is_signed};
 use crate::transport::io::outbox::Outbox;
@@ -70,15 +68,7 @@ pub(super) struct Dispatch<S: Service<Request>> {
     peer_can: Capabilities,
     /// Whether there are several cores to run on.
     parallel: bool,
-    /// What was called last: mostly it is called again.
-    last: Option<Learned>,
-}
-
-/// What the calls of a method cost, with large bodies or with small ones.
-struct Learned {
-    name: MethodName,
-    large: bool,
-    cost: Arc<Cost>,
+    known: Known,
 }
 
 /// How large a body is: as it came, and inflated.
@@ -117,7 +107,7 @@ where
             now,
             peer_can: Capabilities::NONE,
             parallel: Handle::current().metrics().num_workers() > 1,
-            last: None,
+            known: Known::default(),
         }
     }
 
@@ -181,7 +171,7 @@ where
         self.outbox.release();
         self.work.release();
         self.spare = None;
-        self.last = None;
+        self.known.release();
     }
 
     /// Answers packets that ended meanwhile, as long as the turn lasts; while the
@@ -245,7 +235,9 @@ where
         let packed = frame.body.len();
         let arrival =
             Arrival { connection: &self.connection, guid: frame.guid, received: received_at, begun: now };
-        let Unpacked { packer, bytes, packet } = unpack(frame.body, config.packers, &config.limits, &arrival);
+        let read_as = (config.packers, &config.limits);
+        let Unpacked { packer, bytes, packet } =
+            unpack(frame.body, read_as, &arrival, |name| self.known.name(name));
         manner.packer = packer;
         match packet {
             Ok(packet) => {
@@ -268,105 +260,6 @@ where
                 }
                 self.refuse(Reply { manner, guid: guid.or(frame.guid), asks: false }, kind, status);
             }
-        }
-    }
-
-    fn begin(&mut self, packet: Asked, size: Size, reply: Reply, cx: &mut Context<'_>) {
-        let calls = packet.request.calls().len();
-        if calls <= self.shared.config.max_calls
-            && self.work.weight().calls.saturating_add(calls) > self.shared.config.max_calls
-        {
-            // What it waits here uses up some of its caller's time.
-            self.held = Some(Box::new(Arrived { packet, size, reply }));
-            return;
-        }
-        let Asked { mut request, kind, .. } = packet;
-        let weight = Weight { calls, bytes: size.bytes };
-        if let Some(why) = self.shared.overload(weight, self.work.weight().bytes) {
-            let status = Status::resource_exhausted(why);
-            self.tell(|observer, connection| observer.calls_shed(connection, calls));
-            return self.refuse(reply, Some(kind), status);
-        }
-        let mode = kind.mode();
-        if kind == PacketKind::Control {
-            return self.command(&request, reply);
-        }
-        if mode == Mode::Deferred && calls == 0 {
-            self.acknowledge(reply);
-            // The original never pushes a result here; its caller waits in vain.
-            let status = Status::raw(dora_code::NO_CALLS, dora_code::NO_CALLS_MESSAGE);
-            return self.answer(reply, ResponsePacket::refused(reply.guid, &status).later());
-        }
-        if mode != Mode::Wait {
-            self.acknowledge(reply);
-        }
-        if calls > 1 {
-            let account = self.share.account(&self.shared.ledger);
-            request.extensions_mut().insert(batches::budget(
-                mode,
-                account,
-                &reply.manner,
-                &self.shared.config,
-            ));
-        }
-        let learned =
-            (mode == Mode::Wait && !request.is_batch()).then(|| self.learned(request.method(), size.packed));
-        let (deadline, now, most) = (request.deadline(), self.now, self.shared.call_timeout);
-        let deadline = move || {
-            let most = Deadline::from_instant(now, most);
-            deadline.map_or(most, |deadline| deadline.min(most))
-        };
-        let run = run(&mut self.service, request, cx);
-        let cost = learned.as_ref().map(|learned| &learned.cost);
-        match cost {
-            Some(cost) if cost.is_spawned(self.parallel) => {
-                let account = Arc::clone(self.share.account(&self.shared.ledger));
-                let (run, cost, deadline) = (Box::pin(run), Arc::clone(cost), deadline());
-                self.work.start_task(Dear { run, reply, weight, deadline, cost, account });
-            }
-            cost if mode == Mode::Wait => self.start(run, (weight, reply), (cost, deadline), cx),
-            _ => {
-                let push = (mode == Mode::Deferred)
-                    .then(|| (reply, Arc::clone(self.share.account(&self.shared.ledger))));
-                self.work.spawn(run, weight, push, self.watcher.clone());
-            }
-        }
-        self.last = learned.or_else(|| self.last.take());
-    }
-
-    /// What is known of the method `name`. Taken out, so that its count of owners,
-    /// which all connections share, is left alone.
-    fn learned(&mut self, name: &MethodName, bytes: usize) -> Learned {
-        let large = bytes >= LARGE;
-        let last = self.last.take().filter(|last| last.large == large && last.name == *name);
-        last.unwrap_or_else(|| {
-            let cost = self.shared.costs.of(name.as_bytes(), large);
-            Learned { name: name.clone(), large, cost }
-        })
-    }
-
-    /// Polls once; most handlers are done then and need not be parked.
-    fn start(
-        &mut self,
-        run: Run<S>,
-        about: (Weight, Reply),
-        (cost, deadline): (Option<&Arc<Cost>>, impl FnOnce() -> Deadline),
-        cx: &mut Context<'_>,
-    ) {
-        // The box of a run that was done at once serves the next one.
-        let place = match self.spare.take() {
-            Some(mut place) => {
-                place.set(run);
-                place
-            }
-            None => Box::pin(run),
-        };
-        let started = self.work.start(place, about, (cost, deadline), cx);
-        if let Started::Done(data, mut place) = started {
-            let (_, reply) = about;
-            self.answer(reply, ResponsePacket::ended(reply.guid, data));
-            place.set(Run::Ended { status: None });
-            self.spare = Some(place);
         }
     }
 

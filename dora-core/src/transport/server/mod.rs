@@ -14,6 +14,7 @@ mod diagnose;
 mod dispatch;
 pub mod door;
 pub mod incoming;
+mod known;
 mod ledger;
 mod listener;
 mod log;

@@ -9,11 +9,13 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tower::Service;
 
+use crate::call::BoxFuture;
 use crate::call::deadline::Deadline;
 use crate::call::dora_code;
 use crate::call::request::Request;
 use crate::call::response::Response;
 use crate::call::status::{BoxError, Status};
+use crate::carry::reply::data;
 use crate::pack::packet::ResponseData;
 
 use super::answer::Reply;
@@ -55,8 +57,21 @@ struct Waited<S: Service<Request>> {
 
 /// Where a packet runs.
 enum Where<S: Service<Request>> {
-    Here { run: Pin<Box<Run<S>>>, cost: Option<Arc<Cost>>, deadline: Deadline },
+    Here { run: Inline<S>, cost: Option<Arc<Cost>>, deadline: Deadline },
     Task(Task),
+}
+
+/// What runs where it was read.
+pub(super) enum Inline<S: Service<Request>> {
+    Stacked(Pin<Box<Run<S>>>),
+    Direct(BoxFuture<Response>),
+}
+
+/// A first poll: what it came to, and whether it was told the waker that it will be
+/// woken by when it is parked.
+pub(super) struct FirstPoll<T> {
+    pub(super) polled: T,
+    pub(super) knows_its_waker: bool,
 }
 
 /// Handlers that are not polled, and so do not see their deadlines.
@@ -156,29 +171,53 @@ where
             // A packet of several stops now and then, and must not wake the task.
             self.parked.get_or_insert_default();
         }
-        let parked = self.parked.as_deref_mut();
-        // Where others wait already it is told the waker that it will be woken by.
-        let knows_its_waker = parked.is_some();
-        let mut poll = |cx: &mut Context<'_>| match cost {
-            Some(cost) => cost.measure(true, || run.as_mut().poll(cx)),
-            None => run.as_mut().poll(cx),
-        };
-        let polled = match parked {
-            Some(parked) => poll(&mut Context::from_waker(parked.next_waker())),
-            None => poll(cx),
-        };
+        let FirstPoll { polled, knows_its_waker } =
+            self.first_poll(cost.map(|cost| &**cost), cx, |cx| run.as_mut().poll(cx));
         match polled {
             Poll::Ready(data) => Started::Done(data, run),
             Poll::Pending => {
-                self.parked_weight += weight;
-                self.batches += usize::from(weight.calls > 1);
-                self.shared.observers.stats().started(weight);
-                let place = Where::Here { run, cost: cost.cloned(), deadline: deadline() };
-                let waited = Waited { reply, weight, place };
-                self.parked.get_or_insert_default().park(waited, knows_its_waker);
+                let about = (cost.cloned(), deadline());
+                self.park(Inline::Stacked(run), (weight, reply), about, knows_its_waker);
                 Started::Parked
             }
         }
+    }
+
+    /// Polls a packet for the first time.
+    #[inline]
+    pub(super) fn first_poll<T>(
+        &mut self,
+        cost: Option<&Cost>,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> T,
+    ) -> FirstPoll<T> {
+        let measured = |cx: &mut Context<'_>| match cost {
+            Some(cost) => cost.measure(true, || poll(cx)),
+            None => poll(cx),
+        };
+        // Where others wait already it is told the waker that it will be woken by.
+        match self.parked.as_deref_mut() {
+            Some(parked) => {
+                let polled = measured(&mut Context::from_waker(parked.next_waker()));
+                FirstPoll { polled, knows_its_waker: true }
+            }
+            None => FirstPoll { polled: measured(cx), knows_its_waker: false },
+        }
+    }
+
+    /// Parks a packet that is pending after its first poll.
+    pub(super) fn park(
+        &mut self,
+        run: Inline<S>,
+        (weight, reply): (Weight, Reply),
+        (cost, deadline): (Option<Arc<Cost>>, Deadline),
+        knows_its_waker: bool,
+    ) {
+        self.parked_weight += weight;
+        self.batches += usize::from(weight.calls > 1);
+        self.shared.observers.stats().started(weight);
+        let waited = Waited { reply, weight, place: Where::Here { run, cost, deadline } };
+        self.parked.get_or_insert_default().park(waited, knows_its_waker);
     }
 
     /// Begins a packet that its caller waits for as a task, when there is a place.
@@ -352,6 +391,18 @@ impl<S: Service<Request>> Waited<S> {
     }
 }
 
+impl<S> Inline<S>
+where
+    S: Service<Request, Response = Response, Error: Into<BoxError>>,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ResponseData> {
+        match self {
+            Self::Stacked(run) => run.as_mut().poll(cx),
+            Self::Direct(call) => call.as_mut().poll(cx).map(data),
+        }
+    }
+}
+
 /// What a packet came to.
 enum Outcome {
     Data(ResponseData),
@@ -376,9 +427,9 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         match &mut self.place {
             Where::Here { run, cost: Some(cost), .. } => {
-                cost.measure(false, || run.as_mut().poll(cx)).map(Outcome::Data)
+                cost.measure(false, || run.poll(cx)).map(Outcome::Data)
             }
-            Where::Here { run, cost: None, .. } => run.as_mut().poll(cx).map(Outcome::Data),
+            Where::Here { run, cost: None, .. } => run.poll(cx).map(Outcome::Data),
             Where::Task(task) => Pin::new(task).poll(cx).map(|ended| match ended {
                 Ok(framed) => Outcome::Framed(framed),
                 Err(status) => Outcome::Data(ResponseData::One(Err(status))),

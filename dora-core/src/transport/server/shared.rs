@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::call::direct::Lookup;
 use crate::call::method::ServiceDescriptor;
 use crate::wire::encoder::Encoder;
 
@@ -31,6 +32,8 @@ pub(super) struct Shared {
     pub(super) ledger: Arc<Ledger>,
     pub(super) costs: Costs,
     pub(super) log: Log,
+    /// Finds the methods.
+    pub(super) methods: Arc<dyn Lookup>,
     /// The services that are mounted.
     pub(super) services: Vec<&'static ServiceDescriptor>,
     /// Whether a handler takes all names that they have not.

@@ -7,4 +7,4 @@ mod request;
 mod response;
 
 pub(super) use self::request::{decode_request, encode_request, encode_single, plain_request};
-pub(super) use self::response::{decode_response, encode_response, plain_result};
+pub(super) use self::response::{decode_response, encode_response, encode_success, plain_result};

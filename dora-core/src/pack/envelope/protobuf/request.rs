@@ -93,9 +93,15 @@ impl Places {
 
 /// Recognizes a plain request; the body comes back if it is another one.
 #[inline]
-pub(in crate::pack::envelope) fn plain_request(mut body: Bytes) -> Result<PlainRequest, Bytes> {
+pub(in crate::pack::envelope) fn plain_request(
+    mut body: Bytes,
+    known: impl FnOnce(&[u8]) -> Option<MethodName>,
+) -> Result<PlainRequest, Bytes> {
     let Some(Places { kind, timeout, name, param }) = Places::of(&body) else { return Err(body) };
-    let name = MethodName::from_bytes(body.slice(name));
+    let name = match body.get(name.clone()).and_then(known) {
+        Some(known) => known,
+        None => MethodName::from_bytes(body.slice(name)),
+    };
     // What is left of the body is the parameter: one handle less on the frame.
     body.truncate(param.end);
     body.advance(param.start);
@@ -300,8 +306,12 @@ mod tests {
                     assert!(Places::of(&plain).is_some());
                     let other = [&plain[..], &stranger].concat();
                     assert!(Places::of(&other).is_none());
-                    let recognized = plain_request(plain.clone().into()).expect("it is plain");
+                    let recognize = |known: fn(&[u8]) -> Option<MethodName>| {
+                        plain_request(plain.clone().into(), known).expect("it is plain")
+                    };
+                    let recognized = recognize(|_| None);
                     assert_eq!(recognized, taken_apart(plain.clone()));
+                    assert_eq!(recognized, recognize(|name| (name == b"/a.B/C").then(|| "/a.B/C".into())));
                     assert_eq!(recognized, taken_apart(other));
                     for len in 0..plain.len() {
                         let cut = &plain[..len];

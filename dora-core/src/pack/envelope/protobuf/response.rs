@@ -7,7 +7,7 @@ use crate::call::body::Body;
 use crate::call::code::Code;
 use crate::call::dora_code;
 use crate::call::metadata::Metadata;
-use crate::call::packed::PackError;
+use crate::call::packed::{PackError, PackMessage};
 use crate::call::packer::Packer;
 use crate::call::response::Response;
 use crate::call::status::{Origin, Status};
@@ -156,27 +156,48 @@ pub(in crate::pack::envelope) fn encode_response(packet: &ResponsePacket, out: &
     }
 }
 
-/// Appends the result of a call that went well, or a part of it if it cannot be packed.
+pub(in crate::pack::envelope) fn encode_success(
+    metadata: &Metadata,
+    message: &dyn PackMessage,
+    out: &mut Vec<u8>,
+) -> Result<(), PackError> {
+    put_varint(RESPONSE_CODE, unzigzag(dora_code::OK), out);
+    let len = message.packed_len(Packer::Protobuf);
+    put_success(None, (len, |out: &mut Vec<u8>| message.pack(Packer::Protobuf, out)), metadata, out)
+}
+
+/// Appends the result of a call that went well, whose data are so long and written so; or
+/// a part of it if they cannot be packed.
 #[inline]
 fn put_success(
     key: Option<&CallKey>,
-    data: &Body,
+    (len, data): (usize, impl FnOnce(&mut Vec<u8>) -> Result<(), PackError>),
     metadata: &Metadata,
     out: &mut Vec<u8>,
 ) -> Result<(), PackError> {
-    let len = body_len(data, Packer::Protobuf);
     let result = bytes_len(RESULT_DATA, len)
         .saturating_add(metadata_len(RESULT_METADATA, metadata))
         .saturating_add(key.map_or(0, |key| RESULT_KEY.len(key)));
     out.reserve(result.saturating_add(MARGIN));
     put_len(RESPONSE_RESULTS, result, out);
     put_len(RESULT_DATA, len, out);
-    pack_body(data, Packer::Protobuf, out)?;
+    data(out)?;
     encode_metadata(RESULT_METADATA, metadata, out);
     if let Some(key) = key {
         RESULT_KEY.write(key, out);
     }
     Ok(())
+}
+
+fn put_body(key: Option<&CallKey>, response: &Response<Body>, out: &mut Vec<u8>) -> Result<(), PackError> {
+    let body = response.body();
+    let len = body_len(body, Packer::Protobuf);
+    put_success(
+        key,
+        (len, |out: &mut Vec<u8>| pack_body(body, Packer::Protobuf, out)),
+        response.metadata(),
+        out,
+    )
 }
 
 /// Room for the length of a result, and what stands before it.
@@ -185,7 +206,7 @@ const MARGIN: usize = 16;
 fn encode_result(key: Option<&CallKey>, result: &CallResult, out: &mut Vec<u8>) {
     let start = out.len();
     let status = match result {
-        Ok(response) => match put_success(key, response.body(), response.metadata(), out) {
+        Ok(response) => match put_body(key, response, out) {
             Ok(()) => return,
             Err(error) => {
                 out.truncate(start);
