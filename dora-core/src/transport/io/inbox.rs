@@ -17,16 +17,19 @@ use crate::wire::error::FrameError;
 pub(in crate::transport) struct Inbox {
     decoder: Decoder,
     buffer: BytesMut,
-    chunk: usize,
+    /// What a read makes room for, as a power of two.
+    chunk: u8,
     /// The last read filled its room: what the next one brings belongs to it.
     filled: bool,
     /// What frames have lately been as large as: a peer that has sent as much
     /// before is given the room at once.
-    largest: usize,
+    largest: u32,
 }
 
-const SMALLEST_CHUNK: usize = 4 << 10;
-const LARGEST_CHUNK: usize = 512 << 10;
+/// 4 KiB.
+const SMALLEST_CHUNK: u8 = 12;
+/// 512 KiB.
+const LARGEST_CHUNK: u8 = 19;
 /// From this size on a frame is read into memory of its own: all that follows it
 /// in one read has to be moved out again.
 const LARGE_FRAME: usize = 256 << 10;
@@ -68,8 +71,9 @@ impl Inbox {
     pub(in crate::transport) fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         let before = self.buffer.len();
         let frame = self.decoder.decode(&mut self.buffer);
+        let len = u32::try_from(before - self.buffer.len()).unwrap_or(u32::MAX);
         // Forgotten within some dozen small ones.
-        self.largest = (self.largest - self.largest / 8).max(before - self.buffer.len());
+        self.largest = (self.largest - self.largest / 8).max(len);
         frame
     }
 
@@ -81,7 +85,7 @@ impl Inbox {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let large = self.room_for_large();
-        self.buffer.reserve(large.unwrap_or(self.chunk));
+        self.buffer.reserve(large.unwrap_or(self.chunk()));
         // What was given back may have left more room than was asked for.
         let room = large.unwrap_or(self.buffer.capacity() - self.buffer.len());
         let mut limited = (&mut self.buffer).limit(room);
@@ -101,25 +105,29 @@ impl Inbox {
     /// memory follows what came, not what was claimed, and each of many large
     /// frames is read into its place.
     fn room_for_large(&self) -> Option<usize> {
-        let came = self.buffer.len();
+        let (came, largest) = (self.buffer.len(), self.largest as usize);
         let room = match self.decoder.missing(&self.buffer) {
-            None => Some(self.largest).filter(|largest| *largest >= LARGE_FRAME),
+            None => Some(largest).filter(|largest| *largest >= LARGE_FRAME),
             Some(missing) => {
-                let trusted = self.largest.saturating_sub(came).max(came).max(self.chunk);
+                let trusted = largest.saturating_sub(came).max(came).max(self.chunk());
                 (came + missing >= LARGE_FRAME).then(|| missing.min(trusted))
             }
         };
         room.map(|room| room + SLACK)
     }
 
+    const fn chunk(&self) -> usize {
+        1 << self.chunk
+    }
+
     /// Fits the chunk to what a read of up to `room` bytes brought.
     fn learn(&mut self, count: usize, room: usize) {
         let filled = std::mem::replace(&mut self.filled, count >= room);
         if self.filled {
-            self.chunk = (self.chunk * 2).min(LARGEST_CHUNK);
-        } else if !filled && count < self.chunk / 4 {
+            self.chunk = (self.chunk + 1).min(LARGEST_CHUNK);
+        } else if !filled && count < self.chunk() / 4 {
             // The end of a burst is small whatever the burst was: it says nothing.
-            self.chunk = (self.chunk / 2).max(SMALLEST_CHUNK);
+            self.chunk = (self.chunk - 1).max(SMALLEST_CHUNK);
         }
     }
 
@@ -158,7 +166,7 @@ mod tests {
         for came in 5..2000 {
             read(&mut inbox, b"x");
             let room = inbox.buffer.capacity();
-            assert!(room <= 2 * (came + SMALLEST_CHUNK), "{room} bytes are held for {came}");
+            assert!(room <= 2 * (came + (1 << SMALLEST_CHUNK)), "{room} bytes are held for {came}");
         }
     }
 
