@@ -2,12 +2,16 @@
 //! by a clock that is turned by hand.
 
 use std::future::IntoFuture;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use dora_core::call::capabilities::Capabilities;
 use dora_core::call::code::Code;
 use dora_core::call::packer::Packer;
+use dora_core::call::status::Status;
 use dora_core::generation::Generation;
 use dora_core::guid::Guid;
 use dora_core::middleware::balance::choose::Balance;
@@ -125,6 +129,64 @@ async fn a_draining_server_gets_no_more_calls_and_answers_those_it_has() {
     while let Some(came) = old.frame().await {
         assert_eq!(came.guid, Notice::Ping.guid(), "that connection ends with its last call");
     }
+}
+
+/// Its caller may be another thread's, and quick.
+#[tokio::test(start_paused = true)]
+async fn who_calls_again_as_soon_as_it_hears_of_a_drain_calls_on_the_next_connection() {
+    type Again = Pin<Box<dyn Future<Output = Result<Value, Status>> + Send>>;
+    struct CallsAgain(Mutex<Again>);
+    impl Wake for CallsAgain {
+        fn wake(self: Arc<Self>) {
+            let pending =
+                self.0.lock().expect("no panic").as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(pending.is_pending());
+        }
+    }
+
+    let (channel, mut far_ends) = channel(|endpoint| endpoint);
+    let first = call(&channel);
+    let mut old = next(&mut far_ends).await;
+    let request = old.request().await;
+    old.answer(&request, Some(DORA)).await;
+    first.await.expect("no panic").expect("answered");
+
+    let again = channel.dynamic().call("/far/again", value!(1)).into_future();
+    let waker = Waker::from(Arc::new(CallsAgain(Mutex::new(Box::pin(again)))));
+    let mut refused = Box::pin(channel.dynamic().call("/far/away", value!(1)).into_future());
+    assert!(refused.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    let request = old.request().await;
+    // As a server does that refuses a frame over its limit: both come in one read.
+    old.send(&Notice::Drain.guid(), b"").await;
+    old.answer(&request, None).await;
+    let mut new =
+        timeout(SECOND, next(&mut far_ends)).await.expect("the other call is not made on the old one");
+    let request = new.request().await;
+    let Calls::One(call) = &request.packet.as_ref().expect("a request").calls else { panic!("one call") };
+    assert_eq!(call.name.as_str(), "/far/again");
+    refused.await.expect("it was answered");
+}
+
+/// It may never have been a server: what can be asked of it is not known.
+#[tokio::test(start_paused = true)]
+async fn a_connection_on_which_nothing_was_ever_heard_is_left() {
+    let (channel, mut far_ends) = channel(|endpoint| endpoint);
+    let start = Instant::now();
+    let slow = call(&channel);
+    let mut silent = next(&mut far_ends).await;
+    let request = silent.request().await;
+    let brief = channel.dynamic().call("/far/away", value!(1)).timeout(SECOND);
+    assert_eq!(brief.await.expect_err("silence").code(), Code::DeadlineExceeded);
+    sleep(11 * SECOND).await;
+    let later = call(&channel);
+    let mut other = timeout(SECOND, next(&mut far_ends)).await.expect("another connection is made");
+    let asked = other.request().await;
+    other.answer(&asked, Some(DORA)).await;
+    later.await.expect("no panic").expect("answered by another one");
+    // What was not given up is awaited all the same.
+    silent.answer(&request, None).await;
+    slow.await.expect("no panic").expect("answered after all");
+    assert!(start.elapsed() < 30 * SECOND, "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

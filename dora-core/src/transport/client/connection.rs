@@ -24,8 +24,8 @@ use crate::wire::notice::Notice;
 
 use super::arrival::{Acquaintance, Arrivals};
 use super::diagnose;
-
-use super::health::{Health, Kind, Step};
+use super::end::{End, Intake, Turned};
+use super::health::{Health, Kind, Seen, Step};
 use super::link::Link;
 use super::outgoing::{keeper, restate};
 use super::queue::Piece;
@@ -57,36 +57,8 @@ pub(super) struct Connection {
     /// however often it asked meanwhile: one that asks without reading must not
     /// have its answers pile up here.
     say: Option<Notice>,
-    /// The server has said that it is about to close.
-    drained: bool,
-    /// No more calls are taken; what runs ends here.
-    former: bool,
+    intake: Intake,
     pub(super) arrivals: Arrivals,
-}
-
-/// How a connection ended.
-#[derive(Debug)]
-pub(super) enum End {
-    /// Nobody needs it any more.
-    LetGo,
-    /// It takes no more calls, and goes on until those it has have ended.
-    Drained,
-    /// A call was given up whose answer could not be told from the next one's.
-    Spoiled(Status),
-    /// It broke, or the server closed it, or it can be of no use.
-    Lost(Status),
-}
-
-impl End {
-    /// How, in a word for a log.
-    pub(super) const fn word(&self) -> &'static str {
-        match self {
-            Self::LetGo => "not needed any more",
-            Self::Drained => "the server drains: it takes no more calls",
-            Self::Spoiled(_) => "a call was given up on it",
-            Self::Lost(_) => "lost",
-        }
-    }
 }
 
 /// What one turn may take, before others on the same worker, the deadlines and
@@ -141,8 +113,7 @@ impl Connection {
             wrote: false,
             yielded: false,
             say: None,
-            drained: false,
-            former: false,
+            intake: Intake::Open,
             arrivals: Arrivals::default(),
             link,
         }
@@ -176,7 +147,7 @@ impl Connection {
                 self.link.fail(self.id, &status, &unsent);
                 Some(status)
             }
-            End::LetGo | End::Drained => {
+            End::LetGo | End::Turned(_) => {
                 if let Some(mut writer) = writer {
                     // Whatever comes of it, the connection is over.
                     drop(timeout(FAREWELL, writer.shutdown()).await);
@@ -189,7 +160,7 @@ impl Connection {
     /// What it leaves with: the writer, from here on nobody writes what is not
     /// known here; and whether nobody will read the answers.
     fn part(&mut self) -> (Option<Writer>, bool) {
-        if self.former {
+        if self.is_former() {
             return (self.writer.take(), false);
         }
         let mut core = self.link.core();
@@ -207,12 +178,9 @@ impl Connection {
         if let Err(error) = self.write(&mut budget, cx) {
             return Poll::Ready(End::Lost(self.broken(error)));
         }
-        if std::mem::take(&mut self.drained)
-            && let Some(writer) = self.link.drain(self.id)
-        {
-            self.former = true;
-            self.writer = self.writer.take().or(writer);
-            return Poll::Ready(End::Drained);
+        if let Intake::Shut(why) = self.intake {
+            self.intake = Intake::Former;
+            return Poll::Ready(End::Turned(why));
         }
         if let Poll::Ready(end) = self.poll_timers(cx) {
             return Poll::Ready(end);
@@ -224,6 +192,19 @@ impl Connection {
             let _ = again.poll(cx);
         }
         Poll::Pending
+    }
+
+    /// Takes no more calls, from here on; whether it did until now.
+    fn turn_away(&mut self, why: Turned) -> bool {
+        let open = self.intake == Intake::Open;
+        let Some(writer) = open.then(|| self.link.drain(self.id)).flatten() else { return false };
+        self.intake = Intake::Shut(why);
+        self.writer = self.writer.take().or(writer);
+        true
+    }
+
+    fn is_former(&self) -> bool {
+        self.intake != Intake::Open
     }
 
     /// Reads what there is, and hands it over; whether the budget ended it.
@@ -294,7 +275,7 @@ impl Connection {
     /// there is anything to write.
     fn load(&mut self) -> bool {
         let mut core = self.link.core();
-        let usable = self.former || core.state.is_connected() || core.state.is_leaving();
+        let usable = self.is_former() || core.state.is_connected() || core.state.is_leaving();
         let Some(lane) = core.lane(self.id).filter(|_| usable) else { return false };
         if self.piece.bytes.is_empty() {
             if lane.queue.is_empty() || !std::mem::replace(&mut self.yielded, true) {
@@ -342,13 +323,13 @@ impl Connection {
             let mut core = self.link.core();
             let leaving = core.state.is_leaving();
             let connected = core.state.is_connected();
-            if self.piece.bytes.is_empty() && !self.former && (connected || leaving) {
+            if self.piece.bytes.is_empty() && !self.is_former() && (connected || leaving) {
                 // Only now may callers write past this task again.
                 if let Some(writer) = self.writer.take() {
                     core.writer = Some(writer);
                 }
             }
-            if !self.former && !connected && !leaving {
+            if !self.is_former() && !connected && !leaving {
                 drop(core);
                 return Poll::Ready(End::Spoiled(self.lost("no longer needed")));
             }
@@ -358,13 +339,15 @@ impl Connection {
             }
             let unwritten = !self.piece.bytes.is_empty() || !lane.queue.is_empty();
             let awaited = lane.table.awaited() > 0;
-            let over = (self.former && !awaited) || leaving;
+            let over = (self.is_former() && !awaited) || leaving;
             if over && !unwritten {
                 return Poll::Ready(End::LetGo);
             }
             let wrote = lane.wrote.unwrap_or(self.active);
+            let given_up = connected && !self.is_former() && lane.table.cancelled() > 0;
+            let seen = Seen { awaited, given_up, owed: lane.owed, wrote };
             let kind = Kind::of(self.link.endpoint.is_serial(), lane.can);
-            let step = self.health.next(kind, awaited, lane.owed, wrote);
+            let step = self.health.next(kind, seen);
             let idle = self.link.endpoint.idle_after(lane.can);
             let quiet = !awaited && !unwritten && self.inbox.is_empty();
             let idle = quiet.then(|| after(self.active.max(wrote), idle));
@@ -392,7 +375,7 @@ impl Connection {
             {
                 return Poll::Ready(end);
             }
-            if idle.is_some_and(|idle| idle <= now) && (self.former || self.link.let_go(self.id)) {
+            if idle.is_some_and(|idle| idle <= now) && (self.is_former() || self.link.let_go(self.id)) {
                 return Poll::Ready(End::LetGo);
             }
         }
@@ -411,6 +394,12 @@ impl Connection {
             Step::Ask(_) => {
                 self.health.asked(now);
                 self.ask(now);
+            }
+            Step::TurnAway(_) => {
+                if self.turn_away(Turned::Unheard) {
+                    self.intake = Intake::Former;
+                    return Some(End::Turned(Turned::Unheard));
+                }
             }
         }
         None
@@ -447,7 +436,10 @@ impl Connection {
     /// Acts on what the server says about the connection.
     pub(super) fn heed(&mut self, notice: Notice) {
         match notice {
-            Notice::Drain => self.drained = !self.former,
+            // At once: callers that are answered next make their next calls elsewhere.
+            Notice::Drain => {
+                self.turn_away(Turned::Drained);
+            }
             Notice::Ping => self.say = Some(Notice::Pong),
             Notice::Pong => {}
         }

@@ -15,7 +15,8 @@ use crate::sync::spawn;
 use crate::transport::io::address::Address;
 use crate::transport::io::stream::Stream;
 
-use super::connection::{Connection, End};
+use super::connection::Connection;
+use super::end::{End, Turned};
 use super::link::Link;
 use super::link_state::{Backoff, LinkState};
 use super::log::Log;
@@ -107,17 +108,18 @@ async fn run(link: &Arc<Link>, stream: Stream, begun: Instant, backoff: &mut Bac
     }
     log.ended(link, connection.lane(), &end);
     match end {
-        End::Drained => {
+        End::Turned(turned) => {
             let gone = FormerGone { link: Arc::clone(link), lane: connection.lane() };
             let mut log = log.of_former();
             spawn(async move {
                 let _gone = gone;
                 let end = connection.run().await;
                 log.ended(&connection.link, connection.lane(), &end);
-                connection.link.observed.closed(&match &end {
+                connection.link.observed.closed(&match (&end, turned) {
                     // It went as it was told to.
-                    End::LetGo => Closed::Drained,
-                    end => why(end),
+                    (End::LetGo, Turned::Drained) => Closed::Drained,
+                    (End::LetGo, Turned::Unheard) => Closed::Lost("nothing was ever heard on it".to_owned()),
+                    (end, _) => why(end),
                 });
                 connection.close(end).await;
             });
@@ -140,7 +142,7 @@ async fn run(link: &Arc<Link>, stream: Stream, begun: Instant, backoff: &mut Bac
 fn why(end: &End) -> Closed {
     match end {
         End::LetGo | End::Spoiled(_) => Closed::LetGo,
-        End::Drained => Closed::Drained,
+        End::Turned(_) => Closed::Drained,
         End::Lost(status) => Closed::Lost(status.message().to_owned()),
     }
 }

@@ -218,7 +218,8 @@ impl Endpoint {
     /// not say so for half a second is in doubt, and a fleet makes calls elsewhere as well
     /// that may be made twice. Default 10 s; `Duration::MAX`: never. Servers that do not understand the question are
     /// given up when the system has not got bytes through to them for as long
-    /// (Linux).
+    /// (Linux). A connection on which nothing was ever heard for as long takes no more
+    /// calls once one on it was given up: the next one makes another.
     #[must_use]
     pub fn silence_timeout(self, timeout: Duration) -> Self {
         Self { silence_timeout: timeout, ..self }

@@ -11,8 +11,10 @@ use crate::call::capabilities::Capabilities;
 pub(super) struct Health {
     /// How long a peer may be silent that owes an answer.
     limit: Duration,
-    /// When bytes came last.
+    /// When bytes came last, or the connection was made.
     heard: Instant,
+    /// Whether none ever came.
+    stranger: bool,
     stage: Stage,
     /// How long a peer may be silent before it is asked.
     patience: Duration,
@@ -54,6 +56,19 @@ impl Kind {
     }
 }
 
+/// What is seen of a connection's calls.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// Whether answers are awaited.
+    pub(super) awaited: bool,
+    /// Whether a call was given up, and others may go elsewhere.
+    pub(super) given_up: bool,
+    /// When bytes were written first after the last that came.
+    pub(super) owed: Option<Instant>,
+    /// When bytes were written last.
+    pub(super) wrote: Instant,
+}
+
 /// What to do, and when at the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -63,12 +78,14 @@ pub(super) enum Step {
     Doubt(Instant),
     /// Take the connection for lost.
     GiveUp(Instant),
+    /// Send no more calls on it.
+    TurnAway(Instant),
 }
 
 impl Step {
     pub(super) fn when(self) -> Instant {
         match self {
-            Self::Ask(when) | Self::Doubt(when) | Self::GiveUp(when) => when,
+            Self::Ask(when) | Self::Doubt(when) | Self::GiveUp(when) | Self::TurnAway(when) => when,
         }
     }
 }
@@ -87,12 +104,14 @@ const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 impl Health {
     pub(super) fn new(limit: Duration, now: Instant) -> Self {
         let limit = limit.min(NEVER);
-        Self { limit, heard: now, stage: Stage::Heard, patience: SOON.min(limit / 2) }
+        let patience = SOON.min(limit / 2);
+        Self { limit, heard: now, stranger: true, stage: Stage::Heard, patience }
     }
 
     /// Bytes came; whether the peer was doubted.
     pub(super) fn heard(&mut self, now: Instant) -> bool {
         self.heard = now;
+        self.stranger = false;
         let before = std::mem::replace(&mut self.stage, Stage::Heard);
         // One that lives and takes long is asked less and less often.
         let patience = if before == Stage::Heard { SOON } else { self.patience * 2 };
@@ -112,15 +131,9 @@ impl Health {
         }
     }
 
-    /// What to do next, when calls are awaited or not, bytes were first written
-    /// after the last that came at `owed`, and last at `wrote`.
-    pub(super) fn next(
-        &self,
-        kind: Kind,
-        awaited: bool,
-        owed: Option<Instant>,
-        wrote: Instant,
-    ) -> Option<Step> {
+    /// What to do next.
+    pub(super) fn next(&self, kind: Kind, seen: Seen) -> Option<Step> {
+        let Seen { awaited, given_up, owed, wrote } = seen;
         match kind {
             Kind::Serial => None,
             Kind::Requests => {
@@ -128,7 +141,12 @@ impl Health {
                     Stage::Heard => wrote,
                     Stage::Asked(asked) | Stage::Doubted { asked, .. } => asked.max(wrote),
                 };
-                awaited.then(|| Step::Ask(last + KEEP.min(self.limit / 2)))
+                let ask = awaited.then(|| Step::Ask(last + KEEP.min(self.limit / 2)));
+                // It may be a slow one, and what it has is still awaited; but it may be
+                // none, and then no call would ever find out.
+                let unheard = owed.filter(|_| self.stranger && given_up);
+                let turn_away = unheard.map(|owed| Step::TurnAway(owed + self.limit));
+                ask.into_iter().chain(turn_away).min_by_key(|step| step.when())
             }
             Kind::Pings => {
                 let since = owed.or(awaited.then_some(self.heard))?.max(self.heard);
@@ -159,7 +177,9 @@ mod tests {
     fn a_peer_that_owes_an_answer_is_asked_doubted_and_then_given_up() {
         let start = Instant::now();
         let mut health = Health::new(LIMIT, start);
-        let next = |health: &Health, awaited, owed| health.next(Kind::Pings, awaited, owed, start);
+        let next = |health: &Health, awaited, owed| {
+            health.next(Kind::Pings, Seen { awaited, given_up: !awaited, owed, wrote: start })
+        };
         assert_eq!(next(&health, false, None), None, "it owes nothing");
         let owed = start + 100 * SECOND;
         assert_eq!(next(&health, true, Some(owed)), Some(Step::Ask(owed + SOON)));
@@ -196,7 +216,8 @@ mod tests {
         let start = Instant::now();
         let limit = Duration::from_millis(600);
         let mut health = Health::new(limit, start);
-        let next = |health: &Health| health.next(Kind::Pings, true, Some(start), start);
+        let seen = Seen { awaited: true, given_up: false, owed: Some(start), wrote: start };
+        let next = |health: &Health| health.next(Kind::Pings, seen);
         assert_eq!(next(&health), Some(Step::Ask(start + limit / 2)));
         health.asked(start + limit / 2);
         assert_eq!(next(&health), Some(Step::GiveUp(start + limit)));
@@ -208,7 +229,8 @@ mod tests {
         let mut health = Health::new(LIMIT, start);
         // The task was held up for a minute.
         health.asked(start + 60 * SECOND);
-        let next = |health: &Health| health.next(Kind::Pings, true, Some(start), start);
+        let seen = Seen { awaited: true, given_up: false, owed: Some(start), wrote: start };
+        let next = |health: &Health| health.next(Kind::Pings, seen);
         assert_eq!(next(&health), Some(Step::Doubt(start + 60 * SECOND + SOON)));
         health.doubted(start + 65 * SECOND - SOON);
         assert_eq!(next(&health), Some(Step::GiveUp(start + 65 * SECOND)));
@@ -218,14 +240,27 @@ mod tests {
     fn a_php_server_is_kept_from_closing_and_never_given_up() {
         let start = Instant::now();
         let mut health = Health::new(LIMIT, start);
-        let next = |health: &Health, wrote| health.next(Kind::Requests, true, Some(start), wrote);
+        let seen = |wrote| Seen { awaited: true, given_up: false, owed: Some(start), wrote };
+        let next = |health: &Health, wrote| health.next(Kind::Requests, seen(wrote));
         assert_eq!(next(&health, start), Some(Step::Ask(start + KEEP)));
         health.asked(start + KEEP);
         assert_eq!(next(&health, start), Some(Step::Ask(start + 2 * KEEP)));
         assert_eq!(next(&health, start + 8 * SECOND), Some(Step::Ask(start + 13 * SECOND)));
-        assert_eq!(health.next(Kind::Requests, false, Some(start), start), None, "it may close when idle");
-        assert_eq!(health.next(Kind::Serial, true, Some(start), start), None);
+        let idle = Seen { awaited: false, ..seen(start) };
+        assert_eq!(health.next(Kind::Requests, idle), None, "it may close when idle");
+        assert_eq!(health.next(Kind::Serial, seen(start)), None);
         let relaxed = Health::new(Duration::MAX, start);
         assert_eq!(next(&relaxed, start), Some(Step::Ask(start + KEEP)));
+    }
+
+    #[test]
+    fn a_connection_on_which_nothing_was_ever_heard_is_left_when_a_call_was_given_up() {
+        let start = Instant::now();
+        let mut health = Health::new(LIMIT, start);
+        let seen = |given_up| Seen { awaited: false, given_up, owed: Some(start + SECOND), wrote: start };
+        assert_eq!(health.next(Kind::Requests, seen(false)), None);
+        assert_eq!(health.next(Kind::Requests, seen(true)), Some(Step::TurnAway(start + SECOND + LIMIT)));
+        health.heard(start + 2 * SECOND);
+        assert_eq!(health.next(Kind::Requests, seen(true)), None, "it is a slow one");
     }
 }

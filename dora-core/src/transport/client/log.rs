@@ -14,7 +14,7 @@ use crate::call::status::Status;
 use crate::call::trace::CLIENT;
 use crate::transport::log_limit::LineLimit;
 
-use super::connection::End;
+use super::end::End;
 use super::link::Link;
 
 /// What was said of an endpoint already.

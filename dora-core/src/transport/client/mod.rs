@@ -8,6 +8,7 @@ mod deadlines;
 mod diagnose;
 mod dial;
 mod driver;
+mod end;
 pub mod endpoint;
 mod exchange;
 pub mod future;
