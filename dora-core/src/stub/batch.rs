@@ -34,7 +34,9 @@ use super::results::{Ended, Results};
 /// `Result` of its own: one call that fails takes none of the others with it.
 ///
 /// What is said on a call (timeout, metadata, idempotent) holds for that call;
-/// what is said on the batch holds for all, and its timeout for the whole. The
+/// what is said on the batch holds for all, and its timeout for the whole. The server
+/// keeps the timeouts of calls, as all are answered at once; where each call has one, the
+/// batch is given up 250 ms after the last. The
 /// calls go through the service of the batch, which is of the same type as theirs:
 /// a client on layers makes its batches on the same layers, or begins one with a
 /// call ([`Call::batch`](crate::stub::call::Call::batch)).
@@ -242,6 +244,10 @@ impl<S: Caller, T: Results> Future for BatchFuture<S, T> {
     }
 }
 
+/// How long after the last of its calls' own deadlines a batch is still awaited: the
+/// server ends those calls itself, and what came of the others is on its way.
+const GRACE: Duration = Duration::from_millis(250);
+
 /// The request of a batch.
 pub(super) fn batch(
     calls: Vec<BatchCall>,
@@ -249,9 +255,13 @@ pub(super) fn batch(
     timeout: Option<Duration>,
     mode: Mode,
 ) -> Request {
+    let own: Option<Vec<Deadline>> = calls.iter().map(|call| call.head.deadline()).collect();
+    let last = own.and_then(|own| own.into_iter().max());
+    let last = last.map(|last| Deadline::from_instant(last.instant(), GRACE));
     let mut request = Request::batch_of(calls);
     let (said, ()) = said.into_parts();
-    let deadline = timeout.map(Deadline::after).into_iter().chain(said.deadline()).min();
+    let deadlines = [timeout.map(Deadline::after), said.deadline(), last];
+    let deadline = deadlines.into_iter().flatten().min();
     let head = request.head_mut();
     head.metadata_mut().clone_from(said.metadata());
     head.set_deadline(deadline);

@@ -13,7 +13,7 @@ use dora_core::guid::Guid;
 use dora_core::pack::detect::detect;
 use dora_core::pack::envelope::{decode_request, encode_response};
 use dora_core::pack::limits::Limits;
-use dora_core::pack::packet::{RequestPacket, ResponseData, ResponsePacket};
+use dora_core::pack::packet::{Calls, RequestPacket, ResponseData, ResponsePacket};
 use dora_core::pack::value::Value;
 use dora_core::transport::client::channel::Channel;
 use dora_core::transport::client::endpoint::Endpoint;
@@ -78,13 +78,19 @@ impl Far {
     }
 
     pub(crate) async fn answer(&mut self, came: &Came, can: Option<Capabilities>) {
-        let result = Response::new(Body::message(Value::from("done")));
+        let result = || Ok(Response::new(Body::message(Value::from("done"))));
+        let data = match came.packet.as_ref().map(|packet| &packet.calls) {
+            Some(Calls::Many(calls)) => {
+                ResponseData::Many(calls.iter().map(|(key, _)| (key.clone(), result())).collect())
+            }
+            _ => ResponseData::One(result()),
+        };
         let packet = ResponsePacket {
             guid: Some(came.guid),
             code: 0,
             message: "OK".into(),
             is_result: false,
-            data: ResponseData::One(Ok(result)),
+            data,
             can,
         };
         let mut body = Vec::new();

@@ -190,6 +190,29 @@ async fn a_connection_on_which_nothing_was_ever_heard_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_is_given_up_a_moment_after_the_last_of_its_calls() {
+    let (channel, mut far_ends) = channel(|endpoint| endpoint);
+    let timed = |timeout| channel.dynamic().call("/far/away", value!(1)).timeout(timeout);
+    let batch = |last| channel.batch().call(timed(SECOND)).call(timed(last)).send();
+    let start = Instant::now();
+    let given_up = tokio::spawn(batch(2 * SECOND));
+    let mut far = next(&mut far_ends).await;
+    far.request().await;
+    let status = given_up.await.expect("no panic").expect_err("silence");
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    let took = start.elapsed();
+    assert!(took >= 2 * SECOND && took < 3 * SECOND, "{took:?}");
+
+    // The server's own word on each call wins, if it comes.
+    let answered = tokio::spawn(batch(2 * SECOND));
+    let request = far.request().await;
+    sleep(2 * SECOND + SECOND / 10).await;
+    far.answer(&request, Some(DORA)).await;
+    let (first, second) = answered.await.expect("no panic").expect("it came in time");
+    assert!(first.is_ok() && second.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_falls_silent_is_noticed_within_the_time_that_is_set() {
     let (channel, mut far_ends) = channel(|endpoint| endpoint);
     let first = call(&channel);
