@@ -24,7 +24,7 @@ use super::series::{Series, went_well};
 /// deferred call it is the acceptance that is tried again, never what runs after.
 ///
 /// The error of the last try is the caller's, with [`Status::attempts`]. The next
-/// choice of a server hears where that was ([`TriedPeers`]).
+/// choice of a server hears where that was (`TriedPeers`).
 ///
 /// It stands outside of what chooses a server and of a circuit breaker, so that
 /// each try is one of theirs.
