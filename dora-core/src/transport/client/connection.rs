@@ -48,6 +48,8 @@ pub(super) struct Connection {
     now: Instant,
     /// When bytes last moved.
     active: Instant,
+    /// Since when answers have been awaited, as of the last turn.
+    awaited: Option<Instant>,
     /// Bytes were written in this turn.
     wrote: bool,
     /// Whether it stood back once, so that callers that are about to send
@@ -110,6 +112,7 @@ impl Connection {
             health: Health::new(link.endpoint.silence_timeout, now),
             now,
             active: now,
+            awaited: None,
             wrote: false,
             yielded: false,
             say: None,
@@ -339,13 +342,14 @@ impl Connection {
             }
             let unwritten = !self.piece.bytes.is_empty() || !lane.queue.is_empty();
             let awaited = lane.table.awaited() > 0;
+            self.awaited = awaited.then(|| self.awaited.unwrap_or(self.now));
             let over = (self.is_former() && !awaited) || leaving;
             if over && !unwritten {
                 return Poll::Ready(End::LetGo);
             }
             let wrote = lane.wrote.unwrap_or(self.active);
             let given_up = connected && !self.is_former() && lane.table.cancelled() > 0;
-            let seen = Seen { awaited, given_up, owed: lane.owed, wrote };
+            let seen = Seen { awaited: self.awaited, given_up, owed: lane.owed, wrote };
             let kind = Kind::of(self.link.endpoint.is_serial(), lane.can);
             let step = self.health.next(kind, seen);
             let idle = self.link.endpoint.idle_after(lane.can);

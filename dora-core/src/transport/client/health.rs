@@ -59,8 +59,8 @@ impl Kind {
 /// What is seen of a connection's calls.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
-    /// Whether answers are awaited.
-    pub(super) awaited: bool,
+    /// Since when answers have been awaited, if any is.
+    pub(super) awaited: Option<Instant>,
     /// Whether a call was given up, and others may go elsewhere.
     pub(super) given_up: bool,
     /// When bytes were written first after the last that came.
@@ -141,7 +141,7 @@ impl Health {
                     Stage::Heard => wrote,
                     Stage::Asked(asked) | Stage::Doubted { asked, .. } => asked.max(wrote),
                 };
-                let ask = awaited.then(|| Step::Ask(last + KEEP.min(self.limit / 2)));
+                let ask = awaited.map(|_| Step::Ask(last + KEEP.min(self.limit / 2)));
                 // It may be a slow one, and what it has is still awaited; but it may be
                 // none, and then no call would ever find out.
                 let unheard = owed.filter(|_| self.stranger && given_up);
@@ -149,7 +149,7 @@ impl Health {
                 ask.into_iter().chain(turn_away).min_by_key(|step| step.when())
             }
             Kind::Pings => {
-                let since = owed.or(awaited.then_some(self.heard))?.max(self.heard);
+                let since = owed.or(awaited)?.max(self.heard);
                 let soon = SOON.min(self.limit / 2);
                 let give_up = |asked: Instant| (since + self.limit).max(asked + self.limit / 2);
                 Some(match self.stage {
@@ -177,8 +177,9 @@ mod tests {
     fn a_peer_that_owes_an_answer_is_asked_doubted_and_then_given_up() {
         let start = Instant::now();
         let mut health = Health::new(LIMIT, start);
-        let next = |health: &Health, awaited, owed| {
-            health.next(Kind::Pings, Seen { awaited, given_up: !awaited, owed, wrote: start })
+        let next = |health: &Health, awaited: bool, owed| {
+            let (awaited, given_up) = (awaited.then_some(start), !awaited);
+            health.next(Kind::Pings, Seen { awaited, given_up, owed, wrote: start })
         };
         assert_eq!(next(&health, false, None), None, "it owes nothing");
         let owed = start + 100 * SECOND;
@@ -216,11 +217,22 @@ mod tests {
         let start = Instant::now();
         let limit = Duration::from_millis(600);
         let mut health = Health::new(limit, start);
-        let seen = Seen { awaited: true, given_up: false, owed: Some(start), wrote: start };
+        let seen = Seen { awaited: Some(start), given_up: false, owed: Some(start), wrote: start };
         let next = |health: &Health| health.next(Kind::Pings, seen);
         assert_eq!(next(&health), Some(Step::Ask(start + limit / 2)));
         health.asked(start + limit / 2);
         assert_eq!(next(&health), Some(Step::GiveUp(start + limit)));
+    }
+
+    #[test]
+    fn a_call_after_a_rest_is_no_silence() {
+        let start = Instant::now();
+        let mut health = Health::new(LIMIT, start);
+        health.heard(start);
+        let called = start + 100 * SECOND;
+        let seen = Seen { awaited: Some(called), given_up: false, owed: None, wrote: start };
+        let step = health.next(Kind::Pings, seen);
+        assert_eq!(step, Some(Step::Ask(called + SOON)), "it waits to be written");
     }
 
     #[test]
@@ -229,7 +241,7 @@ mod tests {
         let mut health = Health::new(LIMIT, start);
         // The task was held up for a minute.
         health.asked(start + 60 * SECOND);
-        let seen = Seen { awaited: true, given_up: false, owed: Some(start), wrote: start };
+        let seen = Seen { awaited: Some(start), given_up: false, owed: Some(start), wrote: start };
         let next = |health: &Health| health.next(Kind::Pings, seen);
         assert_eq!(next(&health), Some(Step::Doubt(start + 60 * SECOND + SOON)));
         health.doubted(start + 65 * SECOND - SOON);
@@ -240,13 +252,13 @@ mod tests {
     fn a_php_server_is_kept_from_closing_and_never_given_up() {
         let start = Instant::now();
         let mut health = Health::new(LIMIT, start);
-        let seen = |wrote| Seen { awaited: true, given_up: false, owed: Some(start), wrote };
+        let seen = |wrote| Seen { awaited: Some(start), given_up: false, owed: Some(start), wrote };
         let next = |health: &Health, wrote| health.next(Kind::Requests, seen(wrote));
         assert_eq!(next(&health, start), Some(Step::Ask(start + KEEP)));
         health.asked(start + KEEP);
         assert_eq!(next(&health, start), Some(Step::Ask(start + 2 * KEEP)));
         assert_eq!(next(&health, start + 8 * SECOND), Some(Step::Ask(start + 13 * SECOND)));
-        let idle = Seen { awaited: false, ..seen(start) };
+        let idle = Seen { awaited: None, ..seen(start) };
         assert_eq!(health.next(Kind::Requests, idle), None, "it may close when idle");
         assert_eq!(health.next(Kind::Serial, seen(start)), None);
         let relaxed = Health::new(Duration::MAX, start);
@@ -257,7 +269,7 @@ mod tests {
     fn a_connection_on_which_nothing_was_ever_heard_is_left_when_a_call_was_given_up() {
         let start = Instant::now();
         let mut health = Health::new(LIMIT, start);
-        let seen = |given_up| Seen { awaited: false, given_up, owed: Some(start + SECOND), wrote: start };
+        let seen = |given_up| Seen { awaited: None, given_up, owed: Some(start + SECOND), wrote: start };
         assert_eq!(health.next(Kind::Requests, seen(false)), None);
         assert_eq!(health.next(Kind::Requests, seen(true)), Some(Step::TurnAway(start + SECOND + LIMIT)));
         health.heard(start + 2 * SECOND);
