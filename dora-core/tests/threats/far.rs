@@ -31,6 +31,8 @@ use crate::wire::{Wire, accepting};
 
 /// What either end takes in one frame.
 pub(crate) const MAX: usize = 32 << 20;
+/// What Dora's own servers say that they can.
+pub(crate) const DORA: Capabilities = Capabilities::PROTOBUF.with(Capabilities::NOTICES);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// The far end of a connection.

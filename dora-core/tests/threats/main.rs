@@ -25,6 +25,7 @@ mod nesting;
 mod over;
 mod packers;
 mod signature;
+mod silence;
 mod slow_reader;
 mod support;
 mod trickle;

@@ -21,7 +21,7 @@ pub(crate) fn over() -> Over {
 
 /// Tests that hold whatever carries the connection. The others are about sockets:
 /// resets, descriptors, what the system buffers.
-const TESTS: [&str; 25] = [
+const TESTS: [&str; 26] = [
     "batches::",
     "cancel::a_half",
     "cancel::dropping",
@@ -45,6 +45,7 @@ const TESTS: [&str; 25] = [
     "names::",
     "nesting::",
     "packers::",
+    "silence::",
     "slow_reader::a_slow",
     "trickle::bytes",
 ];
