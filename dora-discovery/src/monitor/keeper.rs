@@ -126,7 +126,7 @@ impl Keeper {
             None => {
                 if self.written.is_none() || self.failed {
                     let left = self.files.len() - files;
-                    tracing::info!(target: TARGET, instances = list.len(), files, left, "written, and left for now");
+                    tracing::info!(target: TARGET, instances = list.len(), files, left, "written, but for those left as they stand");
                 }
                 self.written = Some(confirmed);
                 self.failed = false;
