@@ -231,6 +231,18 @@ mod tests {
         assert_eq!(programs, [ABSENT.program, "cargo"], "not there, and there without what it must do");
     }
 
+    /// Both promise that nothing else is installed.
+    #[test]
+    fn what_is_installed_is_told_beforehand() {
+        const README: &str = include_str!("../../README.md");
+        const CONTRIBUTING: &str = include_str!("../../CONTRIBUTING.md");
+        for package in NEEDS.iter().flat_map(|need| need.packages) {
+            let named = format!("`{package}`");
+            assert!(README.contains(&named), "README does not name {named}");
+            assert!(CONTRIBUTING.contains(&named), "CONTRIBUTING does not name {named}");
+        }
+    }
+
     #[test]
     fn the_advice_names_program_reason_and_packages() {
         static NEED: Need = ABSENT;
